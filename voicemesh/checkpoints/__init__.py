@@ -1,0 +1,1 @@
+from .upstream import load as load

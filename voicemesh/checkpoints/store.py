@@ -1,0 +1,113 @@
+"""Safetensors files that describe themselves: the net's name and its arguments in the header."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Shaped
+from safetensors import SafetensorError
+from safetensors.torch import load as tensors_of
+from safetensors.torch import save as bytes_of
+from torch import Tensor, nn
+
+from voicemesh.nets.cmp import SupervisedHead, VoiceEncoder, VoiceTraits
+
+NETS = {net.__name__: net for net in (VoiceEncoder, SupervisedHead, VoiceTraits)}
+Tensors = dict[str, Shaped[Tensor, "..."]]
+
+
+def save(path: str | Path, tensors: Mapping[str, Shaped[Tensor, "..."]], header: dict) -> None:
+    """Write tensors and a header of plain data, values as JSON."""
+    Path(path).write_bytes(packed(tensors, header))
+
+
+def packed(tensors: Mapping[str, Shaped[Tensor, "..."]], header: Mapping[str, Any]) -> bytes:
+    """The bytes of such a file."""
+    whole = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    words = {
+        key: value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+        for key, value in header.items()
+    }
+    return bytes_of(whole, words)
+
+
+def load(path: str | Path) -> tuple[Tensors, dict[str, Any]]:
+    """The tensors and the header of a file.
+
+    Raises:
+        ValueError: no such file, or no safetensors file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"There is no file {path}")
+    return unpacked(path.read_bytes(), str(path))
+
+
+def unpacked(content: bytes, origin: str) -> tuple[Tensors, dict[str, Any]]:
+    """The tensors and the header in the bytes of a file, which errors call `origin`."""
+    try:
+        tensors = tensors_of(content)
+    except SafetensorError as error:
+        raise ValueError(f"{origin} is no safetensors file: {error}") from error
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size]).get("__metadata__", {})
+    if "arguments" in header:
+        header["arguments"] = json.loads(header["arguments"])
+    return tensors, header
+
+
+def save_net(path: str | Path, net: nn.Module, arguments: Mapping[str, Any], **more: Any) -> None:
+    """Write a net's state with its name and the arguments that build it."""
+    header = {"net": type(net).__name__, "arguments": dict(arguments), **more}
+    save(path, net.state_dict(), header)
+
+
+def load_net(path: str | Path) -> nn.Module:
+    """The net of a file that `save_net` wrote, ready to infer."""
+    tensors, header = load(path)
+    return net_of(header.get("net", "no net"), header.get("arguments", {}), tensors, str(path))
+
+
+def net_of(
+    name: str,
+    arguments: Mapping[str, Any],
+    tensors: Mapping[str, Shaped[Tensor, "..."]],
+    origin: str,
+) -> nn.Module:
+    """Build a net by name and fill it strictly.
+
+    Raises:
+        ValueError: unknown net or arguments, or tensors that are not its own.
+    """
+    if name not in NETS:
+        raise ValueError(f"{origin}: no net {name!r}; known are {', '.join(sorted(NETS))}")
+    try:
+        net = NETS[name](**arguments)
+    except TypeError as error:
+        raise ValueError(
+            f"{origin}: {name} cannot be built from {dict(arguments)}: {error}"
+        ) from error
+    return fill(net, tensors, origin)
+
+
+def fill(net: nn.Module, tensors: Mapping[str, Shaped[Tensor, "..."]], origin: str) -> nn.Module:
+    """Load a net strictly and set it to inference; narrower floats are widened.
+
+    Raises:
+        ValueError: any key is missing, unexpected or misshapen; the message names them all.
+    """
+    own = net.state_dict()
+    faults = {key: "missing" for key in own.keys() - tensors.keys()}
+    faults |= {key: "unexpected" for key in tensors.keys() - own.keys()}
+    for key in own.keys() & tensors.keys():
+        if own[key].shape != tensors[key].shape:
+            shapes = tuple(tensors[key].shape), tuple(own[key].shape)
+            faults[key] = "shape {} instead of {}".format(*shapes)
+    if faults:
+        listed = "; ".join(f"{key}: {faults[key]}" for key in sorted(faults))
+        raise ValueError(f"{origin} does not fit {type(net).__name__}: {listed}")
+    with torch.no_grad():
+        net.load_state_dict(dict(tensors))
+    return net.eval()

@@ -1,0 +1,103 @@
+"""Tensors, arrays and plain data out of pickled files, and nothing else: no code of theirs runs."""
+
+import argparse
+import pickle
+import tarfile
+import zipfile
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+# What a pickle of numpy arrays needs, by the module names of numpy 1 and 2.
+NUMPY_GLOBALS = {
+    (f"numpy.{core}.{module}", name)
+    for core in ("core", "_core")
+    for module, name in (
+        ("multiarray", "_reconstruct"),
+        ("multiarray", "scalar"),
+        ("numeric", "_frombuffer"),
+    )
+}
+PLAIN_GLOBALS = {
+    ("numpy", "ndarray"),
+    ("numpy", "dtype"),
+    ("_codecs", "encode"),
+    ("collections", "OrderedDict"),
+}
+
+
+def torch_file(path: str | Path) -> Any:
+    """What `torch.save` wrote, on the CPU: tensors in dicts, lists and plain values.
+
+    Reads today's zip files and the older pickles, whatever the suffix.
+
+    Raises:
+        ValueError: no such file, no torch file, or one that holds more than data.
+    """
+    path = existing(path)
+    if not zipfile.is_zipfile(path) and tarfile.is_tarfile(path):
+        raise ValueError(
+            f"{path} is a tar archive (of files, or of torch before 0.1.10); unpack it first"
+        )
+    plain = [argparse.Namespace, OrderedDict, np.dtype, np.ndarray, *numpy_types()]
+    try:
+        with torch.serialization.safe_globals(plain):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, UnicodeDecodeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        found = blocked_global(str(error))
+        if found:
+            reason = f"it names {found}, which is more than data"
+        raise ValueError(f"{path} cannot be read as tensors: {reason}") from error
+
+
+def array_file(path: str | Path) -> Any:
+    """What `pickle.dump` wrote of numpy arrays and plain values, as 3DDFA's .pkl files are.
+
+    Raises:
+        ValueError: no such file, no pickle, or one that holds more than arrays.
+    """
+    path = existing(path)
+    try:
+        with path.open("rb") as file:
+            return ArrayUnpickler(file, encoding="latin1").load()
+    except (
+        *(pickle.UnpicklingError, EOFError, KeyError, IndexError, AttributeError),
+        *(ImportError, TypeError, ValueError, UnicodeDecodeError, MemoryError),
+    ) as error:
+        raise ValueError(f"{path} cannot be read as arrays: {error}") from error
+
+
+class ArrayUnpickler(pickle.Unpickler):
+    """Finds the few names that arrays need, refuses every other before it is imported."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) in PLAIN_GLOBALS | NUMPY_GLOBALS:
+            return super().find_class(module.replace("numpy.core", "numpy._core"), name)
+        raise pickle.UnpicklingError(f"it names {module}.{name}, which is more than data")
+
+
+def existing(path: str | Path) -> Path:
+    """The path of a file that is there."""
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"There is no file {path}")
+    return path
+
+
+def numpy_types() -> list[Any]:
+    """Names that torch must know to read numpy scalars and arrays beside its tensors."""
+    core = np._core.multiarray
+    kinds = [type(np.dtype(kind)) for kind in ("f2", "f4", "f8", "i1", "i4", "i8", "u1", "?")]
+    return [core.scalar, core._reconstruct, *kinds]
+
+
+def blocked_global(message: str) -> str:
+    """The name that torch refused, out of its message; empty if it refused for another reason."""
+    for word in ("Unsupported global: GLOBAL ", "Trying to load unsupported GLOBAL "):
+        if word in message:
+            return message.split(word)[1].split()[0].rstrip(".,")
+    return ""
