@@ -1,0 +1,198 @@
+"""Triton kernels of `rasterize`: depth and triangle in one 64-bit word, the largest wins."""
+
+from typing import no_type_check
+
+import torch
+import triton
+import triton.language as tl
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from .rasterize import EMPTY_DEPTH, Fragments
+
+TRIANGLES = 64  # per program
+WINDOW = 4  # pixels a side that a triangle's lanes cover at once
+PIXELS = 512  # per program of the second kernel
+LAST = tl.constexpr(
+    0x7FFFFFFF
+)  # triangle t is stored as t ^ LAST: the first of equals wins
+NOTHING = tl.constexpr(0xFFFFFFFF)  # low word of an empty pixel, above every stored triangle
+FARTHEST = tl.constexpr(EMPTY_DEPTH)
+
+
+@triton.jit
+@no_type_check
+def _ordered(depth):
+    # The bits of a float as a signed integer of the same order; both zeros are one.
+    bits = tl.where(depth == 0, 0.0, depth).to(tl.int32, bitcast=True)
+    return tl.where(bits < 0, bits ^ 0x7FFFFFFF, bits)
+
+
+@triton.jit
+@no_type_check
+def _edges(vertices, a, b, c, live):
+    # Corner p0, its edges (p2 - p0) and (p1 - p0), and what the barycentric formula needs of them.
+    xa = tl.load(vertices + a * 3, mask=live, other=0.0)
+    ya = tl.load(vertices + a * 3 + 1, mask=live, other=0.0)
+    x1 = tl.load(vertices + b * 3, mask=live, other=0.0) - xa
+    y1 = tl.load(vertices + b * 3 + 1, mask=live, other=0.0) - ya
+    x0 = tl.load(vertices + c * 3, mask=live, other=0.0) - xa
+    y0 = tl.load(vertices + c * 3 + 1, mask=live, other=0.0) - ya
+    d00 = x0 * x0 + y0 * y0
+    d01 = x0 * x1 + y0 * y1
+    d11 = x1 * x1 + y1 * y1
+    determinant = d00 * d11 - d01 * d01
+    flat = determinant == 0
+    inverse = tl.where(flat, 0.0, tl.div_rn(1.0, tl.where(flat, 1.0, determinant)))
+    return xa, ya, x0, y0, x1, y1, d00, d01, d11, inverse
+
+
+@triton.jit
+@no_type_check
+def _coordinates(x2, y2, x0, y0, x1, y1, d00, d01, d11, inverse):
+    # (u, v) of p0 + (x2, y2).
+    d02 = x0 * x2 + y0 * y2
+    d12 = x1 * x2 + y1 * y2
+    return (d11 * d02 - d01 * d12) * inverse, (d00 * d12 - d01 * d02) * inverse
+
+
+@triton.jit
+@no_type_check
+def _draw_kernel(
+    vertices,  # [v, 3] float32
+    triangles,  # [t, 3] int32
+    keys,  # [height, width] int64: ordered depth above, LAST - triangle below
+    count,  # t
+    height,
+    width,
+    TRIANGLES: tl.constexpr,
+    WINDOW: tl.constexpr,
+):
+    # One program per TRIANGLES triangles; lanes are triangles x window pixels, and the window
+    # walks over the largest box of the block.
+    t = tl.program_id(0) * TRIANGLES + tl.arange(0, TRIANGLES)
+    live = t < count
+    a = tl.load(triangles + t * 3, mask=live, other=0).to(tl.int64)
+    b = tl.load(triangles + t * 3 + 1, mask=live, other=0).to(tl.int64)
+    c = tl.load(triangles + t * 3 + 2, mask=live, other=0).to(tl.int64)
+    xa, ya, x0, y0, x1, y1, d00, d01, d11, inverse = _edges(vertices, a, b, c, live)
+    xb = tl.load(vertices + b * 3, mask=live, other=0.0)
+    yb = tl.load(vertices + b * 3 + 1, mask=live, other=0.0)
+    xc = tl.load(vertices + c * 3, mask=live, other=0.0)
+    yc = tl.load(vertices + c * 3 + 1, mask=live, other=0.0)
+    za = tl.load(vertices + a * 3 + 2, mask=live, other=0.0)
+    zb = tl.load(vertices + b * 3 + 2, mask=live, other=0.0)
+    zc = tl.load(vertices + c * 3 + 2, mask=live, other=0.0)
+    total = xa + xb + xc + ya + yb + yc
+    live = live & (total - total == 0)  # finite
+    left = tl.maximum(tl.minimum(xa, tl.minimum(xb, xc)), 0.0)
+    right = tl.minimum(tl.maximum(xa, tl.maximum(xb, xc)), width - 1.0)
+    top = tl.maximum(tl.minimum(ya, tl.minimum(yb, yc)), 0.0)
+    bottom = tl.minimum(tl.maximum(ya, tl.maximum(yb, yc)), height - 1.0)
+    live = live & (left <= width) & (top <= height) & (right >= -1) & (bottom >= -1)
+    left = tl.floor(tl.where(live, left, 0.0)).to(tl.int32)
+    right = tl.ceil(tl.where(live, right, 0.0)).to(tl.int32)
+    top = tl.floor(tl.where(live, top, 0.0)).to(tl.int32)
+    bottom = tl.ceil(tl.where(live, bottom, 0.0)).to(tl.int32)
+    live = live & (left <= right) & (top <= bottom)
+    wide = tl.max(tl.where(live, right - left + 1, 0), 0)
+    high = tl.max(tl.where(live, bottom - top + 1, 0), 0)
+    lane = tl.arange(0, WINDOW * WINDOW)[None, :]
+    down = 0
+    while down < high:
+        across = 0
+        while across < wide:
+            column = left[:, None] + across + lane % WINDOW
+            row = top[:, None] + down + lane // WINDOW
+            inside = live[:, None] & (column <= right[:, None]) & (row <= bottom[:, None])
+            u, v = _coordinates(
+                column.to(tl.float32) - xa[:, None],
+                row.to(tl.float32) - ya[:, None],
+                x0[:, None],
+                y0[:, None],
+                x1[:, None],
+                y1[:, None],
+                d00[:, None],
+                d01[:, None],
+                d11[:, None],
+                inverse[:, None],
+            )
+            z = (1.0 - u - v) * za[:, None] + v * zb[:, None] + u * zc[:, None]
+            inside = inside & (u >= 0) & (v >= 0) & (u + v < 1) & (z > FARTHEST)
+            key = (_ordered(z).to(tl.int64) << 32) | (t[:, None] ^ LAST).to(tl.int64)
+            pixel = row.to(tl.int64) * width + column
+            tl.atomic_max(keys + pixel, key, mask=inside, sem="relaxed")
+            across += WINDOW
+        down += WINDOW
+
+
+@triton.jit
+@no_type_check
+def _resolve_kernel(
+    vertices,  # [v, 3] float32
+    triangles,  # [t, 3] int32
+    keys,  # [height, width] int64
+    triangle,  # [height, width] int32, out
+    weights,  # [height, width, 3] float32, out
+    depth,  # [height, width] float32, out
+    pixels,  # height * width
+    width,
+    PIXELS: tl.constexpr,
+):
+    # One program per PIXELS pixels: unpack the winner, weigh its corners again.
+    i = tl.program_id(0).to(tl.int64) * PIXELS + tl.arange(0, PIXELS)
+    inside = i < pixels
+    low = tl.load(keys + i, mask=inside, other=NOTHING) & NOTHING
+    live = inside & (low != NOTHING)
+    t = tl.where(live, low ^ LAST, 0)
+    a = tl.load(triangles + t * 3, mask=live, other=0).to(tl.int64)
+    b = tl.load(triangles + t * 3 + 1, mask=live, other=0).to(tl.int64)
+    c = tl.load(triangles + t * 3 + 2, mask=live, other=0).to(tl.int64)
+    xa, ya, x0, y0, x1, y1, d00, d01, d11, inverse = _edges(vertices, a, b, c, live)
+    x2 = (i % width).to(tl.float32) - xa
+    y2 = (i // width).to(tl.float32) - ya
+    u, v = _coordinates(x2, y2, x0, y0, x1, y1, d00, d01, d11, inverse)
+    w = 1.0 - u - v
+    za = tl.load(vertices + a * 3 + 2, mask=live, other=0.0)
+    zb = tl.load(vertices + b * 3 + 2, mask=live, other=0.0)
+    zc = tl.load(vertices + c * 3 + 2, mask=live, other=0.0)
+    tl.store(triangle + i, tl.where(live, t, -1).to(tl.int32), mask=inside)
+    tl.store(weights + i * 3, tl.where(live, w, 0.0), mask=inside)
+    tl.store(weights + i * 3 + 1, tl.where(live, v, 0.0), mask=inside)
+    tl.store(weights + i * 3 + 2, tl.where(live, u, 0.0), mask=inside)
+    tl.store(depth + i, tl.where(live, w * za + v * zb + u * zc, FARTHEST), mask=inside)
+
+
+def rasterize_triton(
+    vertices: Float[Tensor, "v 3"],
+    triangles: Int[Tensor, "t 3"],
+    size: tuple[int, int],
+    block: int = TRIANGLES,
+    window: int = WINDOW,
+    pixels: int = PIXELS,
+) -> Fragments:
+    """`rasterize` by two kernels in float32; the block sizes are powers of two."""
+    height, width = size
+    points = vertices.detach().float().contiguous()
+    corners = triangles.int().contiguous()
+    keys = torch.full(size, _empty_key(), dtype=torch.int64, device=points.device)
+    triangle = torch.empty(size, dtype=torch.int32, device=points.device)
+    weights = points.new_empty(height, width, 3)
+    depth = points.new_empty(height, width)
+    # Without contraction to fused multiply-adds the GPU rounds as every other form does.
+    exact = {"enable_fp_fusion": False}
+    with torch.cuda.device_of(points):
+        if len(corners):
+            _draw_kernel[(triton.cdiv(len(corners), block),)](
+                points, corners, keys, len(corners), height, width, block, window, **exact
+            )
+        _resolve_kernel[(triton.cdiv(height * width, pixels),)](
+            points, corners, keys, triangle, weights, depth, height * width, width, pixels, **exact
+        )
+    return Fragments(triangle, weights, depth)
+
+
+def _empty_key() -> int:
+    """The word of a pixel at EMPTY_DEPTH that no triangle has won."""
+    bits = int(torch.tensor(EMPTY_DEPTH, dtype=torch.float32).view(torch.int32))
+    return ((bits ^ 0x7FFFFFFF) << 32) | 0xFFFFFFFF
