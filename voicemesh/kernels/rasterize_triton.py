@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .rasterize import EMPTY_DEPTH, Fragments
 
-TRIANGLES = 64  # per program
+TRIANGLES = 32  # per program
 WINDOW = 4  # pixels a side that a triangle's lanes cover at once
 PIXELS = 512  # per program of the second kernel
 LAST = tl.constexpr(

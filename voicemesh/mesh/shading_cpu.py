@@ -1,0 +1,52 @@
+"""Compiled loops over vertices and pixels for `lighting` and `render`.
+
+Compiled on first use, then kept in the compiler's cache; all release the interpreter lock.
+"""
+
+from typing import no_type_check
+
+import numpy as np
+from numba import njit
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
+def normals(vertices, triangles):
+    """Area-weighted unit normals [v, 3]; zero where there is no area."""
+    total = np.zeros_like(vertices)
+    for t in range(triangles.shape[0]):
+        a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+        x1, x2 = vertices[b, 0] - vertices[a, 0], vertices[c, 0] - vertices[a, 0]
+        y1, y2 = vertices[b, 1] - vertices[a, 1], vertices[c, 1] - vertices[a, 1]
+        z1, z2 = vertices[b, 2] - vertices[a, 2], vertices[c, 2] - vertices[a, 2]
+        nx, ny, nz = y1 * z2 - z1 * y2, z1 * x2 - x1 * z2, x1 * y2 - y1 * x2
+        for i in (a, b, c):
+            total[i, 0] += nx
+            total[i, 1] += ny
+            total[i, 2] += nz
+    for i in range(total.shape[0]):
+        length = np.sqrt(total[i, 0] ** 2 + total[i, 1] ** 2 + total[i, 2] ** 2)
+        if length > np.float32(0):
+            for k in range(3):
+                total[i, k] /= length
+    return total
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
+def blend(triangle, weights, triangles, colours, image, alpha, reverse):
+    """Colours over the bytes of an image, in place: truncate((1 - alpha) old + alpha 255 new)."""
+    height, width = triangle.shape
+    rest, full = np.float32(1) - np.float32(alpha), np.float32(alpha) * np.float32(255)
+    for y in range(height):
+        row = height - 1 - y if reverse else y
+        for x in range(width):
+            t = triangle[y, x]
+            if t < 0:
+                continue
+            a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+            w0, w1, w2 = weights[y, x, 0], weights[y, x, 1], weights[y, x, 2]
+            for k in range(image.shape[2]):
+                new = w0 * colours[a, k] + w1 * colours[b, k] + w2 * colours[c, k]
+                byte = rest * np.float32(image[row, x, k]) + full * new
+                image[row, x, k] = np.uint8(min(max(byte, np.float32(0)), np.float32(255)))
