@@ -1,0 +1,5 @@
+"""`python -m voicemesh`."""
+
+from voicemesh.cli import main
+
+raise SystemExit(main())
