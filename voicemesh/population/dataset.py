@@ -1,0 +1,273 @@
+"""Build a population on disk, shard by shard, and read it back.
+
+A folder holds people.safetensors (all columns of the people), dataset.json (recipe and split) and
+shards of int16 recordings. Every shard depends on the recipe and its own number alone: an
+interrupted build continues where it stopped and ends bit-identical.
+"""
+
+import json
+import logging
+import multiprocessing
+import os
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, Int16
+from safetensors.numpy import load_file, save_file
+
+from .channel import to_int16, transmit
+from .law import People, draw
+from .speech import speak
+from .streams import stream
+from .tract import BLOCK, CONTROL_RATE
+from .voices import draw_effort, in_session
+
+log = logging.getLogger(__name__)
+
+FORMAT = 1
+SHARD = 20  # identities
+RAISED = 6.0  # semitones of effort in the raised session
+BABBLERS = 4
+CLEAN = -1  # channel number of the recording without a channel
+SPLITS = ("train", "validation")
+
+
+@dataclass(frozen=True)
+class PopulationRecipe:
+    """A synthetic population; the defaults make the one that the bundle is trained on."""
+
+    identities: int = 2000  # to train on
+    validation: int = 500  # further identities, never trained on
+    sessions: int = 4  # per identity, each with its own text, day and effort
+    channels: int = 4  # per session, besides a clean version
+    seconds: float = 3.5
+    coupling: float = 0.8  # of voices to bodies; 0 is the control population
+    seed: int = 0
+    workers: int = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Recordings:
+    """Recordings of one shard; row i of every array is recording i."""
+
+    waveform: Int16[np.ndarray, "rows samples"]  # 16 kHz
+    identity: Int[np.ndarray, " rows"]
+    session: Int[np.ndarray, " rows"]
+    channel: Int[np.ndarray, " rows"]  # -1: clean
+    clean: Bool[np.ndarray, " rows"]
+    raised: Bool[np.ndarray, " rows"]  # the session with a raised voice (validation)
+    effort: Float[np.ndarray, " rows"]  # semitones
+
+    def __len__(self) -> int:
+        return len(self.identity)
+
+
+def populate(folder: str | Path, recipe: PopulationRecipe) -> "Population":
+    """Build the population of a recipe, or finish one that was interrupted.
+
+    Raises:
+        ValueError: the folder holds a population of another recipe, or the recipe is impossible.
+    """
+    from tqdm import tqdm
+
+    _check(recipe)
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    _describe(folder, recipe)
+    shards = _shards(recipe)
+    missing = [shard for shard in shards if not _path(folder, shard).exists()]
+    if len(missing) < len(shards):
+        log.info("%s: %d of %d shards are there", folder, len(shards) - len(missing), len(shards))
+    total = recipe.identities + recipe.validation
+    done = total - sum(len(shards[shard]) for shard in missing)
+    with tqdm(total=total, initial=done, unit="identity", desc=folder.name) as bar:
+        for shard in _built(folder, recipe, missing):
+            bar.update(len(shards[shard]))
+    return Population.open(folder)
+
+
+@dataclass(frozen=True, eq=False)
+class Population:
+    """A population on disk."""
+
+    folder: Path
+    recipe: PopulationRecipe
+    people: People
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Self:
+        """Open a folder that `populate` completed.
+
+        Raises:
+            ValueError: the folder holds no population, or an unfinished one.
+        """
+        folder = Path(folder)
+        description = folder / "dataset.json"
+        if not description.exists():
+            raise ValueError(f"{folder} holds no population; build one with `populate`")
+        told = json.loads(description.read_text())
+        if told["format"] != FORMAT:
+            raise ValueError(f"{folder} has format {told['format']}; this version reads {FORMAT}")
+        recipe = PopulationRecipe(**told["recipe"])
+        missing = [shard for shard in _shards(recipe) if not _path(folder, shard).exists()]
+        if missing:
+            raise ValueError(
+                f"{folder} lacks {len(missing)} shards, the first is {missing[0]}; "
+                "run `populate` with the same recipe to finish it"
+            )
+        return cls(folder, recipe, People(**load_file(folder / "people.safetensors")))
+
+    @property
+    def train(self) -> Int[np.ndarray, " identities"]:
+        """Rows of `people` to train on."""
+        return np.arange(self.recipe.identities)
+
+    @property
+    def validation(self) -> Int[np.ndarray, " identities"]:
+        """Rows of `people` never trained on."""
+        return np.arange(self.recipe.validation) + self.recipe.identities
+
+    def recordings(self, split: str) -> Iterator[Recordings]:
+        """Shard after shard of "train" or "validation"."""
+        if split not in SPLITS:
+            raise ValueError(f"no split {split!r}; there are {', '.join(SPLITS)}")
+        first = 0 if split == "train" else self.recipe.identities
+        last = first + (self.recipe.identities if split == "train" else self.recipe.validation)
+        for shard, identities in _shards(self.recipe).items():
+            if first <= identities[0] < last:
+                yield Recordings(**load_file(_path(self.folder, shard)))
+
+
+def build_shard(
+    recipe: PopulationRecipe, people: People, identities: Int[np.ndarray, " identities"]
+) -> Recordings:
+    """All recordings of these identities; they babble behind each other and behind nobody else."""
+    validation = identities[0] >= recipe.identities
+    sessions = recipe.sessions + int(validation)
+    effort = np.zeros((len(identities), sessions))
+    clean = np.zeros((len(identities), sessions, _samples(recipe)), np.float32)
+    for row, identity in enumerate(map(int, identities)):
+        for session in range(sessions):
+            raised = session == recipe.sessions
+            own = stream(recipe.seed, "effort", identity, session)
+            effort[row, session] = RAISED if raised else draw_effort(own)
+            day = stream(recipe.seed, "session", identity, session)
+            voice = in_session(people, identity, day, float(effort[row, session]))
+            text = stream(recipe.seed, "speech", identity, session)
+            clean[row, session] = speak(voice, text, recipe.seconds)
+    columns: dict[str, list] = {name: [] for name in Recordings.__dataclass_fields__}
+    for row, identity in enumerate(map(int, identities)):
+        others = np.delete(np.arange(len(identities)), row)
+        for session in range(sessions):
+            raised = session == recipe.sessions
+            for channel in (CLEAN, *range(1 if raised else recipe.channels)):
+                heard = clean[row, session]
+                if channel != CLEAN:
+                    luck = stream(recipe.seed, "channel", identity, session, channel)
+                    behind = luck.permutation(others)[:BABBLERS]
+                    babble = [clean[b, int(luck.integers(sessions))] for b in behind]
+                    heard = transmit(heard, luck, babble)
+                else:
+                    heard = heard / max(1.0, float(np.abs(heard).max()))
+                values = (to_int16(heard), identity, session, channel)
+                values = (*values, channel == CLEAN, raised, effort[row, session])
+                for column, value in zip(columns.values(), values, strict=True):
+                    column.append(value)
+    return Recordings(**{name: np.array(column) for name, column in columns.items()})
+
+
+def _samples(recipe: PopulationRecipe) -> int:
+    return int(recipe.seconds * CONTROL_RATE) * BLOCK
+
+
+def _shards(recipe: PopulationRecipe) -> dict[int, np.ndarray]:
+    """Identities by shard; no shard holds both splits."""
+    train = np.arange(recipe.identities)
+    validation = np.arange(recipe.validation) + recipe.identities
+    blocks = [
+        part[i : i + SHARD] for part in (train, validation) for i in range(0, len(part), SHARD)
+    ]
+    return dict(enumerate(blocks))
+
+
+def _path(folder: Path, shard: int) -> Path:
+    return folder / f"shard-{shard:05d}.safetensors"
+
+
+def _check(recipe: PopulationRecipe) -> None:
+    least = dict(identities=1, validation=1, sessions=1, channels=0, workers=1)
+    for name, low in least.items():
+        if getattr(recipe, name) < low:
+            raise ValueError(f"{name} is {getattr(recipe, name)}; it must be at least {low}")
+    if recipe.seconds < 1:
+        raise ValueError(f"seconds is {recipe.seconds}; recordings last at least 1 s")
+    if not 0 <= recipe.coupling <= 1.3:
+        raise ValueError(f"coupling is {recipe.coupling}; it must be between 0 and 1.3")
+
+
+def _content(recipe: PopulationRecipe) -> dict:
+    """What decides the bits of a population: all but the number of workers."""
+    return {name: value for name, value in asdict(recipe).items() if name != "workers"}
+
+
+def _describe(folder: Path, recipe: PopulationRecipe) -> None:
+    """Write people and description, or make sure that they are of this recipe."""
+    description = folder / "dataset.json"
+    if description.exists():
+        told = json.loads(description.read_text())["recipe"]
+        other = {k: told.get(k) for k, v in _content(recipe).items() if told.get(k) != v}
+        if other:
+            raise ValueError(
+                f"{folder} holds a population with other {', '.join(other)} ({other}); "
+                "choose another folder or that recipe"
+            )
+        return
+    people = draw(recipe.identities + recipe.validation, recipe.seed, recipe.coupling)
+    _replace(folder / "people.safetensors", people.arrays(), "people")
+    split = {
+        "train": [0, recipe.identities],
+        "validation": [recipe.identities, recipe.identities + recipe.validation],
+    }
+    told = {
+        "format": FORMAT,
+        "recipe": asdict(recipe),
+        "split": split,  # first and one past the last identity
+        "shards": len(_shards(recipe)),
+        "samples": _samples(recipe),
+        "sample_rate": BLOCK * CONTROL_RATE,
+    }
+    temporary = description.with_suffix(".part")
+    temporary.write_text(json.dumps(told, indent=1) + "\n")
+    os.replace(temporary, description)
+
+
+def _built(folder: Path, recipe: PopulationRecipe, shards: list[int]) -> Iterator[int]:
+    """Build shards, in processes of their own where there are several workers."""
+    if recipe.workers == 1 or len(shards) < 2:
+        for shard in shards:
+            yield _build(folder, recipe, shard)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(recipe.workers, mp_context=context) as pool:
+        jobs = [pool.submit(_build, folder, recipe, shard) for shard in shards]
+        for job in as_completed(jobs):
+            yield job.result()
+
+
+def _build(folder: Path, recipe: PopulationRecipe, shard: int) -> int:
+    people = People(**load_file(folder / "people.safetensors"))
+    recordings = build_shard(recipe, people, _shards(recipe)[shard])
+    arrays = {name: getattr(recordings, name) for name in Recordings.__dataclass_fields__}
+    _replace(_path(folder, shard), arrays, "recordings")
+    return shard
+
+
+def _replace(path: Path, arrays: dict[str, np.ndarray], kind: str) -> None:
+    """Write a file whole or not at all."""
+    temporary = path.with_suffix(".part")
+    save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, temporary, {"kind": kind})
+    os.replace(temporary, path)

@@ -1,0 +1,100 @@
+"""From a person to a voice on a certain day: habits, daily change, vocal effort."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float
+
+from .law import People
+from .tables import VOICE, VOICE_LAW
+
+REFERENCE_TRACT = 17.35  # cm, of the speakers behind the phoneme table's formants
+
+
+@dataclass(frozen=True, eq=False)
+class Voice:
+    """Everything that stays constant within one recording of a speaker."""
+
+    f0: float  # median, Hz
+    tract: float  # apparent length, cm
+    oral: float  # share of the mouth, standard deviations
+    nasal: float  # factor on the nasal pole and zero
+    sibilant: float  # factor on the centre of hisses
+    bandwidth: float  # factor
+    rd: float  # glottal shape, 0.4 pressed to 2.6 breathy
+    jitter: float
+    shimmer: float
+    breath: float  # noise of the glottis against its pulses
+    tilt: float  # > 0 darkens the source, about 1 dB a unit at 4 kHz
+    rate: float
+    f0_spread: float  # semitones within an utterance
+    creak: float  # chance at the ends of phrases
+    nasality: float  # opening of the velum at rest
+    small: bool  # the smaller mode's tract is no scaled copy: F1 higher, F3 lower
+    accent: Float[np.ndarray, "2 vowels"]  # factors on F1 and F2 of every vowel
+    higher: Float[np.ndarray, "5"]  # factors on F4 to F8
+    f1_shift: float = 1.0  # raised by effort
+
+    @property
+    def scale(self) -> float:
+        """Factor on all formants of the phoneme table."""
+        return REFERENCE_TRACT / self.tract
+
+
+def habitual(people: People, person: int) -> Voice:
+    """The voice of a person as it usually is."""
+    return _voice(people, person, people.voice[person])
+
+
+def in_session(people: People, person: int, rng: np.random.Generator, effort: float = 0.0) -> Voice:
+    """The same voice on one day, raised by `effort` semitones."""
+    daily = np.array([VOICE_LAW[name].session for name in VOICE])
+    values = people.voice[person] + daily * rng.standard_normal(len(VOICE))
+    return raised(_voice(people, person, values), effort, rng)
+
+
+def draw_effort(rng: np.random.Generator) -> float:
+    """Vocal effort of a session in semitones: people in front of a microphone speak up."""
+    calm, effort = rng.random() < 0.3, np.clip(rng.normal(1.5, 2.5), -2, 9)
+    return 0.0 if calm else float(effort)
+
+
+def raised(voice: Voice, effort: float, rng: np.random.Generator) -> Voice:
+    """A voice with vocal effort: F0 up, and its companions with it."""
+    if effort == 0:
+        return voice
+    return replace(
+        voice,
+        f0=voice.f0 * 2 ** (effort / 12),
+        rd=float(np.clip(voice.rd - 0.05 * effort, 0.45, 2.5)),
+        tilt=voice.tilt - 0.25 * effort,
+        f0_spread=voice.f0_spread * float(np.exp(0.06 * effort + rng.normal(0, 0.2))),
+        f1_shift=float(np.exp(0.010 * effort)),
+        breath=voice.breath * float(np.exp(-0.08 * effort)),
+        creak=voice.creak * (0.5 if effort > 2 else 1.0),
+    )
+
+
+def _voice(people: People, person: int, values: Float[np.ndarray, " quantities"]) -> Voice:
+    value = dict(zip(VOICE, map(float, values), strict=True))
+    tract, small = float(np.exp(value["log_vtl"])), bool(people.mode[person])
+    return Voice(
+        f0=float(np.exp(value["log_f0"])),
+        tract=tract,
+        oral=value["oral"],
+        nasal=float(np.exp(-0.10 * value["nasal"])),
+        sibilant=float((REFERENCE_TRACT / tract) ** 0.6 * np.exp(0.05 * value["sibilant"])),
+        bandwidth=float(np.exp(0.15 * value["bandwidth"])) * (1.15 if small else 1.0),
+        rd=float(np.clip(value["rd"], 0.45, 2.5)),
+        jitter=float(np.exp(value["log_jitter"])),
+        shimmer=float(np.exp(value["log_shimmer"])),
+        breath=float(np.exp(value["log_breath"])),
+        tilt=value["tilt"],
+        rate=float(np.exp(value["log_rate"])),
+        f0_spread=float(np.exp(value["log_f0_spread"])),
+        creak=float(np.clip(value["creak"], 0, 1)),
+        nasality=float(np.clip(value["nasality"], 0, 0.5)),
+        small=small,
+        accent=people.accent[person],
+        higher=people.higher[person],
+    )
