@@ -6,14 +6,14 @@ import numpy as np
 
 
 def synthetic_voice(tag: str, name: str, seconds: float, rate: int = 16000) -> np.ndarray:
-    """Return int16 samples: bursts of a gliding harmonic stack under three formants, with pauses and faint noise.
+    """Return int16 samples: bursts of a gliding harmonic stack with pauses and faint noise.
 
     The random stream is seeded by `tag` and `name`. Draws happen in this order: one uniform for
     the pitch, one for its wobble, three for the formants, one for the gate phase, then one normal
     per sample for the noise floor.
     """
     stream = np.random.Generator(np.random.PCG64(zlib.crc32(f"{tag}:waveform:{name}".encode())))
-    count = int(round(seconds * rate))
+    count = round(seconds * rate)
     time = np.arange(count) / rate
     base = 110.0 + 60.0 * stream.uniform()
     pitch = base + 15.0 * np.sin(2 * np.pi * (0.7 + stream.uniform()) * time)

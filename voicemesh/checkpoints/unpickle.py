@@ -2,6 +2,7 @@
 
 import argparse
 import pickle
+import struct
 import tarfile
 import zipfile
 from collections import OrderedDict
@@ -27,6 +28,11 @@ PLAIN_GLOBALS = {
     ("_codecs", "encode"),
     ("collections", "OrderedDict"),
 }
+# All that a reader raises on bytes that are no pickle, or a torn one.
+MALFORMED = (
+    *(pickle.UnpicklingError, EOFError, struct.error, RuntimeError, AssertionError, MemoryError),
+    *(LookupError, AttributeError, ImportError, TypeError, ValueError, OverflowError),
+)
 
 
 def torch_file(path: str | Path) -> Any:
@@ -46,7 +52,7 @@ def torch_file(path: str | Path) -> Any:
     try:
         with torch.serialization.safe_globals(plain):
             return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, UnicodeDecodeError) as error:
+    except MALFORMED as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         found = blocked_global(str(error))
         if found:
@@ -64,10 +70,7 @@ def array_file(path: str | Path) -> Any:
     try:
         with path.open("rb") as file:
             return ArrayUnpickler(file, encoding="latin1").load()
-    except (
-        *(pickle.UnpicklingError, EOFError, KeyError, IndexError, AttributeError),
-        *(ImportError, TypeError, ValueError, UnicodeDecodeError, MemoryError),
-    ) as error:
+    except MALFORMED as error:
         raise ValueError(f"{path} cannot be read as arrays: {error}") from error
 
 

@@ -1,0 +1,147 @@
+"""Bundles: written, opened, and everything that can be wrong with one."""
+
+import json
+
+import pytest
+import torch
+
+from voicemesh.checkpoints.bundle import MANIFEST, Bundle, BundleWriter
+from voicemesh.mesh.morphable import Measure, MorphableModel
+from voicemesh.nets.cmp import SupervisedHead
+
+ARGUMENTS = {"embedding": 6, "shape_params": 4, "expression_params": 2}
+
+
+@pytest.fixture
+def head() -> SupervisedHead:
+    return SupervisedHead(**ARGUMENTS).eval()
+
+
+@pytest.fixture
+def folder(tmp_path, head):
+    writer = BundleWriter(tmp_path / "bundle", "small", title="Small", notes=("made by a test",))
+    writer.net("cmp-supervised-head", head, ARGUMENTS, licence="MIT", results={"error": 0.5})
+    writer.tensors("cmp-statistics", {"mean": torch.arange(3.0)}, training="none")
+    return tmp_path / "bundle"
+
+
+def edit(folder, change):
+    path = folder / MANIFEST
+    manifest = json.loads(path.read_text())
+    change(manifest)
+    path.write_text(json.dumps(manifest))
+
+
+def test_what_was_written_is_opened(folder, head):
+    bundle = Bundle.open(folder)
+    unit = torch.randn(3, 6)
+    torch.testing.assert_close(bundle.net("cmp-supervised-head")(unit), head(unit))
+    assert bundle.tensors("cmp-statistics")["mean"].tolist() == [0, 1, 2]
+    assert (bundle.name, bundle.title, bundle.notes) == ("small", "Small", ("made by a test",))
+    part = bundle.part("cmp-supervised-head")
+    assert (part.licence, part.results, part.network) == ("MIT", {"error": 0.5}, "SupervisedHead")
+
+
+def test_half_precision_is_smaller_and_widened_when_read(folder, head):
+    whole = (folder / "cmp-supervised-head.safetensors").stat().st_size
+    BundleWriter(folder, "small").net("cmp-supervised-head", head, ARGUMENTS, half=True)
+    assert (folder / "cmp-supervised-head.safetensors").stat().st_size < whole
+    net, unit = Bundle.open(folder).net("cmp-supervised-head"), torch.randn(3, 6)
+    torch.testing.assert_close(net(unit), head(unit), rtol=2e-3, atol=2e-3)
+
+
+def test_a_writer_goes_on_with_the_parts_that_are_there(folder):
+    BundleWriter(folder, "small").tensors("more", {"a": torch.ones(1)})
+    assert sorted(Bundle.open(folder).parts) == ["cmp-statistics", "cmp-supervised-head", "more"]
+
+
+def test_the_face_model_is_a_part(folder):
+    model = MorphableModel(
+        name="cloud",
+        mean=torch.randn(70, 3),
+        shape_basis=torch.randn(70, 3, 2),
+        expression_basis=torch.randn(70, 3, 1),
+        shape_mean=torch.zeros(2),
+        shape_deviation=torch.ones(2),
+        expression_mean=torch.zeros(1),
+        expression_deviation=torch.ones(1),
+        triangles=torch.tensor([[0, 1, 2]]),
+        landmarks=torch.arange(68),
+        measures={"width": Measure((1, 2))},
+    )
+    BundleWriter(folder, "small").face_model(model)
+    read = Bundle.open(folder).face_model()
+    torch.testing.assert_close(read.mean, model.mean)
+    assert read.measures == model.measures
+    with pytest.raises(ValueError, match="holds no net, not a MorphableModel"):
+        Bundle.open(folder).face_model("cmp-statistics")
+
+
+@pytest.mark.parametrize(
+    "file",
+    ["../evil.safetensors", "/etc/passwd", "a/b.safetensors", "x.pkl", "", "..\\x.safetensors"],
+)
+def test_file_names_that_leave_the_folder(folder, file):
+    edit(folder, lambda manifest: manifest["parts"]["cmp-statistics"].update(file=file))
+    with pytest.raises(ValueError, match=r"is no plain name of a \.safetensors file"):
+        Bundle.open(folder)
+
+
+def test_an_altered_file_is_refused(folder):
+    path = folder / "cmp-statistics.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"cmp-statistics\.safetensors is not the file"):
+        Bundle.open(folder)
+
+
+def test_a_missing_file_is_named(folder):
+    (folder / "cmp-statistics.safetensors").unlink()
+    with pytest.raises(ValueError, match=r"lacks the file .*cmp-statistics\.safetensors"):
+        Bundle.open(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (lambda m: m.update(format=2), "is of format 2; this reads 1"),
+        (lambda m: m.pop("parts"), "is no bundle manifest: 'parts'"),
+        (lambda m: m.pop("title"), "is no bundle manifest: .*title"),
+        (lambda m: m["parts"]["cmp-statistics"].update(code="x"), "is no bundle manifest: .*code"),
+        (lambda m: m["parts"]["cmp-supervised-head"].update(network="os"), "no net 'os'"),
+        (lambda m: m["parts"]["cmp-supervised-head"]["arguments"].update(embedding=9), "shape"),
+    ],
+)
+def test_manifests_that_are_wrong(folder, change, fault):
+    edit(folder, change)
+    with pytest.raises(ValueError, match=fault):
+        Bundle.open(folder).net("cmp-supervised-head")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "3", "{"])
+def test_manifests_that_are_none(folder, text):
+    (folder / MANIFEST).write_text(text)
+    with pytest.raises(ValueError, match=r"is no bundle manifest|of format"):
+        Bundle.open(folder)
+
+
+def test_parts_by_name(folder):
+    bundle = Bundle.open(folder)
+    with pytest.raises(ValueError, match="no part 'voice'; it has cmp-statistics, cmp-supervised"):
+        bundle.tensors("voice")
+    with pytest.raises(ValueError, match="holds numbers, not a network"):
+        bundle.net("cmp-statistics")
+
+
+def test_a_folder_without_manifest(tmp_path):
+    with pytest.raises(ValueError, match=r"is no bundle: it has no bundle\.json"):
+        Bundle.open(tmp_path)
+
+
+def test_large_files_are_refused_on_request(tmp_path, head):
+    writer = BundleWriter(tmp_path / "bundle", "small", largest=1000)
+    with pytest.raises(ValueError, match=r"takes 1,\d+ bytes.* at most 1,000"):
+        writer.tensors("big", {"a": torch.zeros(300)})
+    assert not list((tmp_path / "bundle").glob("*.safetensors"))
+    BundleWriter(tmp_path / "bundle", "small", largest=None).tensors("big", {"a": torch.zeros(300)})

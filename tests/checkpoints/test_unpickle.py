@@ -1,0 +1,99 @@
+"""Pickled files give their tensors, and never run what else they hold."""
+
+import argparse
+import pickle
+import tarfile
+from collections import OrderedDict
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from voicemesh.checkpoints.unpickle import array_file, torch_file
+
+
+class Intruder:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_tensors_and_plain_values(tmp_path, zipped):
+    content = {
+        "epoch": 3,
+        "state_dict": OrderedDict(a=torch.randn(2, 3), b=torch.zeros(0)),
+        "best": np.float64(0.25),
+        "args": argparse.Namespace(rate=0.1),
+        "history": [np.arange(3.0)],
+    }
+    torch.save(content, tmp_path / "x.pth.tar", _use_new_zipfile_serialization=zipped)
+    read = torch_file(tmp_path / "x.pth.tar")
+    torch.testing.assert_close(read["state_dict"]["a"], content["state_dict"]["a"])
+    assert (read["epoch"], read["best"], read["args"].rate) == (3, 0.25, 0.1)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_code_in_a_torch_file_does_not_run(tmp_path, zipped):
+    victim, path = tmp_path / "victim", tmp_path / "x.pth"
+    content = {"a": torch.ones(1), "b": Intruder(victim)}
+    torch.save(content, path, _use_new_zipfile_serialization=zipped)
+    with pytest.raises(ValueError, match=r"x\.pth cannot be read .* more than data"):
+        torch_file(path)
+    assert not victim.exists()
+
+
+def test_code_in_a_pickle_does_not_run(tmp_path):
+    victim, path = tmp_path / "victim", tmp_path / "x.pkl"
+    path.write_bytes(pickle.dumps({"u": Intruder(victim)}))
+    with pytest.raises(
+        ValueError, match=r"x\.pkl .* names pathlib.*\.touch|getattr.*more than data"
+    ):
+        array_file(path)
+    assert not victim.exists()
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_arrays_of_any_protocol(tmp_path, protocol):
+    content = {"u": np.random.default_rng(0).normal(size=(6, 1)), "n": np.float32(2), "t": "w"}
+    path = tmp_path / "x.pkl"
+    path.write_bytes(pickle.dumps(content, protocol))
+    read = array_file(path)
+    np.testing.assert_array_equal(read["u"], content["u"])
+    assert (read["n"], read["t"]) == (2, "w")
+
+
+def test_arrays_written_by_older_numpy(tmp_path):
+    written = pickle.dumps(np.arange(4), 2).replace(b"numpy._core.", b"numpy.core.")
+    (tmp_path / "x.pkl").write_bytes(written)
+    assert array_file(tmp_path / "x.pkl").tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("content", [b"", b"no pickle", b"\x80\x02}q", bytes(range(256))])
+@pytest.mark.parametrize("read", [torch_file, array_file])
+def test_files_that_are_none(tmp_path, content, read):
+    (tmp_path / "x").write_bytes(content)
+    with pytest.raises(ValueError, match="x cannot be read as"):
+        read(tmp_path / "x")
+
+
+def test_a_torn_torch_file(tmp_path):
+    torch.save({"a": torch.randn(100)}, tmp_path / "x.pth")
+    (tmp_path / "x.pth").write_bytes((tmp_path / "x.pth").read_bytes()[:300])
+    with pytest.raises(ValueError, match=r"x\.pth cannot be read as tensors"):
+        torch_file(tmp_path / "x.pth")
+
+
+def test_archives_and_missing_files(tmp_path):
+    (tmp_path / "x.pth").write_bytes(b"x")
+    with tarfile.open(tmp_path / "x.tar", "w") as archive:
+        archive.add(tmp_path / "x.pth", "x.pth")
+    with pytest.raises(ValueError, match="is a tar archive"):
+        torch_file(tmp_path / "x.tar")
+    with pytest.raises(ValueError, match="There is no file"):
+        torch_file(tmp_path / "gone.pth")

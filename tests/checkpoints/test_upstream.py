@@ -1,0 +1,117 @@
+"""Published containers: prefixes, other networks' keys, sizes told by the file, clear refusals."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from scipy.io import savemat
+
+from voicemesh import checkpoints
+from voicemesh.checkpoints import upstream
+from voicemesh.mesh.landmarks import BASEL_LANDMARKS
+from voicemesh.nets.cmp import SupervisedHead, VoiceEncoder
+
+VERTICES = 53_000  # enough for the published landmarks
+
+
+def face_tensors(vertices: int = VERTICES) -> dict[str, torch.Tensor]:
+    return {
+        "param_mean": torch.randn(102),
+        "param_std": torch.rand(102) + 0.5,
+        "u": torch.randn(3 * vertices, 1) * 80_000,
+        "w_shp": torch.randn(3 * vertices, 40),
+        "w_exp": torch.randn(3 * vertices, 10),
+    }
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    """2D-to-3D-pretrained.tar as published: wrapped, prefixed, with a backbone beside."""
+    tensors = face_tensors()
+    state = {f"module.{key}": value for key, value in tensors.items()}
+    state["module.IGM.backbone.features.0.0.weight"] = torch.zeros(2)
+    path = tmp_path_factory.mktemp("published") / "2D-to-3D-pretrained.tar"
+    torch.save({"epoch": 80, "state_dict": state}, path)
+    return path, tensors
+
+
+@pytest.mark.parametrize("prefix", ["", "module."])
+def test_the_voice_encoder_of_any_size(tmp_path, prefix):
+    net = VoiceEncoder(5, (6, 7, 8), 4).eval()
+    torch.save({prefix + k: v for k, v in net.state_dict().items()}, tmp_path / "voice.pth")
+    read, features = (
+        checkpoints.load("cmp-voice-encoder", tmp_path / "voice.pth"),
+        torch.randn(2, 5, 9),
+    )
+    torch.testing.assert_close(read(features), net(features), rtol=0, atol=0)
+
+
+def test_the_supervised_head_of_any_size(tmp_path):
+    net = SupervisedHead(7, 5, 3).eval()
+    torch.save(net.state_dict(), tmp_path / "head.pth")
+    read, unit = checkpoints.load("cmp-supervised-head", tmp_path / "head.pth"), torch.randn(2, 7)
+    torch.testing.assert_close(read(unit), net(unit), rtol=0, atol=0)
+
+
+def test_the_face_model_leaves_the_backbone_alone(published):
+    path, tensors = published
+    model = checkpoints.load("cmp-face-model", path)
+    mean = tensors["u"].reshape(-1, 3) / 1000
+    torch.testing.assert_close(model.mean, mean)
+    torch.testing.assert_close(model.shape_deviation, tensors["param_std"][12:52])
+    torch.testing.assert_close(model.expression_mean, tensors["param_mean"][52:62])
+    assert model.landmarks.tolist() == list(BASEL_LANDMARKS)
+
+
+def test_triangles_and_landmarks_beside_the_face_model(published, tmp_path):
+    path, _ = published
+    savemat(tmp_path / "tri.mat", {"tri": np.array([[1, 4], [2, 5], [3, VERTICES]], np.uint16)})
+    flat = (3 * np.arange(68)[:, None] + np.arange(3)).ravel()
+    np.save(tmp_path / "keypoints_sim.npy", flat)
+    model = upstream.load_basel(path, tmp_path / "tri.mat", tmp_path / "keypoints_sim.npy")
+    assert model.triangles.tolist() == [[0, 2, 1], [3, VERTICES - 1, 4]]
+    assert model.landmarks.tolist() == list(range(68))
+
+
+def test_the_face_model_without_neck(tmp_path):
+    tensors = {key: value.numpy() for key, value in face_tensors(70).items()}
+    arrays = {
+        "u": tensors["u"].astype(np.float64),
+        "w_shp": np.concatenate([tensors["w_shp"], tensors["w_shp"]], 1),  # as 199 components
+        "w_exp": tensors["w_exp"],
+        "tri": np.array([[0, 3], [1, 4], [2, 69]]),
+        "keypoints": (3 * np.arange(68)[:, None] + np.arange(3)).ravel(),
+    }
+    (tmp_path / "bfm_noneck_v3.pkl").write_bytes(pickle.dumps(arrays, 2))
+    model = upstream.load_basel(tmp_path / "bfm_noneck_v3.pkl")
+    assert model.shape_basis.shape == (70, 3, 40)
+    assert model.triangles.tolist() == [[0, 2, 1], [3, 69, 4]]
+    (tmp_path / "tri.pkl").write_bytes(pickle.dumps(np.array([[5], [6], [7]])))
+    again = upstream.load_basel(tmp_path / "bfm_noneck_v3.pkl", tmp_path / "tri.pkl")
+    assert again.triangles.tolist() == [[5, 7, 6]]
+    (tmp_path / "bare.pkl").write_bytes(pickle.dumps({"u": arrays["u"]}))
+    with pytest.raises(ValueError, match=r"bare\.pkl lacks w_shp, w_exp, tri, keypoints"):
+        upstream.load_basel(tmp_path / "bare.pkl")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "fault"),
+    [
+        ("cmp-unheard", {}, "No published network 'cmp-unheard'; known are cmp-face-model"),
+        ("cmp-face-model", {"model": {}}, "x has no 'state_dict', where cmp-face-model is kept"),
+        ("cmp-face-model", {"state_dict": {"a": torch.ones(1)}}, "x lacks param_mean, .* it has a"),
+        ("cmp-voice-encoder", [1, 2], "x does not hold the tensors of cmp-voice-encoder by key"),
+        ("cmp-voice-encoder", {"epoch": 3}, "x does not hold the tensors"),
+        ("cmp-supervised-head", {}, r"x lacks classifier_exp\.1\.weight"),
+        (
+            "cmp-supervised-head",
+            {k: v for k, v in SupervisedHead().state_dict().items() if "scale" not in k},
+            r"x does not fit SupervisedHead: classifier_scale\.1\.bias: missing; classifier_scale",
+        ),
+    ],
+)
+def test_files_that_do_not_fit(tmp_path, name, content, fault):
+    torch.save(content, tmp_path / "x")
+    with pytest.raises(ValueError, match=fault):
+        checkpoints.load(name, tmp_path / "x")
