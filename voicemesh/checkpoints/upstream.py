@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -102,6 +103,26 @@ def build(
         if not any(fnmatchcase(key, pattern) for pattern in published.others)
     }
     return published.build(own, origin)
+
+
+def arguments_of(net: nn.Module) -> dict[str, Any]:
+    """The constructor arguments of a net that came out of the table."""
+    if isinstance(net, VoiceEncoder):
+        layers = [layer for layer in net.model if isinstance(layer, nn.Conv1d)]
+        *widths, embedding = (layer.out_channels for layer in layers)
+        return {
+            "input_channels": layers[0].in_channels,
+            "widths": widths,
+            "embedding": embedding,
+        }
+    if isinstance(net, SupervisedHead):
+        shape, expression = net.classifier_shape[1], net.classifier_exp[1]
+        return {
+            "embedding": shape.in_features,
+            "shape_params": shape.out_features,
+            "expression_params": expression.out_features,
+        }
+    raise ValueError(f"The arguments of a {type(net).__name__} cannot be read off")
 
 
 def entry(name: str) -> Published:
