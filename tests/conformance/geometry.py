@@ -9,7 +9,7 @@ from voicemesh.mesh import face_types, metrics
 
 def meshes(case: Case) -> tuple[torch.Tensor, torch.Tensor, list[int]]:
     """Predictions, with the target and the identity of each, in the case's order."""
-    stretch = np.array(case.numbers("(53215,3)).astype(float64) * [#,#,#]"))
+    stretch = np.array(case.numbers(".astype(float64) * [#,#,#]"))
     factor, noise = case.numbers("pred_Xj = #*target_X + #*hashed_input")
     predictions, targets, identities = [], [], []
     for number, (identity, count) in enumerate(case.description["identities"].items()):

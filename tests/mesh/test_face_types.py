@@ -1,13 +1,18 @@
 """Sex and face type by the nearest reference mesh."""
 
+from functools import partial
+
 import pytest
 import torch
 
 from voicemesh.mesh import face_types
 from voicemesh.mesh.face_types import FACE_TYPES, SEXES, References
 from voicemesh.mesh.landmarks import RATIO_LENGTHS
+from voicemesh.mesh.metrics import pair_lengths
+from voicemesh.mesh.morphable import MorphableModel
 
 PAIRS = {name: (2 * i, 2 * i + 1) for i, name in enumerate(RATIO_LENGTHS)}
+LENGTHS = partial(pair_lengths, pairs=PAIRS)
 
 
 def references(**changes) -> References:
@@ -28,7 +33,7 @@ def test_the_nearest_wins(sex, face_type):
     known = references()
     vertices = known.meshes[face_type] + 0.01
     known = references(**{sex: vertices + 0.5})
-    verdict = face_types.judge(vertices, known, PAIRS)
+    verdict = face_types.judge(vertices, known, LENGTHS)
     assert (verdict.sex, verdict.face_type) == (sex, face_type)
     assert verdict.distances[face_type] == min(verdict.distances.values())
 
@@ -37,7 +42,7 @@ def test_ties_go_to_women_and_to_the_first_type():
     vertices = torch.zeros(10, 3)
     grid = torch.arange(30.0).reshape(10, 3)
     known = References({name: grid for name in (*SEXES, *FACE_TYPES)})
-    verdict = face_types.judge(vertices, known, PAIRS)
+    verdict = face_types.judge(vertices, known, LENGTHS)
     assert (verdict.sex, verdict.face_type) == ("female", "wide")
 
 
@@ -45,9 +50,27 @@ def test_lengths_are_compared_with_the_mean_of_the_sex():
     known = references()
     vertices = known.meshes["male"] * 1.25
     known = references(female=known.meshes["female"] + 100)
-    verdict = face_types.judge(vertices, known, PAIRS)
+    verdict = face_types.judge(vertices, known, LENGTHS)
     assert list(verdict.differences) == ["fore", "cheek", "ear", "mid"]
     assert list(verdict.differences.values()) == pytest.approx([0.25] * 4, abs=1e-4)
+
+
+def test_references_are_resting_faces_of_a_model():
+    model = MorphableModel(
+        name="points",
+        mean=torch.randn(70, 3),
+        shape_basis=torch.randn(70, 3, 2),
+        expression_basis=torch.randn(70, 3, 1),
+        shape_mean=torch.randn(2),
+        shape_deviation=torch.ones(2),
+        expression_mean=torch.zeros(1),
+        expression_deviation=torch.ones(1),
+        triangles=torch.zeros(0, 3, dtype=torch.int64),
+        landmarks=torch.arange(68),
+    )
+    params = {name: torch.randn(2) for name in (*SEXES, *FACE_TYPES)}
+    known = References.of(model, params)
+    torch.testing.assert_close(known.meshes["slim"], model.vertices(params["slim"]))
 
 
 def test_missing_references_are_named():

@@ -4,15 +4,16 @@ Source: choyingw/Cross-Modal-Perceptionist, demo_mic.py. Its reference meshes ar
 repository; `type_params` builds references for any model from people whose lengths are known.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from jaxtyping import Float
 from torch import Tensor
 
-from .landmarks import BASEL_PAIRS, RATIO_LENGTHS, RATIOS
+from .landmarks import RATIO_LENGTHS, RATIOS
 from .metrics import pair_lengths
+from .morphable import MorphableModel
 
 SEXES = ("male", "female")
 FACE_TYPES = ("wide", "skinny", "regular", "slim")  # the published order: the first wins a tie
@@ -29,6 +30,13 @@ class References:
         missing = [name for name in (*SEXES, *FACE_TYPES) if name not in self.meshes]
         if missing:
             raise ValueError(f"No reference mesh for {', '.join(missing)}")
+
+    @classmethod
+    def of(
+        cls, model: MorphableModel, shape_params: Mapping[str, Float[Tensor, " s"]]
+    ) -> "References":
+        """The resting faces of a model at the shape parameters of each sex and face type."""
+        return cls({name: model.vertices(params) for name, params in shape_params.items()})
 
 
 @dataclass(frozen=True)
@@ -59,18 +67,19 @@ def nearest_sex(male: float, female: float) -> str:
 def judge(
     vertices: Float[Tensor, "v 3"],
     references: References,
-    pairs: Mapping[str, tuple[int, int]] = BASEL_PAIRS,
+    lengths: Callable[[Float[Tensor, "v 3"]], Float[Tensor, "5"]] = pair_lengths,
 ) -> Verdict:
     """Sex, face type, distances, and the four lengths against the mean of the nearer sex.
 
-    `pairs` names the vertices of the lengths; a model of its own passes its measures' ends.
+    `lengths` gives those of `RATIO_LENGTHS`; for a model with measures of its own they are
+    `metrics.named_lengths(model.measure(vertices), model.measures)`.
     """
     distances = {
         name: float(mesh_distance(vertices, references.meshes[name]))
         for name in (*SEXES, *FACE_TYPES)
     }
     sex = nearest_sex(distances["male"], distances["female"])
-    ours, usual = pair_lengths(vertices, pairs), pair_lengths(references.meshes[sex], pairs)
+    ours, usual = lengths(vertices), lengths(references.meshes[sex])
     shares = dict(zip(RATIO_LENGTHS, (ours / usual - 1).tolist(), strict=True))
     return Verdict(
         sex=sex,
