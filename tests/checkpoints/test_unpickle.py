@@ -93,7 +93,7 @@ def test_archives_and_missing_files(tmp_path):
     (tmp_path / "x.pth").write_bytes(b"x")
     with tarfile.open(tmp_path / "x.tar", "w") as archive:
         archive.add(tmp_path / "x.pth", "x.pth")
-    with pytest.raises(ValueError, match="is a tar archive"):
+    with pytest.raises(ValueError, match="is an archive of files"):
         torch_file(tmp_path / "x.tar")
     with pytest.raises(ValueError, match="There is no file"):
         torch_file(tmp_path / "gone.pth")

@@ -111,11 +111,43 @@ def test_a_file_with_other_tensors_is_refused(model, change, fault, tmp_path):
         unpack(tensors, header | {"format": 99})
 
 
+def test_files_that_are_none(tmp_path):
+    with pytest.raises(ValueError, match="There is no file"):
+        MorphableModel.load(tmp_path / "gone")
+    (tmp_path / "x").write_bytes(b"no tensors")
+    with pytest.raises(ValueError, match="x is no safetensors file"):
+        MorphableModel.load(tmp_path / "x")
+
+
 def test_a_file_of_another_net_is_refused(model, tmp_path):
     model.save(tmp_path / "head.safetensors")
     save_file(load_file(tmp_path / "head.safetensors"), tmp_path / "other.safetensors")
     with pytest.raises(ValueError, match="holds no net, not a MorphableModel"):
         MorphableModel.load(tmp_path / "other.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"mean": torch.zeros(9, 3)}, r"x: .*shape_basis is \(90, 3, 5\), not \(9, 3, 5\)"),
+        ({"shape_deviation": torch.ones(4)}, r"shape_deviation is \(4,\), not \(5,\)"),
+        ({"triangles": torch.tensor([[0, 1, 90]])}, "x: it names vertices 0 to 90 of 90"),
+        ({"landmarks": torch.full((68,), -1)}, "it names vertices -1"),
+        ({"paint": torch.zeros(90, 3)}, r"paint is \(90, 3\), not \(90, 2\)"),
+    ],
+)
+def test_tensors_that_do_not_agree(model, change, fault):
+    tensors, header = pack(model, compact=False)
+    with pytest.raises(ValueError, match=fault):
+        unpack(tensors | change, header, "x")
+
+
+@pytest.mark.parametrize("lost", ["name", "measures", "paint_names"])
+def test_a_header_with_a_hole(model, lost):
+    tensors, header = pack(model)
+    del header[lost]
+    with pytest.raises(ValueError, match=f"x: the header of the model is incomplete .*{lost}"):
+        unpack(tensors, header, "x")
 
 
 def test_mesh_is_arrays_for_files(model):

@@ -31,7 +31,15 @@ PLAIN_GLOBALS = {
 # All that a reader raises on bytes that are no pickle, or a torn one.
 MALFORMED = (
     *(pickle.UnpicklingError, EOFError, struct.error, RuntimeError, AssertionError, MemoryError),
-    *(LookupError, AttributeError, ImportError, TypeError, ValueError, OverflowError),
+    *(
+        zipfile.BadZipFile,
+        LookupError,
+        AttributeError,
+        ImportError,
+        TypeError,
+        ValueError,
+        OverflowError,
+    ),
 )
 
 
@@ -44,15 +52,13 @@ def torch_file(path: str | Path) -> Any:
         ValueError: no such file, no torch file, or one that holds more than data.
     """
     path = existing(path)
-    if not zipfile.is_zipfile(path) and tarfile.is_tarfile(path):
-        raise ValueError(
-            f"{path} is a tar archive (of files, or of torch before 0.1.10); unpack it first"
-        )
     plain = [argparse.Namespace, OrderedDict, np.dtype, np.ndarray, *numpy_types()]
     try:
         with torch.serialization.safe_globals(plain):
             return torch.load(path, map_location="cpu", weights_only=True)
     except MALFORMED as error:
+        if tarfile.is_tarfile(path):
+            raise ValueError(f"{path} is an archive of files; unpack it first") from error
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         found = blocked_global(str(error))
         if found:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float, Float32, Int32, Int64, Shaped
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -134,13 +134,18 @@ class MorphableModel:
         Raises:
             ValueError: the file is no morphable model, or its tensors are not those of one.
         """
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
+        if not Path(path).is_file():
+            raise ValueError(f"There is no file {path}")
+        try:
+            with safe_open(path, "pt") as file:
+                metadata = file.metadata() or {}
+                tensors = {name: file.get_tensor(name) for name in file.keys()}
+        except SafetensorError as error:
+            raise ValueError(f"{path} is no safetensors file: {error}") from error
         if metadata.get("net") != "MorphableModel":
             found = metadata.get("net", "no net")
             raise ValueError(f"{path} holds {found}, not a MorphableModel")
-        return unpack(tensors, json.loads(metadata["arguments"]), str(path))
+        return unpack(tensors, json.loads(metadata.get("arguments", "{}")), str(path))
 
     def _tensors(self) -> Iterator[tuple[str, Shaped[Tensor, "..."]]]:
         for entry in fields(self):
@@ -247,11 +252,48 @@ def unpack(
         raise ValueError(f"{origin}: {'; '.join(sorted(faults))}")
     whole = {"triangles", "landmarks"}
     values = {name: v.long() if name in whole else v.float() for name, v in tensors.items()}
-    measures = {
-        name: Measure(tuple(m["vertices"]), m["closed"], m["label"])
-        for name, m in header["measures"]
-    }
-    names = tuple(header["paint_names"])
+    try:
+        measures = {
+            name: Measure(tuple(m["vertices"]), m["closed"], m["label"])
+            for name, m in header["measures"]
+        }
+        name, names = header["name"], tuple(header["paint_names"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{origin}: the header of the model is incomplete ({error})") from error
+    ends = [end for measure in measures.values() for end in measure.vertices]
+    check(values, names, [*regions.values(), torch.tensor(ends, dtype=torch.int64)], origin)
     return MorphableModel(
-        name=header["name"], **values, measures=measures, paint_names=names, regions=regions
+        name=name, **values, measures=measures, paint_names=names, regions=regions
     )
+
+
+def check(
+    tensors: dict[str, Shaped[Tensor, "..."]],
+    paint_names: tuple[str, ...],
+    indices: list[Int64[Tensor, " _"]],
+    origin: str,
+) -> None:
+    """Refuse tensors that do not agree in size or name vertices that are not there."""
+    v, s, e = (tensors[name].shape[:1] for name in ("mean", "shape_mean", "expression_mean"))
+    sizes = {
+        "mean": (*v, 3),
+        "shape_basis": (*v, 3, *s),
+        "shape_mean": s,
+        "shape_deviation": s,
+        "expression_basis": (*v, 3, *e),
+        "expression_mean": e,
+        "expression_deviation": e,
+        "landmarks": (68,),
+        "triangles": (*tensors["triangles"].shape[:1], 3),
+        "paint": (*v, len(paint_names)),
+    }
+    faults = [
+        f"{name} is {tuple(value.shape)}, not {tuple(sizes[name])}"
+        for name, value in sorted(tensors.items())
+        if value.shape != sizes[name]
+    ]
+    named = torch.cat([tensors["triangles"].flatten(), tensors["landmarks"].flatten(), *indices])
+    if not faults and not 0 <= named.min() <= named.max() < v[0]:
+        faults = [f"it names vertices {named.min()} to {named.max()} of {v[0]}"]
+    if faults:
+        raise ValueError(f"{origin}: {'; '.join(faults)}")
