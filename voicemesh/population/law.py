@@ -6,7 +6,6 @@ scales all ties from the body to the voice; 0 gives a control population without
 """
 
 from dataclasses import dataclass, fields, replace
-from typing import Self
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -62,7 +61,7 @@ class People:
         """Weight over squared height, kg/m2."""
         return np.array([26.0, 25.5])[self.mode] * np.exp(0.17 * self.latents[:, 1])
 
-    def take(self, rows: Int[np.ndarray, " rows"]) -> Self:
+    def take(self, rows: Int[np.ndarray, " rows"]) -> "People":
         """The people of these rows."""
         return replace(self, **{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 

@@ -12,7 +12,8 @@ import numpy as np
 from jaxtyping import Float, Float32
 from scipy.optimize import brentq
 
-SAMPLE_RATE = 16_000
+from voicemesh.audio.recording import SAMPLE_RATE
+
 OVERSAMPLING = 3  # the pulse's closure is too sharp for 16 kHz
 CONTROL_RATE = 200  # Hz, of the articulation tracks
 BLOCK = SAMPLE_RATE // CONTROL_RATE
