@@ -29,7 +29,7 @@ class Regression(nn.Module):
 class Line:
     """y = slope x."""
 
-    def __init__(self, recipe=LineRecipe(), steps=40):  # noqa: B008
+    def __init__(self, recipe=LineRecipe(), steps=40):
         torch.manual_seed(5)
         self.net, self.slope = Regression(), recipe.slope
         self.optimiser, self.schedule = one_cycle(self.net.parameters(), steps, 0.05, 0.01)

@@ -1,0 +1,271 @@
+"""How near the faces are to the truth, against the mean face, the mean of the sex, the ceiling."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from voicemesh.mesh.landmarks import LEFT_OUTER_CANTHUS, RATIOS, RIGHT_OUTER_CANTHUS
+from voicemesh.mesh.metrics import keypoint_error, landmark_distance, named_lengths, ratio_error
+from voicemesh.mesh.morphable import MorphableModel
+from voicemesh.systems.cmp import shape_gram, squared_distance
+
+from .bootstrap import Estimate, explained, identity_means, mean, resampled
+from .predictions import Predictions
+from .targets import Targets
+
+CHUNK = 64  # whole meshes at once
+PAIRS = 4000  # pairs of recordings of two people, for the coherence
+ERRORS = (*(f"are_{name}" for name in RATIOS), "keypoint", "landmark_mm")
+
+
+@dataclass(frozen=True, eq=False)
+class Baselines:
+    """Faces to beat: shape parameters of the mean face and of the mean of each sex."""
+
+    overall: Float[Tensor, " s"]
+    male: Float[Tensor, " s"]
+    female: Float[Tensor, " s"]
+
+    @classmethod
+    def of(
+        cls, shape_params: Float[Tensor, "people s"], female: Bool[Tensor, " people"]
+    ) -> "Baselines":
+        """Means of (training) people; the overall mean gives both sexes the same weight."""
+        men, women = shape_params[~female].mean(0), shape_params[female].mean(0)
+        return cls((men + women) / 2, men, women)
+
+    def right_sex(self, female: Bool[Tensor, " rows"]) -> Float[Tensor, "rows s"]:
+        """The mean of everyone's own sex: what an oracle of the sex would say."""
+        return torch.where(female[:, None], self.female, self.male)
+
+
+def evaluate(
+    predictions: Predictions,
+    targets: Targets,
+    baselines: Baselines,
+    face_model: MorphableModel,
+    best: Float[Tensor, "people s"] | None = None,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """All geometric figures of a system on some people, as plain data.
+
+    `best` holds the shape parameters that the law expects given everyone's true voice: the
+    ceiling. Every person counts once, however many recordings there are.
+    """
+    rng = np.random.default_rng(seed)
+    identity = predictions.identity
+    rows = torch.from_numpy(identity)
+    truth, female = targets.shape_params[rows], targets.female[rows]
+    contenders = {
+        "system": predictions.shape_params,
+        "mean_face": baselines.overall.expand_as(truth),
+        "right_sex": baselines.right_sex(female),
+    }
+    if best is not None:
+        contenders["ceiling"] = best[rows]
+    errors, squares = {}, {}
+    for name, params in contenders.items():
+        errors[name] = identity_means(shape_errors(params, truth, face_model), identity)
+        difference = face_model.measurements(params) - face_model.measurements(truth)
+        squares[name] = identity_means(difference.square().double().numpy(), identity)
+    weights = resampled(len(np.unique(identity)), rng)
+    return {
+        "recordings": len(rows),
+        "people": len(np.unique(identity)),
+        "errors": _error_table(errors, weights),
+        "measures": _measure_table(squares, list(face_model.measures), weights),
+        "sex": _sex(predictions, baselines, female, face_model, weights),
+        "coherence": coherence(predictions, female, face_model, rng),
+    }
+
+
+def shape_errors(
+    params: Float[Tensor, "rows s"], truth: Float[Tensor, "rows s"], face_model: MorphableModel
+) -> Float[np.ndarray, "rows errors"]:
+    """The columns of `ERRORS`: four ratios, published keypoint error, landmarks in mm."""
+    names = list(face_model.measures)
+    lengths = [named_lengths(face_model.measurements(p), names) for p in (params, truth)]
+    landmarks = face_model.landmarks
+    corners = int(landmarks[RIGHT_OUTER_CANTHUS]), int(landmarks[LEFT_OUTER_CANTHUS])
+    points = []
+    for some, true in zip(params.split(CHUNK), truth.split(CHUNK), strict=True):
+        a, b = face_model.vertices(some), face_model.vertices(true)
+        points.append(
+            torch.stack(
+                [keypoint_error(a, b, landmarks, corners), landmark_distance(a, b, landmarks)], 1
+            )
+        )
+    return torch.cat([ratio_error(*lengths), torch.cat(points)], 1).double().numpy()
+
+
+def coherence(
+    predictions: Predictions,
+    female: Bool[Tensor, " rows"],
+    face_model: MorphableModel,
+    rng: np.random.Generator,
+) -> dict[str, float]:
+    """Root mean square vertex distance (mm) of the meshes of one speaker, and of two.
+
+    `ratio` is same over different; `ratio_within_sex` takes only pairs of one sex.
+    """
+    identity = predictions.identity
+    order = np.argsort(identity, kind="stable")
+    pairs = np.stack([order[:-1], order[1:]], 1)
+    same = pairs[identity[pairs[:, 0]] == identity[pairs[:, 1]]]
+    drawn = rng.integers(len(identity), size=(PAIRS, 2))
+    other = drawn[identity[drawn[:, 0]] != identity[drawn[:, 1]]]
+    sexes = female.numpy()
+    alike = other[sexes[other[:, 0]] == sexes[other[:, 1]]]
+    gram = shape_gram(face_model)
+
+    def distance(some: Int64[np.ndarray, "pairs 2"]) -> float:
+        if not len(some):
+            return float("nan")
+        difference = predictions.shape_params[some[:, 0]] - predictions.shape_params[some[:, 1]]
+        return float((squared_distance(difference, gram) / len(face_model.mean)).sqrt().mean())
+
+    one, two, within = distance(same), distance(other), distance(alike)
+    return {
+        "same_mm": one,
+        "different_mm": two,
+        "different_within_sex_mm": within,
+        "ratio": one / two if two else 1.0,  # one face for all is no coherence
+        "ratio_within_sex": one / within if within else 1.0,
+    }
+
+
+def nulls(
+    predictions: Predictions,
+    values: Mapping[str, Float[np.ndarray, " people"]],
+    seed: int = 0,
+    ridge: float = 1.0,
+) -> dict[str, dict[str, float]]:
+    """Can traits that no voice tells be read off the embedding? Explained variance, should be 0.
+
+    A linear reader is fitted on one half of the people and judged on the other, both ways.
+    """
+    rng = np.random.default_rng(seed)
+    people = np.unique(predictions.identity)
+    embedding = identity_means(predictions.embedding.double().numpy(), predictions.identity)
+    embedding = (embedding - embedding.mean(0)) / embedding.std(0).clip(1e-9)
+    half = rng.permutation(len(people)) < len(people) // 2
+    weights = resampled(len(people), rng)
+    results = {}
+    for name, column in values.items():
+        truth = column[people]
+        told = np.zeros(len(people))
+        for fit in (half, ~half):
+            x, centre = embedding[fit], truth[fit].mean()
+            penalty = ridge * fit.sum() * np.eye(x.shape[1])
+            slope = np.linalg.solve(x.T @ x + penalty, x.T @ (truth[fit] - centre))
+            told[~fit] = embedding[~fit] @ slope + centre
+        usual = np.where(half, truth[~half].mean(), truth[half].mean())
+        share = explained((told - truth) ** 2, (usual - truth) ** 2, weights)
+        results[name] = asdict(share)
+    return results
+
+
+def _error_table(
+    errors: Mapping[str, Float[np.ndarray, "people errors"]],
+    weights: Float[np.ndarray, "resamples people"],
+) -> dict[str, Any]:
+    """Mean error of every contender, and by how much the system is better."""
+    results = {}
+    for column, name in enumerate(ERRORS):
+        own = errors["system"][:, column]
+        entry: dict[str, Any] = {who: float(e[:, column].mean()) for who, e in errors.items()}
+        for rival in ("mean_face", "right_sex"):
+            entry[f"gain_over_{rival}"] = asdict(mean(errors[rival][:, column] - own, weights))
+        results[name] = entry
+    return results
+
+
+def _measure_table(
+    squares: Mapping[str, Float[np.ndarray, "people m"]],
+    names: list[str],
+    weights: Float[np.ndarray, "resamples people"],
+) -> dict[str, Any]:
+    """Explained variance over all people, and of what the mean of the right sex leaves."""
+    results = {}
+    for column, name in enumerate(names):
+        own = {who: values[:, column] for who, values in squares.items()}
+        entry: dict[str, Any] = {
+            "explained": asdict(explained(own["system"], own["mean_face"], weights)),
+            "explained_within_sex": asdict(explained(own["system"], own["right_sex"], weights)),
+            "rmse_mm": float(np.sqrt(own["system"].mean())),
+        }
+        if "ceiling" in own:
+            ceiling = explained(own["ceiling"], own["mean_face"], weights).value
+            entry["ceiling"] = ceiling
+            entry["ceiling_within_sex"] = explained(own["ceiling"], own["right_sex"], weights).value
+            entry["share_of_ceiling"] = entry["explained"]["value"] / max(ceiling, 1e-9)
+        results[name] = entry
+    return results
+
+
+def _sex(
+    predictions: Predictions,
+    baselines: Baselines,
+    female: Bool[Tensor, " rows"],
+    face_model: MorphableModel,
+    weights: Float[np.ndarray, "resamples people"],
+) -> dict[str, Any]:
+    """Accuracy of the nearest mean shape, and of the traits' own log odds."""
+    gram = shape_gram(face_model)
+    to_women = squared_distance(predictions.shape_params - baselines.female, gram)
+    to_men = squared_distance(predictions.shape_params - baselines.male, gram)
+    answers = {"mesh": to_women <= to_men, "odds": predictions.traits[:, 0] > 0}
+    results = {}
+    for name, answer in answers.items():
+        right = (answer == female).double()[:, None].numpy()
+        results[name] = asdict(mean(identity_means(right, predictions.identity)[:, 0], weights))
+    return results
+
+
+def table(results: Mapping[str, Any]) -> str:
+    """The figures as lines of text."""
+
+    def told(entry: Mapping[str, float]) -> str:
+        return str(Estimate(**entry))
+
+    lines = [f"{results['recordings']} recordings of {results['people']} people", ""]
+    lines.append(f"{'error':<14}{'system':>8}{'mean':>8}{'sex':>8}{'ceiling':>9}  gain over sex")
+    for name, entry in results["errors"].items():
+        rivals = [entry[k] for k in ("system", "mean_face", "right_sex")]
+        figures = "".join(f"{value:>8.4f}" for value in rivals)
+        ceiling = f"{entry['ceiling']:>9.4f}" if "ceiling" in entry else " " * 9
+        gain = entry["gain_over_right_sex"]
+        lines.append(
+            f"{name:<14}{figures}{ceiling}"
+            f"  {gain['value']:+.5f} [{gain['low']:+.5f}, {gain['high']:+.5f}]"
+        )
+    lines += ["", f"{'measure':<22}{'explained':<24}{'ceiling':>8}  within sex (ceiling)"]
+    for name, entry in results["measures"].items():
+        ceiling = f"{entry['ceiling']:>8.3f}" if "ceiling" in entry else " " * 8
+        most = f" ({entry['ceiling_within_sex']:.3f})" if "ceiling" in entry else ""
+        lines.append(
+            f"{name:<22}{told(entry['explained']):<24}{ceiling}"
+            f"  {told(entry['explained_within_sex'])}{most}"
+        )
+    both = results["coherence"]
+    lines += [
+        "",
+        f"sex by mesh  {told(results['sex']['mesh'])}",
+        f"sex by odds  {told(results['sex']['odds'])}",
+        f"coherence    {both['same_mm']:.2f} mm one speaker, {both['different_mm']:.2f} mm two:"
+        f" ratio {both['ratio']:.2f} (within one sex {both['ratio_within_sex']:.2f})",
+    ]
+    for name, entry in results.get("nulls", {}).items():
+        lines.append(f"null {name:<18}{told(entry)}")
+    if "coverage" in results:
+        covered = results["coverage"].values()
+        lines.append(
+            f"80 % intervals cover {np.mean(list(covered)):.1%}"
+            f" ({min(covered):.1%} to {max(covered):.1%} by measure)"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,64 @@
+"""What a system says of a population's recordings, one row each."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int16, Int64
+from torch import Tensor
+from tqdm import tqdm
+
+from voicemesh.audio import vad
+from voicemesh.population.dataset import Population
+from voicemesh.systems.cmp import CrossModalPerceptionist
+
+AT_ONCE = 16  # recordings per pass through the nets
+LEAST_SPEECH = 16_000  # samples; a recording in which less is detected is used whole
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """What a system says of recordings; `identity` points into the population's people."""
+
+    shape_params: Float[Tensor, "rows s"]
+    embedding: Float[Tensor, "rows embedding"]
+    traits: Float[Tensor, "rows 4"]
+    identity: Int64[np.ndarray, " rows"]
+    session: Int64[np.ndarray, " rows"]
+
+
+def speech_of(waveform: Int16[np.ndarray, " samples"]) -> Float[Tensor, " samples"]:
+    """The detected speech of a recording, repeated to the recording's length."""
+    wave = waveform.astype(np.float32) / 32768
+    kept = [wave[start:stop] for start, stop in vad.segments(wave)]
+    speech = np.concatenate(kept) if kept else wave
+    if len(speech) < LEAST_SPEECH:
+        speech = wave
+    return torch.from_numpy(np.resize(speech, len(wave)))
+
+
+def predict(
+    perceptionist: CrossModalPerceptionist, population: Population, clean: bool = False
+) -> Predictions:
+    """Hear the held-out people of a population through the whole system.
+
+    All recordings that went through a channel, raised voices included; or the `clean` ones.
+    """
+    perceived, heard = [], []
+    people = len(population.validation)
+    with tqdm(total=people, unit="identity", desc="listening", disable=None) as bar:
+        for shard in population.recordings("validation"):
+            rows = np.flatnonzero(shard.clean == clean)
+            for some in np.split(rows, range(AT_ONCE, len(rows), AT_ONCE)):
+                speech = torch.stack([speech_of(shard.waveform[row]) for row in some])
+                perceived.append(perceptionist.perceive(speech))
+            heard.append((shard.identity[rows], shard.session[rows]))
+            bar.update(len(np.unique(shard.identity)))
+    identity, session = (np.concatenate(columns) for columns in zip(*heard, strict=True))
+    return Predictions(
+        shape_params=torch.cat([seen.shape_params for seen in perceived]).cpu(),
+        embedding=torch.cat([seen.embedding for seen in perceived]).cpu(),
+        traits=torch.cat([seen.traits for seen in perceived]).cpu(),
+        identity=identity,
+        session=session,
+    )

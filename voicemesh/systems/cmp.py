@@ -1,0 +1,153 @@
+"""Cross-Modal Perceptionist, supervised: speech -> embedding -> 51 face parameters -> mesh."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn import functional
+
+from voicemesh.audio.features import FRONT_ENDS, FrontEnd
+from voicemesh.checkpoints.bundle import Bundle
+from voicemesh.mesh.morphable import FaceMesh, MorphableModel
+from voicemesh.nets.cmp import SupervisedHead, VoiceEncoder, VoiceTraits
+
+FRONT_END_OF_CHANNELS = {64: "cmp", 112: "voicemesh"}  # an encoder's input tells its front end
+SCALED = ("log_f0", "log_vtl", "age")  # traits that a net gives as z-scores
+
+
+@dataclass(frozen=True, eq=False)
+class Perception:
+    """What is heard in each of a batch of voices.
+
+    The traits are None without their net, and their values without the statistics' scales.
+    """
+
+    embedding: Float[Tensor, "batch embedding"]
+    parameters: Float[Tensor, "batch params"]  # scale, shape, expression; whitened
+    shape_params: Float[Tensor, "batch s"]
+    expression_params: Float[Tensor, "batch e"]
+    traits: Float[Tensor, "batch 4"] | None  # log odds of a woman, three z-scores
+    pitch_hz: Float[Tensor, " batch"] | None  # habitual
+    tract_cm: Float[Tensor, " batch"] | None
+    age: Float[Tensor, " batch"] | None
+
+
+class CrossModalPerceptionist:
+    """Voice -> embedding -> 3DMM parameters -> mesh (Wu, Hsu, Neumann, CVPR 2022).
+
+    Nothing in it looks at the level or the polarity of the recording: the front ends remove both.
+    """
+
+    def __init__(
+        self,
+        front_end: FrontEnd,
+        voice: VoiceEncoder,
+        head: SupervisedHead,
+        face_model: MorphableModel,
+        traits: VoiceTraits | None = None,
+        statistics: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        self.front_end, self.voice, self.head = front_end, voice.eval(), head.eval()
+        self.face_model, self.traits = face_model, traits.eval() if traits else None
+        self.statistics = dict(statistics or {})
+
+    @classmethod
+    def from_bundle(
+        cls, bundle: Bundle, device: torch.device | str = "cpu"
+    ) -> "CrossModalPerceptionist":
+        """The nets, the face model and the statistics of a bundle."""
+        voice = bundle.net("cmp-voice-encoder").to(device)
+        traits = bundle.net("voice-traits").to(device) if "voice-traits" in bundle.parts else None
+        statistics = bundle.tensors("cmp-statistics") if "cmp-statistics" in bundle.parts else {}
+        return cls(
+            front_end=front_end_of(voice),
+            voice=voice,
+            head=bundle.net("cmp-supervised-head").to(device),
+            face_model=bundle.face_model().to(device),
+            traits=traits,
+            statistics={name: value.to(device) for name, value in statistics.items()},
+        )
+
+    @torch.inference_mode()
+    def perceive(self, speech: Float[Tensor, "batch samples"]) -> Perception:
+        """Everything that is heard in speech at 16 kHz, silence already cut."""
+        return self.perceive_features(self.front_end(speech))
+
+    @torch.inference_mode()
+    def perceive_features(self, features: Float[Tensor, "batch channels frames"]) -> Perception:
+        """`perceive` of features that the front end gave before."""
+        embedding = functional.normalize(self.voice(features))
+        parameters = self.head(embedding)
+        shapes = self.face_model.shape_basis.shape[2]
+        traits = None if self.traits is None else self.traits(embedding)
+        pitch = tract = age = None
+        if traits is not None and f"{SCALED[0]}_scale" in self.statistics:
+            log_pitch, log_tract, age = (
+                traits[:, column] * self.statistics[f"{name}_scale"][1]
+                + self.statistics[f"{name}_scale"][0]
+                for column, name in enumerate(SCALED, 1)
+            )
+            pitch, tract = log_pitch.exp(), log_tract.exp()
+        return Perception(
+            embedding=embedding,
+            parameters=parameters,
+            shape_params=parameters[:, 1 : 1 + shapes],
+            expression_params=parameters[:, 1 + shapes :],
+            traits=traits,
+            pitch_hz=pitch,
+            tract_cm=tract,
+            age=age,
+        )
+
+    def parameters(self, speech: Float[Tensor, " samples"]) -> Float[Tensor, " params"]:
+        """Whitened scale, shape and expression parameters of one voice."""
+        return self.perceive(speech[None]).parameters[0]
+
+    def mesh(self, speech: Float[Tensor, " samples"]) -> FaceMesh:
+        """The face of one voice, in millimetres."""
+        seen = self.perceive(speech[None])
+        return self.face_model.mesh(seen.shape_params[0], seen.expression_params[0])
+
+    def female(self, shape_params: Float[Tensor, "batch s"]) -> Bool[Tensor, " batch"]:
+        """Is the mesh nearer to the women's mean than to the men's?
+
+        Raises:
+            ValueError: the bundle has no statistics to compare with.
+        """
+        if "mean_female" not in self.statistics:
+            raise ValueError("This bundle has no part 'cmp-statistics' with the mean shapes")
+        men, women = self.statistics["mean_male"], self.statistics["mean_female"]
+        gram = shape_gram(self.face_model)
+        return squared_distance(shape_params - women, gram) <= squared_distance(
+            shape_params - men, gram
+        )
+
+
+def front_end_of(voice: VoiceEncoder) -> FrontEnd:
+    """The features that an encoder of so many input channels reads.
+
+    Raises:
+        ValueError: no front end has that number of channels.
+    """
+    channels = voice.model[0].in_channels
+    if channels not in FRONT_END_OF_CHANNELS:
+        raise ValueError(
+            f"The voice encoder reads {channels} channels; front ends have"
+            f" {', '.join(map(str, FRONT_END_OF_CHANNELS))}"
+        )
+    return FRONT_ENDS[FRONT_END_OF_CHANNELS[channels]]
+
+
+def shape_gram(face_model: MorphableModel) -> Float[Tensor, "s s"]:
+    """Inner products of the whitened shape axes, in square millimetres summed over vertices."""
+    basis = face_model.shape_basis.flatten(0, 1) * face_model.shape_deviation
+    return basis.T @ basis
+
+
+def squared_distance(
+    difference: Float[Tensor, "*batch s"], gram: Float[Tensor, "s s"]
+) -> Float[Tensor, "*batch"]:
+    """Squared distance of two meshes from the difference of their parameters."""
+    return ((difference @ gram) * difference).sum(-1)

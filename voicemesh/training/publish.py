@@ -1,0 +1,92 @@
+"""From a finished run to parts of a bundle, each with its measured results."""
+
+import json
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file
+
+from voicemesh.audio.features import FRONT_ENDS
+from voicemesh.checkpoints.bundle import BundleWriter
+from voicemesh.evaluation.cmp import evaluate
+from voicemesh.mesh.morphable import MorphableModel
+from voicemesh.population.dataset import Population
+from voicemesh.systems.cmp import CrossModalPerceptionist
+
+from .cmp import CmpNets, CmpRecipe
+from .loop import read_metrics
+
+LICENCE = "MIT"
+
+
+def trained(run: Path, face_model: MorphableModel) -> tuple[CmpNets, CmpRecipe]:
+    """The nets of a run's best.safetensors and the recipe that made them.
+
+    Raises:
+        ValueError: the folder holds no run, or one that has not been validated yet.
+    """
+    if not (run / "best.safetensors").exists():
+        raise ValueError(f"{run} holds no best.safetensors; train until the first validation")
+    written = json.loads((run / "recipe.json").read_text())["recipe"]
+    known = {field.name for field in fields(CmpRecipe)}
+    recipe = CmpRecipe(
+        **{k: tuple(v) if isinstance(v, list) else v for k, v in written.items() if k in known}
+    )
+    nets = CmpNets(recipe, face_model, FRONT_ENDS[recipe.front_end].channels)
+    nets.load_state_dict(load_file(run / "best.safetensors"))
+    return nets.eval(), recipe
+
+
+def publish(
+    run: Path, population: Population, face_model: MorphableModel, writer: BundleWriter
+) -> dict[str, Any]:
+    """Write the nets of a run and their statistics as parts of a bundle; return the figures."""
+    nets, recipe = trained(run, face_model)
+    perceptionist = CrossModalPerceptionist(
+        FRONT_ENDS[recipe.front_end], nets.voice, nets.head, face_model, nets.traits
+    )
+    results, tensors = evaluate(perceptionist, population)
+    steps = max(line["step"] for line in read_metrics(run / "metrics.jsonl"))
+    about = {
+        "source": "trained by voicemesh, python -m voicemesh train cmp",
+        "licence": LICENCE,
+        "training": (
+            f"{len(population.train)} synthetic people of the population's law, {steps} steps;"
+            " no recording of a person"
+        ),
+    }
+    brief = {
+        "people": results["people"],
+        "recordings": results["recordings"],
+        "sex": results["sex"],
+        "errors": results["errors"],
+        "coherence": results["coherence"],
+    }
+    channels = nets.voice.model[0].in_channels
+    writer.net(
+        "cmp-voice-encoder",
+        nets.voice,
+        {
+            "input_channels": channels,
+            "widths": list(recipe.widths),
+            "embedding": recipe.embedding,
+        },
+        half=True,
+        results={"recipe": asdict(recipe)},
+        **about,
+    )
+    shapes, expressions = (
+        basis.shape[2] for basis in (face_model.shape_basis, face_model.expression_basis)
+    )
+    arguments = {
+        "embedding": recipe.embedding,
+        "shape_params": shapes,
+        "expression_params": expressions,
+        "dropout": recipe.dropout,
+    }
+    writer.net("cmp-supervised-head", nets.head, arguments, results=brief, **about)
+    writer.net("voice-traits", nets.traits, {"embedding": recipe.embedding}, **about)
+    measured = {"coverage": results["coverage"], "nulls": results["nulls"]}
+    writer.tensors("cmp-statistics", tensors, results=measured, **about)
+    return results
