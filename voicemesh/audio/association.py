@@ -30,7 +30,7 @@ def sss(
     Args:
         samples: a recording is repeated end to end up to this length and cut at it.
     """
-    return sss_features(FULL_SCALE * repeated(speech, samples)[:, :samples])
+    return sss_features(FULL_SCALE * cycled(speech, samples))
 
 
 def sss_features(waveform: Float[Tensor, "batch samples"]) -> Float[Tensor, "batch 40 frames"]:
@@ -56,8 +56,20 @@ def sss_mel_power(waveform: Float[Tensor, "batch samples"]) -> Float[Tensor, "ba
 def sss_loaded(samples: Int16[np.ndarray, "samples *channels"]) -> Float[np.ndarray, " repeated"]:
     """A 16 kHz recording as the published loader gives it: left channel, 10 s, int16 units."""
     left = samples if samples.ndim == 1 else samples[:, 0]
-    whole = repeated(torch.from_numpy(left.astype(np.float32))[None], SSS_SAMPLES)
-    return whole[0, :SSS_SAMPLES].numpy()
+    return cycled(torch.from_numpy(left.astype(np.float32))[None], SSS_SAMPLES)[0].numpy()
+
+
+def cycled(
+    waveform: Float[Tensor, "batch samples"], samples: int
+) -> Float[Tensor, "batch {samples}"]:
+    """The first `samples` samples of a waveform that goes round and round.
+
+    Raises:
+        ValueError: there is nothing to repeat.
+    """
+    if not waveform.shape[1]:
+        raise ValueError("An empty recording cannot be repeated; at least one sample is needed")
+    return waveform[:, torch.arange(samples, device=waveform.device) % waveform.shape[1]]
 
 
 def cmpc(speech: Float[Tensor, "batch samples"]) -> Float[Tensor, "batch 64 frames"]:
@@ -99,19 +111,6 @@ def cmpc_clip(
             f" choose 0 to {padded.shape[2] - frames}"
         )
     return padded[:, :, start : start + frames]
-
-
-def repeated(signal: Float[Tensor, "*lead samples"], least: int) -> Float[Tensor, "*lead longer"]:
-    """The signal end to end until it has `least` samples or more; whole repetitions only.
-
-    Raises:
-        ValueError: there is nothing to repeat.
-    """
-    samples = signal.shape[-1]
-    if not samples:
-        raise ValueError(f"An empty recording cannot be repeated to {least} samples")
-    times = -(-least // samples)
-    return signal if times <= 1 else signal.repeat(*(1 for _ in signal.shape[:-1]), times)
 
 
 def mel_power(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from voicemesh.kernels.log_mel import MelSettings, log_mel
 
+from .association import CMPC2_FRAMES, CMPC_MELS, SSS_MELS, cmpc, sss
 from .pitch import CANDIDATES, pitch_map
 
 PUBLISHED = MelSettings()  # voice2face and Cross-Modal Perceptionist
@@ -35,13 +37,15 @@ class FrontEnd:
         return self.read(speech)
 
 
-def published(speech: Float[Tensor, "batch samples"]) -> Float[Tensor, "batch mels frames"]:
-    """Log-mel energies, standardised per band, repeated to at least 1000 frames.
+def published(
+    speech: Float[Tensor, "batch samples"], least: int = PUBLISHED_LEAST
+) -> Float[Tensor, "batch mels frames"]:
+    """Log-mel energies, standardised per band, repeated to at least `least` frames.
 
     Source: get_fbank in cmu-mlsp/reconstructing_faces_from_voices and
     choyingw/Cross-Modal-Perceptionist, utils.py.
     """
-    return repeat(standardise(log_mel(speech, PUBLISHED)), PUBLISHED_LEAST)
+    return repeat(standardise(log_mel(speech, PUBLISHED)), least)
 
 
 def voicemesh(speech: Float[Tensor, "batch samples"]) -> Float[Tensor, "batch channels frames"]:
@@ -91,4 +95,7 @@ FRONT_ENDS = {
     "voice2face": FrontEnd(PUBLISHED.mels, 100.0, published),
     "cmp": FrontEnd(PUBLISHED.mels, 100.0, published),
     "voicemesh": FrontEnd(VOICEMESH.mels + CANDIDATES, 100.0, voicemesh),
+    "sss": FrontEnd(SSS_MELS, 100.0, sss),
+    "cmpc": FrontEnd(CMPC_MELS, 100.0, cmpc),
+    "cmpc2": FrontEnd(PUBLISHED.mels, 100.0, partial(published, least=CMPC2_FRAMES)),
 }

@@ -4,16 +4,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile
 import soxr
-from jaxtyping import Float, Float32, Shaped
+from jaxtyping import Float32, Shaped
+
+from .decoding import Stereo, UnusableRecording, read
 
 SAMPLE_RATE = 16_000
-LEAST_RATE = 4_000  # Hz; below, hardly anything of a voice is left
+RATES = (4_000, 768_000)  # Hz; hardly anything of a voice is left below, and nobody records above
+SILENT = 1e-7  # peak around the mean; a single step of 24 bits
+CANCELLED = 0.05  # power of the mean of all channels beside the first channel's
+PLATEAU = 3  # equal samples in a row at the peak: a wave cut flat
+CLIPPED = 5e-4  # share of samples on plateaus worth a note
+CLIPPED_PEAK = 0.05  # below, plateaus are steps of the converter
 
-
-class UnusableRecording(ValueError):
-    """The recording cannot be used; the message tells a visitor of the page why."""
+__all__ = ["SAMPLE_RATE", "Recording", "UnusableRecording", "from_samples", "load"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +27,7 @@ class Recording:
     waveform: Float32[np.ndarray, " samples"]
     name: str
     sample_rate: int = SAMPLE_RATE
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # what a listener should know: clipping, a cut at the limit
 
     @property
     def seconds(self) -> float:
@@ -31,37 +35,98 @@ class Recording:
         return len(self.waveform) / self.sample_rate
 
 
-def load(path: str | Path, limit: float = 60.0) -> Recording:
-    """Read a recording of any format, its first `limit` seconds."""
+def load(path: str | Path | None, limit: float = 60.0) -> Recording:
+    """Read the first `limit` seconds of a file of any sound format.
+
+    Raises:
+        UnusableRecording: there is no file, or nothing in it that could be heard.
+    """
+    if path is None or not str(path):
+        raise UnusableRecording("There is no recording: speak or choose a file first.")
     path = Path(path)
-    with soundfile.SoundFile(path) as file:
-        samples = file.read(int((limit + 1) * file.samplerate), dtype="float32", always_2d=True)
-        return from_samples(file.samplerate, samples, path.name, limit)
+    if not path.exists():
+        raise UnusableRecording(f"There is no file {path.name}.")
+    if not path.is_file():
+        raise UnusableRecording(f"{path.name} is not a file.")
+    if path.stat().st_size == 0:
+        raise UnusableRecording(f"{path.name} is empty.")
+    rate, samples = read(path, limit)
+    return _recording(rate, samples, path.name, limit)
 
 
 def from_samples(
     sample_rate: int,
-    samples: Shaped[np.ndarray, "*shape"],
+    samples: Shaped[np.ndarray, "*shape"] | None,
     name: str = "recording",
     limit: float = 60.0,
 ) -> Recording:
-    """A recording from samples [n] or [n, channels], integer or float, at any rate."""
-    notes = ()
-    if len(samples) > limit * sample_rate:
-        samples = samples[: int(limit * sample_rate)]
-        notes = (f"Only the first {limit:g} s were used.",)
-    waveform = as_float(samples)
-    if waveform.ndim == 2:
-        waveform = waveform.mean(1)
-    if sample_rate != SAMPLE_RATE:
-        waveform = soxr.resample(waveform, sample_rate, SAMPLE_RATE, quality="HQ")
-    return Recording(np.ascontiguousarray(waveform, np.float32), name, notes=notes)
+    """A recording from samples [n] or [n, channels], integer or float, at any rate.
+
+    Raises:
+        UnusableRecording: there is nothing in it that could be heard.
+        ValueError: this is no array of samples.
+    """
+    if samples is None:
+        raise UnusableRecording("There is no recording: speak or choose a file first.")
+    if samples.ndim == 1:
+        samples = samples[:, None]
+    if samples.ndim != 2:
+        raise ValueError(f"Samples must be [n] or [n, channels], given {list(samples.shape)}")
+    if 0 < len(samples) < samples.shape[1] and len(samples) <= 8:
+        samples = samples.T  # more channels than samples: the axes came the other way round
+    kept = Stereo()
+    if samples.size:
+        kept.add(samples[: int(limit * sample_rate) + 1])
+    return _recording(sample_rate, kept.samples(), name, limit)
 
 
-def as_float(samples: Shaped[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:
-    """Samples in [-1, 1] whatever their type."""
-    if samples.dtype == np.uint8:
-        return (samples.astype(np.float32) - 128) / 128
-    if np.issubdtype(samples.dtype, np.signedinteger):
-        return samples.astype(np.float32) / -float(np.iinfo(samples.dtype).min)
-    return samples.astype(np.float32)
+def _recording(
+    rate: int, samples: Float32[np.ndarray, "samples 2"], name: str, limit: float
+) -> Recording:
+    """Judge, mix and resample."""
+    if limit <= 0:
+        raise ValueError(f"limit must be positive, given {limit}")
+    if not RATES[0] <= rate <= RATES[1]:
+        raise UnusableRecording(
+            f"{name} has a sample rate of {rate} Hz; {RATES[0]} to {RATES[1]} Hz are needed."
+        )
+    if not len(samples):
+        raise UnusableRecording(f"{name} is empty.")
+    longest, notes = int(limit * rate), []
+    if len(samples) > longest:
+        samples = samples[:longest]
+        notes.append(f"Only the first {limit:g} s were used.")
+    if not np.isfinite(samples).all():
+        raise UnusableRecording(f"{name} holds samples that are not finite numbers (NaN or inf).")
+    waveform = _mixed(samples)
+    offset, peak = float(waveform.mean(dtype=np.float64)), float(np.abs(waveform).max())
+    if np.abs(waveform - offset).max() <= max(SILENT, 1e-6 * abs(offset)):
+        raise UnusableRecording(f"{name} is silent: is the microphone switched on?")
+    if (share := clipped(waveform)) > CLIPPED:
+        notes.append(
+            f"The recording is clipped ({100 * share:.1f} % of it): speak softer or further away."
+        )
+    if peak > 1:
+        waveform = waveform / peak
+    if rate != SAMPLE_RATE:
+        waveform = soxr.resample(waveform, rate, SAMPLE_RATE, quality="HQ")
+    return Recording(np.ascontiguousarray(waveform, np.float32), name, notes=tuple(notes))
+
+
+def _mixed(samples: Float32[np.ndarray, "samples 2"]) -> Float32[np.ndarray, " samples"]:
+    """The mean of the channels, or the first where opposite channels cancel each other."""
+    mean, first = np.square(samples - samples.mean(0), dtype=np.float64).mean(0)
+    return samples[:, 1 if mean < CANCELLED * first else 0]
+
+
+def clipped(waveform: Float32[np.ndarray, " samples"]) -> float:
+    """Share of samples that lie on plateaus at the waveform's highest or lowest value."""
+    peak = np.abs(waveform).max(initial=0)
+    if peak < CLIPPED_PEAK:
+        return 0.0
+    count = 0
+    for limit in (waveform.max(), waveform.min()):
+        at = np.flatnonzero(np.abs(waveform - limit) <= 1e-4 * peak)
+        runs = np.split(at, np.flatnonzero(np.diff(at) > 1) + 1)
+        count += sum(len(run) for run in runs if len(run) >= PLATEAU)
+    return count / max(1, len(waveform))
