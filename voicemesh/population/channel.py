@@ -15,7 +15,7 @@ from scipy.signal import fftconvolve, lfilter
 from .rooms import room_response
 from .tract import SAMPLE_RATE
 
-EQUALISER = np.array([0, 60, 120, 250, 500, 1000, 2000, 4000, 8000])  # Hz
+EQUALISER = np.array([0.0, 60, 120, 250, 500, 1000, 2000, 4000, 8000])  # Hz
 LEVEL = 0.1  # root mean square at the microphone
 
 
@@ -54,18 +54,21 @@ def transmit(
     if rng.random() < recipe.telephone:
         low, high = rng.uniform(150, 350), rng.uniform(3000, 3900)
         edges = np.array([0, 0.6 * low, low, high, 1.12 * high, 8000])
-        x = equalise(x, np.array([-50, -40, 0, 0, -45, -60]), edges)
+        x = equalise(x, np.array([-50.0, -40, 0, 0, -45, -60]), edges)
     elif rng.random() < recipe.low_pass:
         high = rng.uniform(3600, 7500)
         edges = np.array([0, high, min(7900, 1.06 * high), 8000])
-        x = equalise(x, np.array([0, 0, -50, -60]), edges)
+        x = equalise(x, np.array([0.0, 0, -50, -60]), edges)
     if rng.random() < recipe.gain_control:
         x = gain_control(x, rng.uniform(0.3, 0.9), rng.uniform(0.05, 0.5))
     if rng.random() < recipe.clipping:
         peak = np.quantile(np.abs(x), rng.uniform(0.985, 0.999))
         x = np.clip(x, -peak, peak)
     if rng.random() < recipe.codec:
-        x = companded(x) if rng.random() < 0.4 else transform_coded(x, rng)
+        if rng.random() < 0.4:
+            x = companded(x)
+        else:
+            x = transform_coded(x, rng.uniform(0.05, 0.6), rng.uniform(0.1, 0.8))
     return _levelled(x, rng)
 
 
@@ -122,9 +125,13 @@ def companded(x: Float[np.ndarray, " samples"]) -> Float[np.ndarray, " samples"]
 
 
 def transform_coded(
-    x: Float[np.ndarray, " samples"], rng: np.random.Generator
+    x: Float[np.ndarray, " samples"], threshold: float, coarseness: float
 ) -> Float[np.ndarray, " samples"]:
-    """A lossy coder as in music files and calls: weak bins vanish, the others become coarse."""
+    """A lossy coder as in music files and calls.
+
+    Bins with less than `threshold` of the power around them vanish; the others are rounded to
+    `coarseness` times the amplitude around them.
+    """
     width, hop = 512, 256
     window = np.sin(np.pi * (np.arange(width) + 0.5) / width)
     padded = np.pad(x, (width, 2 * width))
@@ -133,8 +140,8 @@ def transform_coded(
     power = np.cumsum(np.pad(bins.real**2 + bins.imag**2, ((0, 0), (9, 8))), axis=1)
     around = (power[:, 17:] - power[:, :-17]) / 17  # mean over neighbouring bins
     around = np.maximum(around, 1e-12)
-    kept = bins.real**2 + bins.imag**2 > rng.uniform(0.05, 0.6) * around
-    step = np.sqrt(around) * rng.uniform(0.1, 0.8) + 1e-9
+    kept = bins.real**2 + bins.imag**2 > threshold * around
+    step = np.sqrt(around) * coarseness + 1e-9
     coarse = (np.round(bins.real / step) + 1j * np.round(bins.imag / step)) * step * kept
     frames = np.fft.irfft(coarse, width, axis=1) * window
     out = np.zeros(len(padded) + width)

@@ -65,8 +65,9 @@ def heads(people: People, face_model: MorphableModel, seed: int = 0) -> Heads:
     face_model = face_model.to("cpu")
     free = free_shapes(people, face_model, seed)
     asked = torch.from_numpy(people.lengths)
+    rulers = _Rulers.of(face_model)
     parts = [
-        _fit(face_model, want, start)
+        _fit(rulers, want, start)
         for want, start in zip(asked.split(BATCH), free.split(BATCH), strict=True)
     ]
     params, misses = (torch.cat(column) for column in zip(*parts, strict=True))
@@ -100,29 +101,47 @@ def axis_directions(face_model: MorphableModel) -> Float[Tensor, "3 s"]:
     return directions / directions.norm(dim=1, keepdim=True).clamp(min=1e-12)
 
 
+@dataclass(frozen=True, eq=False)
+class _Rulers:
+    """The steps of the law's polylines as linear functions of the parameters, in float64."""
+
+    rest: Float[Tensor, "steps 3"]
+    basis: Float[Tensor, "steps 3 s"]
+    owner: Float[Tensor, "18 steps"]  # 1 where the step belongs to the length
+
+    @classmethod
+    def of(cls, face_model: MorphableModel) -> "_Rulers":
+        """Those of a face model on the CPU."""
+        lengths = [face_model.measures[name].segments() for name in LENGTHS]
+        steps = torch.tensor([step for length in lengths for step in length])
+        owners = torch.tensor([i for i, length in enumerate(lengths) for _ in length])
+        basis = (face_model.shape_basis * face_model.shape_deviation).double()
+        rest = face_model.vertices(torch.zeros(basis.shape[2])).double()
+        return cls(
+            rest=rest[steps[:, 0]] - rest[steps[:, 1]],
+            basis=basis[steps[:, 0]] - basis[steps[:, 1]],
+            owner=torch.nn.functional.one_hot(owners, len(LENGTHS)).T.double(),
+        )
+
+    def measure(
+        self, params: Float[Tensor, "people s"]
+    ) -> tuple[Float[Tensor, "people 18"], Float[Tensor, "people 18 s"]]:
+        """Lengths in mm and their slopes over the parameters."""
+        steps = self.rest + torch.einsum("ecs,ns->nec", self.basis, params)
+        lengths = steps.norm(dim=2)
+        slopes = torch.einsum("nec,ecs->nes", steps / lengths[..., None], self.basis)
+        return lengths @ self.owner.T, self.owner @ slopes
+
+
 def _fit(
-    face_model: MorphableModel, asked: Float[Tensor, "people 18"], free: Float[Tensor, "people s"]
+    rulers: _Rulers, asked: Float[Tensor, "people 18"], free: Float[Tensor, "people s"]
 ) -> tuple[Float[Tensor, "people s"], Float[Tensor, "people 18"]]:
     """Gauss-Newton: the nearest parameters to the free ones that meet the lengths."""
     params = free
     noise = TOLERANCE**2 * torch.eye(len(LENGTHS), dtype=torch.float64)
     for _ in range(ITERATIONS):
-        lengths, slopes = _measured(face_model, params)
+        lengths, slopes = rulers.measure(params)
         miss = asked - lengths + (slopes @ (params - free)[..., None])[..., 0]
         gain = torch.linalg.solve(slopes @ slopes.mT + noise, miss[..., None])
         params = free + (slopes.mT @ gain)[..., 0]
-    return params, _measured(face_model, params)[0] - asked
-
-
-def _measured(
-    face_model: MorphableModel, params: Float[Tensor, "people s"]
-) -> tuple[Float[Tensor, "people 18"], Float[Tensor, "people 18 s"]]:
-    """The law's lengths and their slopes over the parameters."""
-    columns = [list(face_model.measures).index(name) for name in LENGTHS]
-    leaf = params.to(face_model.mean.dtype).requires_grad_()
-    lengths = face_model.measurements(leaf)[:, columns]
-    slopes = [
-        torch.autograd.grad(lengths[:, j].sum(), leaf, retain_graph=True)[0]
-        for j in range(len(columns))
-    ]
-    return lengths.detach().double(), torch.stack(slopes, 1).double()
+    return params, rulers.measure(params)[0] - asked

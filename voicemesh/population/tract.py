@@ -6,10 +6,11 @@ nasal pole and zero beside it (Klatt 1980); hisses are band-passed noise.
 """
 
 from functools import cache
+from typing import no_type_check
 
-import numba as nb
 import numpy as np
 from jaxtyping import Float, Float32
+from numba import njit
 from scipy.optimize import brentq
 
 from voicemesh.audio.recording import SAMPLE_RATE
@@ -72,8 +73,9 @@ def decimator() -> Float32[np.ndarray, "73"]:
     return (taps / taps.sum()).astype(np.float32)
 
 
-@nb.njit(cache=True, fastmath=True)
-def glottis(f0, rd, creak, jitter, shimmer, luck, pulses, flows, taps):  # pragma: no cover
+@njit(cache=True, fastmath=True)
+@no_type_check
+def glottis(f0, rd, creak, jitter, shimmer, luck, pulses, flows, taps):
     """Flow derivative and flow at the output rate, from tracks at the control rate.
 
     Every period takes two normal numbers from `luck`: its length (jitter) and height (shimmer).
@@ -120,10 +122,11 @@ def glottis(f0, rd, creak, jitter, shimmer, luck, pulses, flows, taps):  # pragm
     return out, flow
 
 
-@nb.njit(cache=True, fastmath=True)
+@njit(cache=True, fastmath=True)
+@no_type_check
 def vocal_tract(
     source, flow, noise, levels, breath, tilt, poles, widths, zero, zero_width, nasal, nasal_width
-):  # pragma: no cover
+):
     """The glottal source and its noise through the tract.
 
     levels [2, blocks + 1]: voicing and aspiration, linear in between; poles and widths
@@ -144,8 +147,8 @@ def vocal_tract(
         zb, zc = 2 * r * np.cos(2 * np.pi * zero[k] / SAMPLE_RATE), -r * r
         za = 1 / (1 - zb - zc)
         r = np.exp(-np.pi * nasal_width[k] / SAMPLE_RATE)
-        nb_, nc = 2 * r * np.cos(2 * np.pi * nasal[k] / SAMPLE_RATE), -r * r
-        na = 1 - nb_ - nc
+        nb, nc = 2 * r * np.cos(2 * np.pi * nasal[k] / SAMPLE_RATE), -r * r
+        na = 1 - nb - nc
         for s in range(BLOCK):
             i = k * BLOCK + s
             u = s / BLOCK
@@ -167,15 +170,16 @@ def vocal_tract(
             v = (x - zb * n1 - zc * n2) * za
             n2 = n1
             n1 = x
-            x = na * v + nb_ * p1 + nc * p2
+            x = na * v + nb * p1 + nc * p2
             p2 = p1
             p1 = x
             y[i] = x
     return y
 
 
-@nb.njit(cache=True, fastmath=True)
-def hisses(noise, level, centre, width):  # pragma: no cover
+@njit(cache=True, fastmath=True)
+@no_type_check
+def hisses(noise, level, centre, width):
     """Band-passed noise: about unit gain at the moving centre; level [blocks + 1] is linear."""
     y = np.empty_like(noise)
     z1 = z2 = x1 = x2 = 0.0
