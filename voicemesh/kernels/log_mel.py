@@ -5,7 +5,7 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 
@@ -135,7 +135,7 @@ def log_mel_fft(
 
 def _sources(
     samples: int, settings: MelSettings, first: int = 0
-) -> tuple[Int[Tensor, "frames window"], Int[Tensor, "frames 1"]]:
+) -> tuple[Int[Tensor, "frames window"], Bool[Tensor, "frames 1"]]:
     """Which sample each place of the frames from `first` on holds, and which frames hold none."""
     start = torch.arange(first, settings.frames(samples))[:, None] * settings.hop
     left = (samples - start).clamp(max=settings.window)
