@@ -74,7 +74,8 @@ class Case:
 
         `pattern` is literal but for `#`, which stands for one number.
         """
-        words = " ".join(str(self.description.get(k, "")) for k in ("construction", "keypoints"))
+        told = ("construction", "keypoints", "notes")
+        words = " ".join(str(self.description.get(key, "")) for key in told)
         number = r"([-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)"
         found = re.search(re.escape(pattern).replace(re.escape("#"), number), words)
         if found is None:

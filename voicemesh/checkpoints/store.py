@@ -13,8 +13,18 @@ from safetensors.torch import save as bytes_of
 from torch import Tensor, nn
 
 from voicemesh.nets.cmp import SupervisedHead, VoiceEncoder, VoiceTraits
+from voicemesh.nets.cmpc import ResNetEncoder, VoiceFacePair
+from voicemesh.nets.irse import IrBackbone
+from voicemesh.nets.sss import IrFaceEncoder, ShapeOfSound, ThinVoiceEncoder
 
-NETS = {net.__name__: net for net in (VoiceEncoder, SupervisedHead, VoiceTraits)}
+NETS = {
+    net.__name__: net
+    for net in (
+        *(VoiceEncoder, SupervisedHead, VoiceTraits),
+        *(ThinVoiceEncoder, IrFaceEncoder, ShapeOfSound, IrBackbone),
+        *(ResNetEncoder, VoiceFacePair),
+    )
+}
 Tensors = dict[str, Shaped[Tensor, "..."]]
 
 

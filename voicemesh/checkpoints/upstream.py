@@ -15,6 +15,7 @@ from voicemesh.mesh import basel
 from voicemesh.mesh.morphable import MorphableModel
 from voicemesh.nets.cmp import SupervisedHead, VoiceEncoder
 
+from . import association
 from .store import Tensors, fill
 from .unpickle import array_file, existing, torch_file
 
@@ -28,6 +29,7 @@ class Published:
     file: str  # the name it was published under
     build: Callable[[Tensors, str], nn.Module | MorphableModel]
     container: str = ""  # key of the state dict in the file; empty if the file is the state dict
+    prefix: str = ""  # of the network's keys in the state dict; what is not under it is left
     others: tuple[str, ...] = ()  # keys that belong to other networks of the same file
 
 
@@ -67,6 +69,25 @@ TABLE = {
     "cmp-face-model": Published(
         "2D-to-3D-pretrained.tar", face_model, container="state_dict", others=("IGM.*",)
     ),
+    "sss-model": Published("best.pth.tar", association.sss_model, "state_dict"),
+    "sss-voice-encoder": Published("best.pth.tar", association.sss_voice, "state_dict", "V."),
+    "sss-face-encoder": Published("best.pth.tar", association.sss_face, "state_dict", "F."),
+    "sss-embedding-heads": Published(
+        "best.pth.tar",
+        association.sss_heads,
+        "state_dict",
+        others=("?.model.*", "center.*", "normalize.*"),
+    ),
+    "sss-voice-backbone": Published("baseline_lite_ap.model", association.sss_voice_backbone),
+    "sss-face-backbone": Published("backbone_ir50_ms1m_epoch120.pth", association.ir_backbone),
+    "cmpc-model": Published("checkpoint_CMPC.pth.tar", association.cmpc_model, "model"),
+    "cmpc-voice-encoder": Published(
+        "checkpoint_CMPC.pth.tar", association.cmpc_encoder, "model", "voice_subnet."
+    ),
+    "cmpc-face-encoder": Published(
+        "checkpoint_CMPC.pth.tar", association.cmpc_encoder, "model", "face_subnet."
+    ),
+    "ir-se50": Published("model_ir_se50.pth", association.ir_backbone),
 }
 
 
@@ -86,6 +107,10 @@ def load(name: str, path: str | Path) -> nn.Module | MorphableModel:
         isinstance(key, str) and isinstance(value, Tensor) for key, value in content.items()
     ):
         raise ValueError(f"{path} does not hold the tensors of {name} by key")
+    if published.prefix:
+        content = association.of(published.prefix, without_module(content))
+        if not content:
+            raise ValueError(f"{path} has no keys under {published.prefix!r}, where {name} is kept")
     return build(name, content, str(path))
 
 
@@ -94,12 +119,9 @@ def build(
 ) -> nn.Module | MorphableModel:
     """The network of a state dict as published; a leading `module.` of all keys falls away."""
     published = entry(name)
-    plain = dict(tensors)
-    if plain and all(key.startswith("module.") for key in plain):
-        plain = {key.removeprefix("module."): value for key, value in plain.items()}
     own = {
         key: value
-        for key, value in plain.items()
+        for key, value in without_module(tensors).items()
         if not any(fnmatchcase(key, pattern) for pattern in published.others)
     }
     return published.build(own, origin)
@@ -122,7 +144,14 @@ def arguments_of(net: nn.Module) -> dict[str, Any]:
             "shape_params": shape.out_features,
             "expression_params": expression.out_features,
         }
-    raise ValueError(f"The arguments of a {type(net).__name__} cannot be read off")
+    return association.arguments_of(net)
+
+
+def without_module(tensors: Mapping[str, Shaped[Tensor, "..."]]) -> Tensors:
+    """The tensors without the `module.` that parallel training puts before every key."""
+    if tensors and all(key.startswith("module.") for key in tensors):
+        return association.of("module.", tensors)
+    return dict(tensors)
 
 
 def entry(name: str) -> Published:
