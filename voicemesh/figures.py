@@ -68,7 +68,7 @@ def mesh(
         "hoverinfo": "skip",
         "colorscale": stops(UNCERTAINTY_STOPS),
         "colorbar": {
-            "title": {"text": "± mm", "side": "top"},
+            "title": {"text": "± mm", "side": "right"},
             "thickness": 10,
             "len": 0.6,
             "x": 0.98,

@@ -1,0 +1,280 @@
+"""Commands: `python -m voicemesh COMMAND --help` tells each one's story."""
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+log = logging.getLogger(__name__)
+Recipe = TypeVar("Recipe")
+
+AUDIO_SUFFIXES = frozenset(
+    ".aac .aif .aiff .au .caf .flac .m4a .mka .mkv .mov .mp3 .mp4 .oga .ogg .opus .w64 .wav .webm"
+    " .wma".split()
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; 0 is success, 1 a recording that failed, 2 a mistake in what was asked."""
+    arguments = parser().parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        return arguments.run(arguments)
+    except ValueError as error:
+        print(f"voicemesh {arguments.command}: {error}", file=sys.stderr)
+        return 2
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands and their arguments."""
+    whole = argparse.ArgumentParser(
+        prog="voicemesh", description="The 3D face that a voice suggests."
+    )
+    commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    portray_ = commands.add_parser("portray", help="recordings to faces", description=PORTRAY)
+    portray_.add_argument("recordings", nargs="+", type=Path, metavar="FILE_OR_FOLDER")
+    portray_.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    add_bundle(portray_)
+    portray_.set_defaults(run=portray)
+
+    populate_ = commands.add_parser("populate", help="build a synthetic population")
+    populate_.add_argument("folder", type=Path)
+    add_overrides(populate_)
+    populate_.set_defaults(run=populate)
+
+    train_ = commands.add_parser("train", help="train a system", description=TRAIN)
+    train_.add_argument("system", choices=["cmp"])
+    train_.add_argument("--data", type=Path, required=True, help="folder of a population")
+    train_.add_argument("--out", type=Path, required=True, help="folder of the run")
+    train_.add_argument("--recipe", default="bundle", help="the recipe to start from: %(default)s")
+    train_.add_argument("--minutes", type=float, default=float("inf"), help="stop after so long")
+    train_.add_argument("--workers", type=int, default=1, help="processes that compute features")
+    add_bundle(train_, "where the face model is taken from")
+    add_overrides(train_)
+    train_.set_defaults(run=train)
+
+    publish_ = commands.add_parser("publish", help="turn a run into a bundle")
+    publish_.add_argument("system", choices=["cmp"])
+    publish_.add_argument("run_folder", type=Path, metavar="RUN")
+    publish_.add_argument("--data", type=Path, required=True, help="folder of a population")
+    publish_.add_argument("--out", type=Path, required=True, help="folder of the bundle")
+    publish_.add_argument("--title", default="", help="shown on the page")
+    add_bundle(publish_, "where the face model is taken from")
+    publish_.set_defaults(run=publish)
+
+    evaluate_ = commands.add_parser("evaluate", help="measure a system on people held out")
+    evaluate_.add_argument("system", choices=["cmp"])
+    evaluate_.add_argument("--data", type=Path, required=True, help="folder of a population")
+    evaluate_.add_argument("--out", type=Path, help="also write all figures to this JSON file")
+    add_bundle(evaluate_)
+    evaluate_.set_defaults(run=evaluate)
+
+    convert_ = commands.add_parser("convert", help="published weights into a bundle")
+    convert_.add_argument("name", help="which published network the file holds; head: a 3DMM")
+    convert_.add_argument("file", type=Path)
+    convert_.add_argument("--out", type=Path, required=True, help="folder of the bundle")
+    convert_.add_argument("--triangles", type=Path, help="of a face model: tri.mat or tri.pkl")
+    convert_.add_argument("--landmarks", type=Path, help="of a face model: keypoints_sim.npy")
+    convert_.add_argument("--licence", default="", help="under which the file was published")
+    convert_.set_defaults(run=convert)
+    return whole
+
+
+PORTRAY = """Read every recording and write its mesh (obj, ply, glb), a picture and a report: into
+FOLDER for one file, into a folder of its own inside FOLDER for each of several."""
+TRAIN = """Train on a population; the same command again goes on where it stopped. On several GPUs:
+`accelerate launch -m voicemesh train ...`."""
+
+
+def add_bundle(command: argparse.ArgumentParser, purpose: str = "the nets to use") -> None:
+    """The arguments that say which nets, and where they run."""
+    command.add_argument(
+        "--bundle",
+        metavar="WHERE",
+        help=f"{purpose}: a folder or owner/name[@revision]; without it the embedded bundle",
+    )
+    command.add_argument("--device", help="cpu, cuda, cuda:1, mps; without it the best there is")
+
+
+def add_overrides(command: argparse.ArgumentParser) -> None:
+    """The trailing `name=value` pairs."""
+    command.add_argument("overrides", nargs="*", metavar="name=value", help="change the recipe")
+
+
+def overridden(recipe: Recipe, pairs: Sequence[str]) -> Recipe:
+    """The recipe with `name=value` pairs applied, each read as its field's type.
+
+    Raises:
+        ValueError: no such name (the message lists all), or a value of another type.
+    """
+    kinds = {name: kind for name, kind in get_type_hints(type(recipe)).items()}
+    kinds = {entry.name: kinds[entry.name] for entry in fields(recipe)}
+    changes = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals:
+            raise ValueError(f"{pair!r} is not of the form name=value")
+        if name not in kinds:
+            raise ValueError(f"{type(recipe).__name__} has no {name!r}; it has {', '.join(kinds)}")
+        try:
+            changes[name] = converted(text, kinds[name])
+        except ValueError as error:
+            kind = getattr(kinds[name], "__name__", str(kinds[name]))
+            raise ValueError(f"{name} is of type {kind}; {text!r} is not: {error}") from error
+    return replace(recipe, **changes)
+
+
+def converted(text: str, kind: Any) -> Any:
+    """Text as a bool, a number, a string, or a tuple of them separated by commas."""
+    if get_origin(kind) is tuple:
+        inner = get_args(kind)[0]
+        return tuple(converted(part, inner) for part in text.strip("()").split(",") if part)
+    if kind is bool:
+        if text.lower() not in ("true", "false"):
+            raise ValueError("write true or false")
+        return text.lower() == "true"
+    return kind(text)
+
+
+def portray(arguments: argparse.Namespace) -> int:
+    """Every recording to its portrait; one that cannot be used does not stop the others."""
+    from tqdm import tqdm
+
+    from voicemesh import pipeline
+    from voicemesh.audio import recording
+
+    found = targets(arguments.recordings, arguments.out)
+    whole = pipeline.load(arguments.bundle, arguments.device)
+    failed = []
+    for path, folder in tqdm(found.items(), unit="recording", disable=None):
+        try:
+            portrait = whole(recording.load(path))
+        except (recording.UnusableRecording, OSError) as error:
+            failed.append(f"{path}: {error}")
+            continue
+        portrait.save(folder)
+        sex = portrait.sex or "no sex known"
+        tqdm.write(f"{path} -> {folder} ({sex}, {portrait.timings['total']:.2f} s)")
+    for line in failed:
+        print(line, file=sys.stderr)
+    if failed:
+        print(f"{len(failed)} of {len(found)} recordings could not be used", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def targets(paths: Sequence[Path], out: Path) -> dict[Path, Path]:
+    """The recordings under these paths, each with the folder that its portrait goes to.
+
+    Raises:
+        ValueError: a path that is not there, or nothing that looks like a recording.
+    """
+    found: dict[Path, Path] = {}  # recording -> its name under `out`
+    for path in paths:
+        if path.is_dir():
+            inside = sorted(file for file in path.rglob("*") if file.is_file())
+            for file in inside:
+                if file.suffix.lower() in AUDIO_SUFFIXES:
+                    found[file] = file.relative_to(path).with_suffix("")
+                else:
+                    log.info("%s is no audio by its suffix, left out", file)
+        elif path.exists():
+            found[path] = Path(path.stem)
+        else:
+            raise ValueError(f"there is no {path}")
+    if not found:
+        raise ValueError(f"no recordings in {', '.join(map(str, paths))}")
+    if len(found) == 1 and not paths[0].is_dir():
+        return dict.fromkeys(found, out)
+    taken: set[Path] = set()
+    for file, name in found.items():
+        folder, number = out / name, 2
+        while folder in taken:
+            folder, number = out / name.with_name(f"{name.name}-{number}"), number + 1
+        taken.add(folder)
+        found[file] = folder
+    return found
+
+
+def populate(arguments: argparse.Namespace) -> int:
+    """Build a population, or finish one."""
+    from voicemesh.population import dataset
+
+    recipe = overridden(dataset.PopulationRecipe(), arguments.overrides)
+    built = dataset.populate(arguments.folder, recipe)
+    print(f"{arguments.folder}: {len(built.train)} people to train on, {len(built.validation)} not")
+    return 0
+
+
+def train(arguments: argparse.Namespace) -> int:
+    """Train, or go on."""
+    from voicemesh.checkpoints.bundle import Bundle
+    from voicemesh.training.cmp import RECIPES, train_cmp
+
+    if arguments.recipe not in RECIPES:
+        raise ValueError(f"no recipe {arguments.recipe!r}; there are {', '.join(RECIPES)}")
+    recipe = overridden(RECIPES[arguments.recipe], arguments.overrides)
+    face_model = Bundle.open(arguments.bundle).face_model()
+    best = train_cmp(
+        arguments.data, arguments.out, recipe, face_model, arguments.minutes, arguments.workers
+    )
+    print(json.dumps(best))
+    return 0
+
+
+def publish(arguments: argparse.Namespace) -> int:
+    """The best nets of a run, their errors measured, as a bundle."""
+    from voicemesh.checkpoints.bundle import Bundle, BundleWriter
+    from voicemesh.evaluation import geometry
+    from voicemesh.population.dataset import Population
+    from voicemesh.training.publish import publish as written
+
+    source = Bundle.open(arguments.bundle)
+    face_model, head = source.face_model(), source.part("head")
+    writer = BundleWriter(arguments.out, arguments.out.name, title=arguments.title)
+    writer.face_model(face_model, source=head.source, licence=head.licence)
+    population = Population.open(arguments.data)
+    print(geometry.table(written(arguments.run_folder, population, face_model, writer)))
+    return 0
+
+
+def evaluate(arguments: argparse.Namespace) -> int:
+    """All figures of a bundle on the people that were held out."""
+    from voicemesh import pipeline
+    from voicemesh.evaluation import cmp, geometry
+    from voicemesh.population.dataset import Population
+
+    population = Population.open(arguments.data)
+    system = pipeline.load(arguments.bundle, arguments.device).system
+    results, _ = cmp.evaluate(system, population)
+    print(geometry.table(results))
+    if arguments.out:
+        arguments.out.write_text(json.dumps(results, indent=2) + "\n")
+    return 0
+
+
+def convert(arguments: argparse.Namespace) -> int:
+    """A published file as a part of a bundle, which is begun or gone on with."""
+    import hashlib
+
+    from voicemesh.checkpoints import upstream
+    from voicemesh.checkpoints.bundle import FACE_MODEL, BundleWriter
+    from voicemesh.mesh.morphable import MorphableModel
+
+    if arguments.name == FACE_MODEL:
+        part = upstream.load_basel(arguments.file, arguments.triangles, arguments.landmarks)
+    else:
+        part = upstream.load(arguments.name, arguments.file)
+    digest = hashlib.sha256(arguments.file.read_bytes()).hexdigest()
+    about = {"source": f"{arguments.file.name}, sha256 {digest}", "licence": arguments.licence}
+    writer = BundleWriter(arguments.out, arguments.out.name, largest=None)
+    if isinstance(part, MorphableModel):
+        writer.face_model(part, compact=False, **about)
+    else:
+        writer.net(arguments.name, part, upstream.arguments_of(part), **about)
+    print(f"{arguments.out}: {', '.join(sorted(writer.bundle.parts))}")
+    return 0

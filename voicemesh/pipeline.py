@@ -1,0 +1,281 @@
+"""One recording in, one portrait out: the whole product on one screen."""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Int
+from scipy.special import gammaincinv
+from torch import Tensor
+
+from voicemesh.audio import features, vad
+from voicemesh.audio.recording import Recording
+from voicemesh.checkpoints.bundle import Bundle
+from voicemesh.mesh import export, render
+from voicemesh.mesh.face_types import FACE_TYPES, SEXES, nearest_sex
+from voicemesh.mesh.landmarks import LENGTH_LABELS, RATIO_LABELS
+from voicemesh.mesh.morphable import FaceMesh, MorphableModel
+from voicemesh.systems.cmp import CrossModalPerceptionist
+
+CONFIDENCE = 0.8  # of every interval
+LABELS = LENGTH_LABELS | RATIO_LABELS
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A quantity heard in the voice with the ends of its 80 % interval, where they are known."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A length of the predicted head against the mean head of its sex."""
+
+    name: str
+    label: str
+    unit: str
+    value: float
+    low: float | None  # ends of the 80 % interval
+    high: float | None
+    mean: float | None  # of the sex whose mean shape is nearest
+    deviation: float | None  # standard deviation between people of that sex
+    explained: float | None  # share of the variance between people that the voice explains
+    ceiling: float | None  # the share that the best possible predictor would explain
+
+
+@dataclass(frozen=True, eq=False)
+class Portrait:
+    """Everything that was read from one voice."""
+
+    recording: Recording
+    segments: Int[np.ndarray, "segments 2"]  # [start, stop) samples of speech
+    log_mel: Float[np.ndarray, "mels frames"]
+    face: FaceMesh
+    uncertainty: Float32[np.ndarray, " v"] | None  # mm within which 80 % of people lie
+    measurements: tuple[Measurement, ...]
+    sex: str  # whose mean shape is nearest: "female", "male", "" if the bundle has no means
+    sex_distances: dict[str, float]  # mm, root mean square over the vertices
+    face_type: str
+    type_distances: dict[str, float]
+    pitch_hz: Estimate | None  # habitual
+    tract_cm: Estimate | None
+    parameters: Float32[np.ndarray, " params"]  # scale, shape, expression; whitened
+    timings: dict[str, float]  # seconds
+    bundle: str
+    notes: tuple[str, ...] = ()
+
+    def report(self) -> dict[str, Any]:
+        """All but the arrays, as plain data."""
+        return {
+            "recording": self.recording.name,
+            "seconds": round(self.recording.seconds, 3),
+            "speech_seconds": round(self.speech_seconds, 3),
+            "bundle": self.bundle,
+            "sex": {"nearest": self.sex, "distances_mm": self.sex_distances},
+            "face_type": {"nearest": self.face_type, "distances_mm": self.type_distances},
+            "pitch_hz": asdict(self.pitch_hz) if self.pitch_hz else None,
+            "vocal_tract_cm": asdict(self.tract_cm) if self.tract_cm else None,
+            "interval": CONFIDENCE,
+            "measurements": [asdict(measurement) for measurement in self.measurements],
+            "parameters": [round(value, 5) for value in self.parameters.tolist()],
+            "timings_s": {name: round(value, 4) for name, value in self.timings.items()},
+            "notes": list(self.notes),
+        }
+
+    @property
+    def speech_seconds(self) -> float:
+        """Length of what was taken for speech."""
+        return float(np.diff(self.segments, axis=1).sum()) / self.recording.sample_rate
+
+    def save(self, folder: str | Path) -> dict[str, Path]:
+        """Write the mesh (obj, ply, glb), a picture and the report; the paths by suffix."""
+        from PIL import Image
+
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        paths = {kind: folder / f"mesh.{kind}" for kind in ("obj", "ply", "glb")}
+        for path in paths.values():
+            export.write(self.face, path)
+        paths |= {"png": folder / "preview.png", "json": folder / "report.json"}
+        Image.fromarray(render.portrait(self.face, size=768)).save(paths["png"])
+        paths["json"].write_text(json.dumps(self.report(), indent=2, ensure_ascii=False) + "\n")
+        return paths
+
+
+@dataclass(eq=False)
+class Pipeline:
+    """`pipeline(recording)` gives its portrait; the nets are loaded and ready."""
+
+    system: CrossModalPerceptionist
+    bundle: Bundle
+    device: torch.device
+    uncertainty: Float32[np.ndarray, " v"] | None = field(init=False)
+    references: dict[str, Float[Tensor, "v 3"]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        model, statistics = self.system.face_model, self.system.statistics
+        spread = statistics.get("residual_covariance")
+        self.uncertainty = None if spread is None else vertex_radius(model, spread)
+        named = {sex: f"mean_{sex}" for sex in SEXES} | {
+            kind: f"type_{kind}" for kind in FACE_TYPES
+        }
+        self.references = {
+            name: model.vertices(statistics[key])
+            for name, key in named.items()
+            if key in statistics
+        }
+
+    def __call__(self, recording: Recording) -> Portrait:
+        """The face that a voice suggests, with how sure each part of it is.
+
+        Raises:
+            UnusableRecording: there is too little speech in it.
+        """
+        clock = Clock()
+        speech, segments = vad.speech(recording)
+        clock.lap("finding speech")
+        heard = self.system.perceive(torch.from_numpy(speech)[None].to(self.device))
+        clock.lap("listening")
+        model = self.system.face_model
+        shape, expression = heard.shape_params[0], heard.expression_params[0]
+        face = model.mesh(shape, expression)
+        resting = model.vertices(shape)
+        distances = {
+            name: float((resting - reference).square().sum(1).mean().sqrt())
+            for name, reference in self.references.items()
+        }
+        sexes = {name: distances[name] for name in ("female", "male") if name in distances}
+        sex = nearest_sex(sexes["male"], sexes["female"]) if len(sexes) == 2 else ""
+        types = {kind: distances[kind] for kind in FACE_TYPES if kind in distances}
+        measurements = self.measurements(model.measure(resting), sex)
+        clock.lap("building the face")
+        return Portrait(
+            recording=recording,
+            segments=segments,
+            log_mel=np.asarray(features.log_mel_picture(recording.waveform)),
+            face=face,
+            uncertainty=self.uncertainty,
+            measurements=measurements,
+            sex=sex,
+            sex_distances=sexes,
+            face_type=min(types, key=types.__getitem__) if types else "",
+            type_distances=types,
+            pitch_hz=self.estimate(heard.pitch_hz, "log_f0_interval"),
+            tract_cm=self.estimate(heard.tract_cm, "log_vtl_interval"),
+            parameters=heard.parameters[0].float().cpu().numpy(),
+            timings=clock.finish(),
+            bundle=self.bundle.title,
+            notes=recording.notes,
+        )
+
+    def measurements(self, lengths: Float[Tensor, " m"], sex: str) -> tuple[Measurement, ...]:
+        """The lengths of a head in mm, each beside what is known of it."""
+        known = {
+            name: self.system.statistics[f"measure_{name}"]
+            for name in ("interval", "explained", "ceiling", "mean", "deviation")
+            if f"measure_{name}" in self.system.statistics
+        }
+        for name in ("mean", "deviation"):
+            if name in known:
+                known[name] = known[name][SEXES.index(sex)] if sex else known[name].mean(0)
+        columns = {name: values.tolist() for name, values in known.items()}
+        told = []
+        for at, name in enumerate(self.system.face_model.measures):
+            value = float(lengths[at])
+            row = {key: values[at] for key, values in columns.items()}
+            half = row.get("interval")
+            told.append(
+                Measurement(
+                    name=name,
+                    label=LABELS.get(name, name),
+                    unit="mm",
+                    value=value,
+                    low=None if half is None else value - half,
+                    high=None if half is None else value + half,
+                    mean=row.get("mean"),
+                    deviation=row.get("deviation"),
+                    explained=row.get("explained"),
+                    ceiling=row.get("ceiling"),
+                )
+            )
+        return tuple(told)
+
+    def estimate(self, value: Float[Tensor, "1"] | None, interval: str) -> Estimate | None:
+        """A positive trait whose interval is a half-width of its logarithm."""
+        if value is None:
+            return None
+        half = self.system.statistics.get(interval)
+        if half is None:
+            return Estimate(float(value))
+        factor = float(torch.exp(half))
+        return Estimate(float(value), float(value) / factor, float(value) * factor)
+
+    def average(self) -> FaceMesh:
+        """The face between the mean woman and the mean man: what a voice unheard suggests."""
+        model, statistics = self.system.face_model, self.system.statistics
+        means = [statistics[f"mean_{sex}"] for sex in SEXES if f"mean_{sex}" in statistics]
+        middle = torch.stack(means).mean(0) if means else torch.zeros_like(model.shape_mean)
+        return model.mesh(middle)
+
+    def warm_up(self) -> None:
+        """Run every stage once, so that nobody waits for compilation."""
+        noise = np.random.default_rng(0).normal(0, 0.1, 32_000).astype(np.float32)
+        vad.segments(noise)
+        features.log_mel_picture(noise)
+        self.system.perceive(torch.from_numpy(noise)[None].to(self.device))
+        render.portrait(self.average(), size=64)
+
+
+class Clock:
+    """Seconds between laps by name."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self.start = self.last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        """End the lap of this name."""
+        now = time.perf_counter()
+        self.laps[name], self.last = now - self.last, now
+
+    def finish(self) -> Mapping[str, float]:
+        """All laps and their total."""
+        return self.laps | {"total": time.perf_counter() - self.start}
+
+
+def vertex_radius(
+    model: MorphableModel, spread: Float[Tensor, "s s"], confidence: float = CONFIDENCE
+) -> Float32[np.ndarray, " v"]:
+    """Radius in mm around each vertex that holds the true one with this confidence.
+
+    `spread` is the covariance of the whitened shape parameters given the voice. The squared
+    distance is a weighted sum of chi-squares; one scaled chi-square of the same mean and variance
+    stands for it (Satterthwaite).
+    """
+    basis = (model.shape_basis * model.shape_deviation).double()
+    covariance = basis @ spread.double() @ basis.mT
+    mean = covariance.diagonal(dim1=1, dim2=2).sum(1).clamp(min=1e-12)
+    squares = covariance.square().sum((1, 2)).clamp(min=1e-24)
+    scale, degrees = (squares / mean).cpu().numpy(), (mean.square() / squares).cpu().numpy()
+    return np.sqrt(scale * 2 * gammaincinv(degrees / 2, confidence)).astype(np.float32)
+
+
+def load(bundle: str | Path | None = None, device: torch.device | str | None = None) -> Pipeline:
+    """The pipeline of a bundle: the embedded one, a folder, or `owner/name[@revision]` on the Hub.
+
+    Without a device the first CUDA GPU is taken if there is one, else the CPU.
+    """
+    if device is None:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    opened = Bundle.open(bundle)
+    return Pipeline(
+        CrossModalPerceptionist.from_bundle(opened, device), opened, torch.device(device)
+    )
