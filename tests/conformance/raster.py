@@ -7,6 +7,7 @@ from conformance.case import Arrays, Case, relative_error
 
 from voicemesh.mesh import render
 from voicemesh.mesh.lighting import Lighting, vertex_normals
+from voicemesh.mesh.view import fragments_of
 
 IMAGES = ("colour", "colour_reverse", "light", "textured_light")
 FAR = -1000.0  # the case's depth where nothing was drawn
@@ -85,7 +86,7 @@ def rasterised(case: Case) -> Arrays:
         if kind == "normals":
             whole = vertex_normals(vertices, triangles)
         elif kind == "depth":
-            fragments = render.fragments_of(vertices, triangles, (size, size))
+            fragments = fragments_of(vertices, triangles, (size, size))
             whole = np.where(fragments.triangle < 0, np.float32(FAR), fragments.depth)
         elif kind in ("colour", "colour_reverse"):
             reverse = kind == "colour_reverse"

@@ -1,8 +1,11 @@
 import numpy as np
 import pytest
+import torch
 
 from voicemesh.mesh import render
 from voicemesh.mesh.lighting import Lighting, light, vertex_normals
+from voicemesh.mesh.morphable import FaceMesh, MorphableModel
+from voicemesh.mesh.view import turn
 
 
 def octahedron():
@@ -108,3 +111,111 @@ def test_overlay_keeps_the_photograph_around_the_mesh():
         np.testing.assert_array_equal(shown[0], photograph[0])
         assert (shown[10, 10] != photograph[10, 10]).any()
     assert shown[10, 10, 0] > shown[10, 10, 1] > shown[10, 10, 2] == 0
+
+
+@pytest.fixture(scope="module")
+def ball():
+    """A sphere of head's size, half of it painted red, the bottom of it cut off."""
+    rings, sectors = 24, 32
+    polar = np.linspace(0.02, 2.6, rings)
+    azimuth = 2 * np.pi * np.arange(sectors) / sectors
+    polar, azimuth = np.meshgrid(polar, azimuth, indexing="ij")
+    flat = np.sin(polar)
+    points = [flat * np.sin(azimuth), np.cos(polar), flat * np.cos(azimuth)]
+    vertices = 100 * np.stack(points, -1).reshape(-1, 3).astype(np.float32)
+    i, j = np.meshgrid(np.arange(rings - 1), np.arange(sectors), indexing="ij")
+    p, q = i * sectors + j, i * sectors + (j + 1) % sectors
+    triangles = np.stack([p, p + sectors, q, q, p + sectors, q + sectors], -1).reshape(-1, 3)
+    colours = np.where(vertices[:, :1] > 0, [[0.8, 0.1, 0.1]], [[0.5, 0.5, 0.5]])
+    return FaceMesh(vertices, triangles.astype(np.int32), colours.astype(np.float32), np.arange(68))
+
+
+def test_portrait_shows_the_head_before_its_backdrop(ball):
+    picture = render.portrait(ball, 48).astype(int)
+    bare = render.portrait(
+        FaceMesh(ball.vertices, ball.triangles[:0], ball.colours, ball.landmarks), 48
+    ).astype(int)
+    apart = np.abs(picture - bare).max(-1) > 3
+    assert not apart[0].any() and not apart[:, 0].any() and apart[24, 24]
+    assert 0.5 < apart.mean() < 0.8
+    red = picture[..., 0] - picture[..., 1] > 60
+    assert red[24, 28] and not red[24, 20]  # the subject's left is on the viewer's right
+
+
+def test_the_head_turns_to_the_viewers_right_and_up(ball):
+    nose = np.array([0.0, 0, 1])
+    assert turn(30, 0) @ nose == pytest.approx([0.5, 0, 0.75**0.5])
+    assert turn(0, 30) @ nose == pytest.approx([0, 0.5, 0.75**0.5])
+    seen = {}
+    for yaw in (0, 40, -90):
+        picture = render.portrait(ball, 48, yaw).astype(int)
+        seen[yaw] = (picture[..., 0] - picture[..., 1] > 60).sum()
+    assert seen[40] < seen[0] < seen[-90]  # the subject's left is red
+
+
+def test_portrait_is_repeatable_and_leaves_its_input(ball):
+    before = ball.vertices.copy()
+    first = render.portrait(ball, 32, yaw=20)
+    np.testing.assert_array_equal(first, render.portrait(ball, 32, yaw=20))
+    given = render.openness_of(ball)
+    np.testing.assert_array_equal(first, render.portrait(ball, 32, yaw=20, openness=given))
+    np.testing.assert_array_equal(ball.vertices, before)
+
+
+def test_portrait_of_eyes_shines(ball):
+    skin = render.portrait(ball, 48)
+    eyes = render.portrait(
+        ball, 48, material=np.full(len(ball.vertices), int(render.Material.EYE), np.int32)
+    )
+    assert eyes.max() > skin.max() + 20
+
+
+def test_openness_is_one_outside_and_less_in_a_fold(ball):
+    opened = render.openness_of(ball)
+    above = ball.vertices[:, 1] > -50
+    assert (opened[above] > 0.9).all()
+    # A lid over the top of the ball hides the sky from what lies under it.
+    lid = np.array([[-150, 110, -150], [150, 110, -150], [0, 110, 200]], np.float32)
+    both = FaceMesh(
+        np.concatenate([ball.vertices, lid]),
+        np.concatenate([ball.triangles, [[len(opened), len(opened) + 2, len(opened) + 1]]]).astype(
+            np.int32
+        ),
+        np.concatenate([ball.colours, lid * 0]),
+        ball.landmarks,
+    )
+    covered = render.openness_of(both)[: len(opened)]
+    assert covered[ball.vertices[:, 1] > 95].max() < 0.5
+    np.testing.assert_allclose(
+        covered[ball.vertices[:, 1] < -60].mean(), opened[~above].mean(), atol=0.1
+    )
+
+
+def test_materials_follow_the_paint():
+    names = ("melanin", "lips", "sclera", "iris", "scalp")
+    paint = torch.tensor(
+        [[9.0, 0, 0, 0, 0], [0, 0.9, 0, 0, 0], [0, 0, 0.4, 0.6, 0], [0, 0, 0, 0, 1]]
+    )
+    model = painted(paint, names)
+    kinds = [render.Material.SKIN, render.Material.LIPS, render.Material.EYE, render.Material.HAIR]
+    assert render.materials(model).tolist() == [int(kind) for kind in kinds]
+    assert (render.materials(painted(None, ())) == 0).all()
+
+
+def painted(paint, names):
+    empty = torch.zeros(4, 3, 0)
+    nothing = torch.zeros(0)
+    return MorphableModel(
+        name="test",
+        mean=torch.zeros(4, 3),
+        shape_basis=empty,
+        expression_basis=empty,
+        shape_mean=nothing,
+        shape_deviation=nothing,
+        expression_mean=nothing,
+        expression_deviation=nothing,
+        triangles=torch.zeros(0, 3, dtype=torch.int64),
+        landmarks=torch.zeros(68, dtype=torch.int64),
+        paint=paint,
+        paint_names=names,
+    )

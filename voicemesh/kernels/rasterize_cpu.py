@@ -101,13 +101,25 @@ def _draw_rows(points, triangles, triangle, depth, first, last):
             continue
         if not math.isfinite(xa + xb + xc + ya + yb + yc):
             continue
-        row0, row1 = max(math.floor(top), first), min(math.ceil(bottom), last - 1)
-        column0, column1 = max(math.floor(left), 0), min(math.ceil(right), width - 1)
-        za, zb, zc = points[a, 2], points[b, 2], points[c, 2]
         x0, y0, x1, y1 = xc - xa, yc - ya, xb - xa, yb - ya
         d00, d01, d11 = x0 * x0 + y0 * y0, x0 * x1 + y0 * y1, x1 * x1 + y1 * y1
         determinant = d00 * d11 - d01 * d01
         inverse = zero if determinant == zero else one / determinant
+        row0, row1 = math.floor(top), math.ceil(bottom)
+        column0, column1 = math.floor(left), math.ceil(right)
+        longest = max(d00, d11)
+        if determinant > np.float32(0.01) * longest * longest:
+            # No sliver: rounding cannot move an edge by more than a thousandth of its length, so
+            # samples farther than ten times that outside the corners need no test.
+            slack = np.float32(0.01) * (one + right - left + bottom - top)
+            row0, row1 = max(row0, math.ceil(top - slack)), min(row1, math.floor(bottom + slack))
+            column0 = max(column0, math.ceil(left - slack))
+            column1 = min(column1, math.floor(right + slack))
+        row0, row1 = max(row0, first), min(row1, last - 1)
+        column0, column1 = max(column0, 0), min(column1, width - 1)
+        if row0 > row1 or column0 > column1:
+            continue
+        za, zb, zc = points[a, 2], points[b, 2], points[c, 2]
         for row in range(row0, row1 + 1):
             y2 = np.float32(row) - ya
             y02, y12 = y0 * y2, y1 * y2

@@ -1,12 +1,14 @@
 """Pictures of meshes: colours on an image, a lit mesh over a photograph, a portrait of a head."""
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int, UInt8
 
-from voicemesh.kernels.rasterize import Fragments, rasterize
-
 from .lighting import Lighting, light, vertex_normals
+from .portrait import openness_of, portrait
+from .studio import Material, Studio, materials
+from .view import fragments_of
+
+__all__ = ["Material", "Studio", "draw", "materials", "openness_of", "overlay", "portrait"]
 
 
 def draw(
@@ -56,13 +58,3 @@ def overlay(
     """
     lit = light(vertices, vertex_normals(vertices, triangles), lighting)
     return draw(image, vertices, triangles, lit if texture is None else texture * lit, alpha)
-
-
-def fragments_of(
-    vertices: Float[np.ndarray, "v 3"],
-    triangles: Int[np.ndarray, "t 3"],
-    size: tuple[int, int],
-) -> Fragments:
-    """`rasterize` of float32 arrays on the CPU."""
-    points = torch.from_numpy(np.ascontiguousarray(vertices, np.float32))
-    return rasterize(points, torch.from_numpy(np.ascontiguousarray(triangles)), size)

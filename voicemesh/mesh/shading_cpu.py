@@ -3,6 +3,7 @@
 Compiled on first use, then kept in the compiler's cache; all release the interpreter lock.
 """
 
+import math
 from typing import no_type_check
 
 import numpy as np
@@ -50,3 +51,59 @@ def blend(triangle, weights, triangles, colours, image, alpha, reverse):
                 new = w0 * colours[a, k] + w1 * colours[b, k] + w2 * colours[c, k]
                 byte = rest * np.float32(image[row, x, k]) + full * new
                 image[row, x, k] = np.uint8(min(max(byte, np.float32(0)), np.float32(255)))
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+@no_type_check
+def blur(plane, sigma):
+    """A Gaussian over a plane, in samples; nothing comes in over the edge."""
+    radius = math.ceil(2.6 * sigma)
+    taps = np.empty(radius + 1, dtype=np.float32)
+    for i in range(radius + 1):
+        taps[i] = math.exp(-0.5 * (i / sigma) ** 2)
+    taps /= taps[0] + 2 * taps[1:].sum()
+    height, width = plane.shape
+    across = plane * taps[0]
+    for y in range(height):
+        for i in range(1, radius + 1):
+            for x in range(width - i):
+                across[y, x] += taps[i] * plane[y, x + i]
+            for x in range(i, width):
+                across[y, x] += taps[i] * plane[y, x - i]
+    down = across * taps[0]
+    for y in range(height):
+        for i in range(1, min(radius, height - 1) + 1):
+            if y + i < height:
+                for x in range(width):
+                    down[y, x] += taps[i] * across[y + i, x]
+            if y - i >= 0:
+                for x in range(width):
+                    down[y, x] += taps[i] * across[y - i, x]
+    return down
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+@no_type_check
+def open_to(points, normals, direction, axes, depth, reach, lit, total):
+    """Add one direction of the sky to each vertex: the light that gets through, and all of it.
+
+    `depth` is the square map of the mesh seen from that direction.
+    """
+    size = depth.shape[0]
+    scale, middle = size / (2 * reach), (size - 1) / 2
+    for i in range(points.shape[0]):
+        facing = 0.0
+        for k in range(3):
+            facing += normals[i, k] * direction[k]
+        if facing <= 0:
+            continue
+        x = y = z = 0.0
+        for k in range(3):
+            p = points[i, k] + normals[i, k] * 2.0
+            x += p * axes[0, k]
+            y += p * axes[1, k]
+            z += p * axes[2, k]
+        column, row = int(middle + x * scale + 0.5), int(middle - y * scale + 0.5)
+        total[i] += facing
+        if not (0 <= row < size and 0 <= column < size) or depth[row, column] < z + 1.5:
+            lit[i] += facing

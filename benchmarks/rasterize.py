@@ -1,0 +1,81 @@
+"""How fast `rasterize` is; only the figures of one run compare."""
+
+import argparse
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from voicemesh.kernels.rasterize import rasterize
+from voicemesh.kernels.rasterize_cpu import rasterize_cpu, warm_up
+from voicemesh.mesh.lighting import light, vertex_normals
+from voicemesh.mesh.render import draw, overlay
+
+
+def sphere(rings: int, sectors: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """A bumpy sphere that fills two thirds of the image: vertices in image space, triangles."""
+    polar, azimuth = np.meshgrid(
+        np.pi * (np.arange(rings) + 0.5) / rings,
+        2 * np.pi * np.arange(sectors) / sectors,
+        indexing="ij",
+    )
+    radius = 1 + 0.1 * np.sin(3 * polar) * np.cos(4 * azimuth)
+    flat = radius * np.sin(polar)
+    points = [flat * np.cos(azimuth), radius * np.cos(polar), flat * np.sin(azimuth)]
+    vertices = np.stack(points, -1).reshape(-1, 3)
+    i, j = np.meshgrid(np.arange(rings - 1), np.arange(sectors), indexing="ij")
+    p, q = i * sectors + j, i * sectors + (j + 1) % sectors
+    triangles = np.stack([p, q, p + sectors, q, q + sectors, p + sectors], -1).reshape(-1, 3)
+    placed = vertices * [0.42, -0.42, 0.42] * size + [0.48 * size, 0.51 * size, 0]
+    return placed.astype(np.float32), triangles.astype(np.int32)
+
+
+def fastest(run: Callable[[], object], repeats: int) -> float:
+    """Milliseconds of the fastest of `repeats` runs: the one that was disturbed least."""
+    run()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return 1e3 * min(times)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=11)
+    repeats = parser.parse_args().repeats
+    warm_up()
+    print(f"{'':>24} {'1 band':>8} {'2 bands':>8} {'draw':>8} {'overlay':>8} {'light':>8}  ms")
+    for rings, sectors in ((169, 227), (127, 419)):
+        for size in (120, 256, 1024):
+            vertices, triangles = sphere(rings, sectors, size)
+            points, corners = torch.from_numpy(vertices), torch.from_numpy(triangles)
+            image, normals = (
+                np.zeros((size, size, 3), np.uint8),
+                vertex_normals(vertices, triangles),
+            )
+            colours = np.full(vertices.shape, 0.5, np.float32)
+            runs = [
+                lambda p=points, c=corners, s=size: rasterize_cpu(p, c, (s, s), 1),
+                lambda p=points, c=corners, s=size: rasterize_cpu(p, c, (s, s), 2),
+                lambda i=image, v=vertices, t=triangles, c=colours: draw(i, v, t, c),
+                lambda i=image, v=vertices, t=triangles: overlay(i, v, t),
+                lambda v=vertices, n=normals: light(v, n),
+            ]
+            figures = "".join(f" {fastest(run, repeats):8.1f}" for run in runs)
+            print(f"{len(vertices):>6} vertices, {size:>4} px {figures}")
+    if torch.cuda.is_available():
+        vertices, triangles = sphere(169, 227, 1024)
+        points, corners = (torch.from_numpy(a).cuda() for a in (vertices, triangles))
+
+        def run() -> None:
+            rasterize(points, corners, (1024, 1024))
+            torch.cuda.synchronize()
+
+        print(f"{len(vertices):>6} vertices, 1024 px, GPU {fastest(run, repeats):8.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+"""A portrait of one head: soft light, light under the skin, eyes with windows in them."""
+
+import numpy as np
+from jaxtyping import Float, Float32, Int, UInt8
+
+from .export import linear
+from .lighting import Triple, vertex_normals
+from .morphable import FaceMesh
+from .studio import DIFFUSION, SURFACES, Studio
+from .view import axes_towards, depth_map, fragments_of, framing, project, turn
+
+SKY_DIRECTIONS = 22
+SKY_PIXELS = 160  # a side of the maps in which the sky looks at the head
+SHADOW_PIXELS = 512
+BACKDROP = (0.80, 0.82, 0.85)
+
+
+def portrait(
+    mesh: FaceMesh,
+    size: int = 512,
+    yaw: float = 0.0,
+    pitch: float = 0.0,
+    *,
+    material: Int[np.ndarray, " v"] | None = None,
+    openness: Float[np.ndarray, " v"] | None = None,
+    width: float | None = None,
+    fade: float = 20.0,
+    backdrop: Triple = BACKDROP,
+    samples: int = 2,
+    studio: Studio | None = None,
+) -> UInt8[np.ndarray, "size size 3"]:
+    """A square picture of a head; yaw turns it to the viewer's right, pitch upwards, in degrees.
+
+    Args:
+        material: a `Material` per vertex, from `materials`; without it all is skin.
+        openness: from `openness_of`, to spare its time when one head is pictured often.
+        width: millimetres across the picture at the head; None frames the head.
+        fade: millimetres above the lowest vertex over which the neck fades away; 0 for faces
+            that have no neck.
+        samples: a side of each pixel's grid of samples.
+    """
+    from .portrait_cpu import creases, develop, shade
+    from .shading_cpu import blur
+
+    studio = studio or Studio()
+    middle, framed = framing(mesh)
+    side = size * samples
+    rotation = turn(yaw, pitch)
+    triangles = np.ascontiguousarray(mesh.triangles, np.int32)
+    centred = mesh.vertices - middle
+    normals = vertex_normals(mesh.vertices, triangles)
+    if openness is None:
+        openness = openness_of(mesh)
+    if material is None:
+        material = np.zeros(len(centred), np.int32)
+    points, turned = centred @ rotation.T, normals @ rotation.T
+    image = project(points, studio.distance, width or framed, side)
+    seen = fragments_of(image, triangles, (side, side))
+    triangle, weights = seen.triangle.numpy(), seen.weights.numpy()
+    scene = (triangle, weights, triangles, image, points, turned)
+    millimetres = (width or framed) / side
+    folds = blur(creases(*scene, studio.distance, millimetres, samples), 0.8)
+    presence = np.ones(len(centred), np.float32)
+    if fade > 0:
+        share = ((mesh.vertices[:, 1] - mesh.vertices[:, 1].min()) / fade).clip(0, 1)
+        presence = share * share * (3 - 2 * share)
+    paint = np.concatenate(
+        [linear(mesh.colours), np.stack([openness, presence], 1).astype(np.float32)], 1
+    )
+    directions = studio.directions()
+    axes = axes_towards(directions[0])
+    reach = float(np.linalg.norm(centred, axis=1).max()) + 4
+    diffuse = np.empty((side, side, 3), np.float32)
+    shine, albedo = np.empty_like(diffuse), np.empty((side, side, 4), np.float32)
+    creeping = np.zeros((4, size, size), np.float32)
+    shade(
+        *scene,
+        paint,
+        seen.depth.numpy(),
+        np.ascontiguousarray(material, np.int32),
+        SURFACES,
+        directions,
+        studio.colours(),
+        np.array(studio.sky),
+        np.array(studio.ground),
+        axes,
+        depth_map(points, triangles, axes, reach, SHADOW_PIXELS),
+        reach,
+        folds,
+        studio.distance,
+        samples,
+        diffuse,
+        shine,
+        albedo,
+        creeping,
+    )
+    crept = diffuse_under_skin(creeping, 1 / (millimetres * samples))
+    return develop(
+        triangle,
+        seen.depth.numpy(),
+        diffuse,
+        shine,
+        albedo,
+        crept,
+        wall(size, backdrop),
+        studio.exposure,
+    )
+
+
+def openness_of(mesh: FaceMesh) -> Float32[np.ndarray, " v"]:
+    """The share of the sky over each vertex that the head itself does not hide, by cosine."""
+    from .shading_cpu import open_to
+
+    triangles = np.ascontiguousarray(mesh.triangles, np.int32)
+    middle, _ = framing(mesh)
+    points = mesh.vertices - middle
+    normals = vertex_normals(mesh.vertices, triangles)
+    reach = float(np.linalg.norm(points, axis=1).max()) + 4
+    lit, total = np.zeros((2, len(points)), np.float32)
+    for direction in sphere_directions(SKY_DIRECTIONS):
+        axes = axes_towards(direction)
+        depth = depth_map(points, triangles, axes, reach, SKY_PIXELS)
+        open_to(points, normals, direction, axes, depth, reach, lit, total)
+    return (lit + 0.05) / (total + 0.05)
+
+
+def sphere_directions(count: int) -> Float32[np.ndarray, "count 3"]:
+    """Unit vectors spread evenly by the golden angle."""
+    y = 1 - (2 * np.arange(count) + 1) / count
+    angle = np.arange(count) * np.pi * (3 - 5**0.5)
+    flat = np.sqrt(1 - y * y)
+    return np.stack([flat * np.cos(angle), y, flat * np.sin(angle)], 1).astype(np.float32)
+
+
+def diffuse_under_skin(
+    creeping: Float32[np.ndarray, "4 height width"], pixels: float
+) -> Float32[np.ndarray, "3 height width"]:
+    """Received light after it has crept through the skin; `pixels` are in one millimetre."""
+    from .shading_cpu import blur
+
+    area = creeping[3]
+    crept = np.zeros_like(creeping[:3])
+    for channel, (near, far, share) in enumerate(DIFFUSION):
+        for sigma, weight in ((near, 1 - share), (far, share)):
+            spread = max(sigma * pixels, 0.3)
+            light = blur(creeping[channel], spread) / np.maximum(blur(area, spread), 1e-4)
+            crept[channel] += np.float32(weight) * light
+    return crept
+
+
+def wall(size: int, colour: Triple) -> Float32[np.ndarray, "size size 3"]:
+    """The backdrop in display values: lighter above, darker in the corners."""
+    across = np.linspace(-1, 1, size)
+    gradient = np.linspace(1.06, 0.86, size)[:, None]
+    corners = 1 - 0.16 * (across[:, None] ** 2 + across**2)
+    return ((gradient * corners)[..., None] * np.array(colour)).astype(np.float32)

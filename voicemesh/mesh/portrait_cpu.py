@@ -1,0 +1,347 @@
+"""Compiled loops over the pixels of a portrait: geometry, creases, light, diffusion, development.
+
+Compiled on first use, then kept in the compiler's cache; all release the interpreter lock.
+"""
+
+import math
+from typing import no_type_check
+
+import numpy as np
+from numba import njit
+
+EYE = 1
+CREASE_TAPS = 12
+CREASE_RADIUS = 6.0  # millimetres
+SHADOW_TAPS = 8  # per sample; the samples of a pixel turn their patterns differently
+SHADOW_RADIUS = 3.4  # millimetres
+GOLDEN = 2.399963
+REFLECTANCE = 0.028  # of skin at normal incidence
+# Two windows mirrored in the eyes: direction, half width, half height, brightness.
+WINDOWS = ((-0.392, 0.467, 0.793, 0.17, 0.22, 2.6), (0.636, 0.051, 0.770, 0.08, 0.22, 0.35))
+
+loop = njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+
+
+@loop
+@no_type_check
+def scatter(n, x):
+    """A repeatable number in [0, 1) for a pixel."""
+    h = (n * 1973 + x * 9277 + n * x * 26699) & 0xFFFFFF
+    h = ((h ^ (h >> 11)) * 2654435761) & 0xFFFFFF
+    return h / 16777216.0
+
+
+@loop
+@no_type_check
+def surface(t, w0, w1, w2, triangles, image, points, normals, at, n):
+    """Fills position and unit normal under a sample; returns perspective weights and "is a back".
+
+    `image` holds what `studio.project` gave.
+    """
+    a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+    w0, w1, w2 = w0 * image[a, 2], w1 * image[b, 2], w2 * image[c, 2]
+    total = w0 + w1 + w2
+    w0, w1, w2 = w0 / total, w1 / total, w2 / total
+    length = 0.0
+    for k in range(3):
+        at[k] = w0 * points[a, k] + w1 * points[b, k] + w2 * points[c, k]
+        n[k] = w0 * normals[a, k] + w1 * normals[b, k] + w2 * normals[c, k]
+        length += n[k] * n[k]
+    # Rows run down, so triangles that face the viewer are clockwise in the image.
+    area = (image[b, 0] - image[a, 0]) * (image[c, 1] - image[a, 1]) - (
+        image[c, 0] - image[a, 0]
+    ) * (image[b, 1] - image[a, 1])
+    back = area > 0
+    length = math.sqrt(length) + 1e-12
+    for k in range(3):
+        n[k] = -n[k] / length if back else n[k] / length
+    return w0, w1, w2, back
+
+
+@loop
+@no_type_check
+def creases(triangle, weights, triangles, image, points, normals, distance, millimetres, step):
+    """Light that reaches small folds, in [0, 1], at every step-th sample of the image.
+
+    Screen-space occlusion within CREASE_RADIUS; `millimetres` is a sample's width at the middle.
+    """
+    height, width = triangle.shape[0] // step, triangle.shape[1] // step
+    middle = (triangle.shape[1] - 1) / 2
+    depth = np.full((height, width), 1e9, dtype=np.float32)
+    normal = np.zeros((height, width, 3), dtype=np.float32)
+    at, n = np.zeros(3), np.zeros(3)
+    for y in range(height):
+        for x in range(width):
+            t = triangle[y * step, x * step]
+            if t >= 0:
+                w = weights[y * step, x * step]
+                surface(t, w[0], w[1], w[2], triangles, image, points, normals, at, n)
+                depth[y, x] = distance - at[2]
+                for k in range(3):
+                    normal[y, x, k] = n[k]
+    open_ = np.ones((height, width), dtype=np.float32)
+    for y in range(height):
+        for x in range(width):
+            z = depth[y, x]
+            if z > 1e8:
+                continue
+            lens = z * millimetres / distance  # a sample's width at this depth
+            px, py = (x * step - middle) * lens, -(y * step - middle) * lens
+            turn = scatter(y, x) * 2 * math.pi
+            hidden, total = 0.0, 0.0
+            for tap in range(CREASE_TAPS):
+                lift = (tap + 0.5) / CREASE_TAPS
+                angle = turn + tap * GOLDEN
+                flat = math.sqrt(1 - lift * lift)
+                reach = CREASE_RADIUS * (0.15 + 0.85 * ((tap * 7) % CREASE_TAPS) / CREASE_TAPS)
+                dx, dy, dz = flat * math.cos(angle), flat * math.sin(angle), lift
+                facing = dx * normal[y, x, 0] + dy * normal[y, x, 1] + dz * normal[y, x, 2]
+                if facing < 0:
+                    dx, dy, dz, facing = -dx, -dy, -dz, -facing
+                total += facing
+                sx = px + dx * reach + normal[y, x, 0] * 0.4
+                sy = py + dy * reach + normal[y, x, 1] * 0.4
+                sz = z - dz * reach - normal[y, x, 2] * 0.4
+                scale = distance / (sz * millimetres)
+                column = int((middle + sx * scale) / step + 0.5)
+                row = int((middle - sy * scale) / step + 0.5)
+                if 0 <= row < height and 0 <= column < width:
+                    behind = sz - depth[row, column]
+                    if behind > 0.25:
+                        far = (behind - 1.6 * CREASE_RADIUS) / (1.6 * CREASE_RADIUS)
+                        hidden += facing * min(1.0, max(0.0, 1.0 - far))
+            open_[y, x] = 1 - hidden / total
+    return open_
+
+
+@loop
+@no_type_check
+def shadow(at, n, axes, shade_map, reach, turn):
+    """Share of the key light that reaches a point: soft edges by a turned spiral of taps.
+
+    `axes` are right, up and forward of the lamp; `reach` is half the side of its square map.
+    """
+    size = shade_map.shape[0]
+    x = y = z = 0.0
+    for k in range(3):
+        p = at[k] + n[k] * 1.2
+        x += p * axes[0, k]
+        y += p * axes[1, k]
+        z += p * axes[2, k]
+    scale = size / (2 * reach)
+    middle = (size - 1) / 2
+    lit = 0
+    for tap in range(SHADOW_TAPS):
+        r = math.sqrt((tap + 0.5) / SHADOW_TAPS) * SHADOW_RADIUS
+        angle = turn + tap * GOLDEN
+        column = int(middle + (x + r * math.cos(angle)) * scale + 0.5)
+        row = int(middle - (y + r * math.sin(angle)) * scale + 0.5)
+        if not (0 <= row < size and 0 <= column < size) or shade_map[row, column] < z + 0.8:
+            lit += 1
+    return lit / SHADOW_TAPS
+
+
+@loop
+@no_type_check
+def highlight(nl, nv, nh, vh, roughness):
+    """Two-lobe GGX reflection times the cosine to the light."""
+    total = 0.0
+    fresnel = 1 - vh
+    fresnel = REFLECTANCE + (1 - REFLECTANCE) * fresnel * fresnel * fresnel * fresnel * fresnel
+    for lobe in range(2):
+        rough = roughness if lobe == 0 else max(0.12, roughness * 0.62)
+        a2 = rough * rough * rough * rough
+        d = nh * nh * (a2 - 1) + 1
+        k = (rough + 1) * (rough + 1) / 8
+        g = 4 * (nl * (1 - k) + k) * (nv * (1 - k) + k) + 1e-6
+        total += (0.75 if lobe == 0 else 0.25) * a2 / (math.pi * d * d + 1e-9) / g
+    return total * fresnel * nl
+
+
+@loop
+@no_type_check
+def window_light(n, view, nv):
+    """What an eye mirrors of the studio's windows."""
+    total = 0.0
+    for i in range(2):
+        cx, cy, cz, half_width, half_height, bright = WINDOWS[i]
+        rx, ry, rz = 2 * nv * n[0] - view[0], 2 * nv * n[1] - view[1], 2 * nv * n[2] - view[2]
+        if rx * cx + ry * cy + rz * cz <= 0:
+            continue
+        side = math.sqrt(cx * cx + cz * cz)
+        u = abs((rx * cz - rz * cx) / side)
+        v = abs(-rx * cx * cy / side + ry * side - rz * cz * cy / side)
+        a = min(1.0, max(0.0, (half_width * 1.15 - u) / (half_width * 0.3)))
+        b = min(1.0, max(0.0, (half_height * 1.15 - v) / (half_height * 0.3)))
+        total += a * a * (3 - 2 * a) * b * b * (3 - 2 * b) * bright
+    return total
+
+
+@loop
+@no_type_check
+def smooth(depth, y, x, step):
+    """Whether the samples of a pixel lie on one surface, so that half of them tell its light."""
+    nearest, farthest = depth[y * step, x * step], depth[y * step, x * step]
+    for row in range(y * step, (y + 1) * step):
+        for column in range(x * step, (x + 1) * step):
+            nearest = max(nearest, depth[row, column])
+            farthest = min(farthest, depth[row, column])
+    # A millimetre and a half at the usual distance; where nothing was drawn it is far below 0.
+    return step % 2 == 0 and farthest > 0 and nearest - farthest < 1.4e-3 * farthest
+
+
+@loop
+@no_type_check
+def shade(
+    triangle,  # [side, side], weights [side, side, 3] and depth: what `rasterize` found
+    weights,
+    triangles,
+    image,  # [v, 3] as `studio.project` gave it
+    points,  # [v, 3] turned, about the middle of the view
+    normals,  # [v, 3] turned
+    paint,  # [v, 5] linear colour, openness to the sky, presence
+    depth,  # [side, side] as `studio.project` gave it
+    material,  # [v]
+    surfaces,  # [materials, 3] as studio.SURFACES
+    directions,  # [lamps, 3]
+    lamps,  # [lamps, 3] colours
+    sky,
+    ground,
+    axes,  # of the key light, for `shadow`
+    shade_map,
+    reach,
+    folds,  # [side / step, side / step] from `creases`
+    distance,
+    step,
+    diffuse,  # [side, side, 3] out: light that the surface receives
+    shine,  # [side, side, 3] out: light that it mirrors
+    albedo,  # [side, side, 4] out: its colour and presence
+    creeping,  # [4, side / step, side / step] out, zero before: light on skin, and its area
+):
+    # One pass over the samples; everything is in linear light.
+    side = triangle.shape[0]
+    at, n, view = np.zeros(3), np.zeros(3), np.zeros(3)
+    received, mirrored = np.zeros(3), np.zeros(3)
+    for row in range(side):
+        for column in range(side):
+            t = triangle[row, column]
+            if t < 0 or (
+                (row + column) % 2 == 1 and smooth(depth, row // step, column // step, step)
+            ):
+                continue
+            w0, w1, w2, back = surface(
+                t,
+                weights[row, column, 0],
+                weights[row, column, 1],
+                weights[row, column, 2],
+                triangles,
+                image,
+                points,
+                normals,
+                at,
+                n,
+            )
+            a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+            for k in range(3):
+                albedo[row, column, k] = w0 * paint[a, k] + w1 * paint[b, k] + w2 * paint[c, k]
+            opened = w0 * paint[a, 3] + w1 * paint[b, 3] + w2 * paint[c, 3]
+            albedo[row, column, 3] = w0 * paint[a, 4] + w1 * paint[b, 4] + w2 * paint[c, 4]
+            made_of = (
+                material[a] if w0 >= w1 and w0 >= w2 else material[b] if w1 >= w2 else material[c]
+            )
+            rough, strength, wrap = surfaces[made_of]
+            away = math.sqrt(at[0] ** 2 + at[1] ** 2 + (distance - at[2]) ** 2)
+            view[0], view[1], view[2] = -at[0] / away, -at[1] / away, (distance - at[2]) / away
+            nv = min(1.0, max(1e-3, n[0] * view[0] + n[1] * view[1] + n[2] * view[2]))
+            grazing = min(1.0, max(0.0, (nv - 0.05) / 0.4))
+            if made_of != EYE:
+                strength *= 0.45 + 0.55 * grazing * grazing * (3 - 2 * grazing)
+            fold = folds[row // step, column // step]
+            opened = 0.12 + 0.88 * opened * fold
+            if back:
+                opened *= 0.3
+            turn = scatter(row, column) * 2 * math.pi
+            hemisphere = 0.5 + 0.5 * n[1]
+            grazed = 1 - nv
+            sheen = (REFLECTANCE + 0.25 * grazed**5) * opened * strength * 0.6
+            for k in range(3):
+                ambient = sky[k] * hemisphere + ground[k] * (1 - hemisphere)
+                received[k] = ambient * opened
+                mirrored[k] = ambient * sheen
+            for lamp in range(directions.shape[0]):
+                lx, ly, lz = directions[lamp, 0], directions[lamp, 1], directions[lamp, 2]
+                nl = n[0] * lx + n[1] * ly + n[2] * lz
+                if nl <= -wrap:
+                    continue
+                if lamp == 0:
+                    reaches = shadow(at, n, axes, shade_map, reach, turn) * (0.4 + 0.6 * fold)
+                else:
+                    reaches = opened if lamp > 1 else 0.35 + 0.65 * opened
+                if back:
+                    reaches *= 0.3
+                wrapped = (nl + wrap) / (1 + wrap) * reaches
+                gleam = 0.0
+                if nl > 0:
+                    hx, hy, hz = view[0] + lx, view[1] + ly, view[2] + lz
+                    h = math.sqrt(hx * hx + hy * hy + hz * hz) + 1e-9
+                    nh = max(0.0, (n[0] * hx + n[1] * hy + n[2] * hz) / h)
+                    vh = max(0.0, (view[0] * hx + view[1] * hy + view[2] * hz) / h)
+                    gleam = highlight(nl, nv, nh, vh, rough) * reaches * strength
+                for k in range(3):
+                    received[k] += wrapped * lamps[lamp, k]
+                    mirrored[k] += gleam * lamps[lamp, k]
+            if made_of == EYE:
+                windows = window_light(n, view, nv) * (0.3 + 0.7 * fold)
+                for k in range(3):
+                    received[k] *= 0.35 + 0.65 * opened
+                    mirrored[k] += windows
+            for k in range(3):
+                diffuse[row, column, k] = received[k]
+                shine[row, column, k] = mirrored[k]
+            if made_of == EYE:
+                albedo[row, column, 3] = -1 - albedo[row, column, 3]  # no creeping light here
+            else:
+                for k in range(3):
+                    creeping[k, row // step, column // step] += received[k]
+                creeping[3, row // step, column // step] += 1
+
+
+@loop
+@no_type_check
+def develop(triangle, depth, diffuse, shine, albedo, crept, backdrop, exposure):
+    """Samples to bytes: light times colour, film curve, display curve, mean over each pixel.
+
+    `crept` is [3, height, width], the light under the skin; `backdrop` [height, width, 3] is in
+    display values.
+    """
+    height, width = backdrop.shape[:2]
+    step = triangle.shape[0] // height
+    image = np.empty((height, width, 3), dtype=np.uint8)
+    total = np.zeros(3)
+    for y in range(height):
+        for x in range(width):
+            half = smooth(depth, y, x, step)
+            total[:] = 0
+            count = 0
+            for row in range(y * step, (y + 1) * step):
+                for column in range(x * step, (x + 1) * step):
+                    if half and (row + column) % 2 == 1:
+                        continue
+                    count += 1
+                    if triangle[row, column] < 0:
+                        for k in range(3):
+                            total[k] += backdrop[y, x, k]
+                        continue
+                    presence = albedo[row, column, 3]
+                    creeps = presence >= 0
+                    presence = presence if creeps else -1 - presence
+                    for k in range(3):
+                        light = crept[k, y, x] if creeps else diffuse[row, column, k]
+                        v = albedo[row, column, k] * light * 0.4934
+                        v = (v + shine[row, column, k] * 0.9) * exposure
+                        v = v * (1 + v / 9) / (1 + v * 0.72)
+                        v = 12.92 * v if v <= 0.0031308 else 1.055 * v ** (1 / 2.4) - 0.055
+                        total[k] += backdrop[y, x, k] * (1 - presence) + v * presence
+            for k in range(3):
+                image[y, x, k] = np.uint8(min(max(total[k] / count, 0.0), 1.0) * 255 + 0.5)
+    return image
