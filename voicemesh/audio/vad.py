@@ -3,15 +3,22 @@
 from typing import NamedTuple
 
 import numpy as np
+import torch
 import webrtcvad
 from jaxtyping import Bool, Float, Int, Int16
 
+from .pitch import pitch_map
 from .recording import SAMPLE_RATE, Recording, UnusableRecording
 
 FRAME = 320  # samples: 20 ms
 RING = 2  # frames that must agree before speech starts or ends
 AGREEMENT = 0.9
-LOUD = 0.1  # root mean square that the detector gets for the loud frames of a recording
+LOUD = 0.06  # root mean square at which the detector gets the loud frames of a recording
+LOUD_FRAMES = 25  # as many are at least that loud: clicks are fewer, a second of speech has more
+PERIODIC = 0.5  # of the pitch map: a frame with a voice in it
+VOICED = 0.2  # share of periodic frames; speech in its own loudness of noise has a third or more
+STEADY = 1.2  # dB, spread of frame levels; speech in its own loudness of noise has 2
+JUDGED = 0.2  # s of detected speech that can be judged by itself
 
 
 class Verdicts(NamedTuple):
@@ -29,13 +36,37 @@ def speech(
     Raises:
         UnusableRecording: nobody speaks, or for less than `least` seconds.
     """
-    found = segments(recording.waveform)
-    seconds = float(np.diff(found, axis=1).sum()) / SAMPLE_RATE
+    waveform, found = recording.waveform, segments(recording.waveform)
+    kept = [waveform[start:stop] for start, stop in found]
+    heard = np.concatenate(kept) if kept else waveform[:0]
+    seconds = len(heard) / SAMPLE_RATE
+    if is_noise(heard if seconds >= JUDGED else waveform):
+        raise UnusableRecording(
+            f"No voice was heard in {recording.name}, only noise: speak closer to the microphone."
+        )
     if seconds < least:
         raise UnusableRecording(
-            f"The recording has {seconds:.1f} s of speech; at least {least:g} s are needed."
+            f"{recording.name} has {seconds:.1f} s of speech; at least {least:g} s are needed."
         )
-    return np.concatenate([recording.waveform[start:stop] for start, stop in found]), found
+    return heard, found
+
+
+def is_noise(waveform: Float[np.ndarray, " samples"]) -> bool:
+    """Is there no voice in it? Noise has no pitch, and a hum or a tone never changes its level.
+
+    Whispers count as noise too: nothing that the nets read of a voice is in them.
+    """
+    frames = len(waveform) // FRAME
+    if frames < RING:
+        return True
+    centred = waveform - waveform.mean()
+    pitch = pitch_map(torch.from_numpy(centred)[None], frames, FRAME // 2, FRAME)[0].numpy()
+    best = pitch.argmax(0)
+    # Dull noise is most alike itself at the shortest lag: that is no pitch.
+    voiced = (pitch.max(0) > PERIODIC) & (best < len(pitch) - 2)
+    power = np.square(centred[: frames * FRAME].reshape(frames, FRAME), dtype=np.float64).mean(1)
+    level = 10 * np.log10(np.maximum(power, power.max() * 1e-6))
+    return bool(voiced.mean() < VOICED or level.std() < STEADY)
 
 
 def segments(
@@ -51,9 +82,12 @@ def audible(waveform: Float[np.ndarray, " samples"]) -> Int16[np.ndarray, " samp
     if not len(waveform):
         return np.zeros(0, np.int16)
     centred = waveform - waveform.mean()
-    framed = np.resize(centred, (-(-len(centred) // FRAME), FRAME))
-    loudness = np.sqrt(np.quantile(np.square(framed, dtype=np.float64).mean(1), 0.9))
+    whole = max(1, len(centred) // FRAME)
+    power = np.square(centred, dtype=np.float64)[: whole * FRAME].reshape(whole, -1).mean(1)
+    loudness = np.sqrt(np.sort(power)[-min(LOUD_FRAMES, (whole + 1) // 2)])
     gain = LOUD / loudness if loudness > 0 else 0.0
+    if np.power(centred, 3, dtype=np.float64).sum() < 0:
+        gain = -gain  # the detector rounds downwards: it would hear polarity
     return np.clip(np.round(centred * (gain * 32768)), -32768, 32767).astype(np.int16)
 
 
