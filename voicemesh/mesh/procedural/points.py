@@ -1,0 +1,130 @@
+"""Named vertices: the 68 landmarks and the polylines whose lengths are measured."""
+
+import numpy as np
+from jaxtyping import Float, Int
+from scipy.spatial import cKDTree
+
+from voicemesh.mesh.landmarks import LENGTH_LABELS, LENGTHS, RATIO_LABELS, RATIO_LENGTHS
+from voicemesh.mesh.morphable import Measure
+
+from . import chart as ch
+from .heads import Grower
+from .template import neutral
+
+MIRRORED = [(k, 16 - k) for k in range(8)] + [(17 + k, 26 - k) for k in range(5)]
+MIRRORED += [(31, 35), (32, 34), (36, 45), (37, 44), (38, 43), (39, 42), (40, 47), (41, 46)]
+MIRRORED += [(48, 54), (49, 53), (50, 52), (59, 55), (58, 56), (60, 64), (61, 63), (67, 65)]
+
+
+class Finder:
+    """Vertices of the neutral skin by their place; the lower seam is found by name only."""
+
+    def __init__(self, grower: Grower) -> None:
+        self.traits, self.head, self.at = neutral()
+        self.mirror = grower.mirror
+        self.rows = np.setdiff1d(np.arange(grower.skin), grower.template.lips[1][1:-1])
+        self.tree = cKDTree(grower.template.skin[self.rows])
+
+    def near(self, *point: float) -> int:
+        """The vertex nearest to (x, y, z)."""
+        return int(self.rows[self.tree.query(np.array(point, float))[1]])
+
+    def front(self, x: float, y: float) -> int:
+        """The vertex nearest to what is seen at (x, y) from the front."""
+        return self.near(*self.head.front(np.array([[x, y]]))[0])
+
+    def side(self, y: float, degrees: float) -> int:
+        """The vertex nearest to a height and an azimuth (0 is the front)."""
+        return self.near(*self.head.around(y, np.radians([degrees]))[0])
+
+
+def landmarks(g: Grower) -> Int[np.ndarray, "68"]:
+    """The 68 points in iBUG order, the subject's right first."""
+    find = Finder(g)
+    at, traits, t = find.at, find.traits, g.template
+    half = traits["lip_length"] / 2
+    jaw = [(0, at.menton + 2, at.chin_z + 12), (17, at.menton + 4, 84), (32, at.menton + 13, 68)]
+    jaw += [(44, at.menton + 25, 50), (at.gonion_x - 1, at.gonion_y - 3, 30)]
+    jaw += [(at.zygion - 10, -52, 24), (at.zygion - 6, -35, 20), (at.zygion - 3, -17, 18)]
+    jaw += [(at.zygion - 1, 2, 16)]
+    found = {8 + k: find.near(*point) for k, point in enumerate(jaw)}
+    brow = [(12.5, 1.0), (21, 3.4), (31, 5.0), (42, 4.0), (51, 0.0)]
+    found |= {22 + k: find.front(x, at.brow + y) for k, (x, y) in enumerate(brow)}
+    found |= {27 + k: find.front(0, y) for k, y in enumerate((8, -6, -20, at.tip_y))}
+    found[33] = find.front(0, at.subnasale)
+    found[34] = find.front(0.45 * at.alar, at.subnasale + 1.5)
+    found[35] = find.front(at.alar - 2, at.subnasale + 3)
+    upper, lower = ch.lids(traits, 81)
+    margin = cKDTree(t.skin[t.lids[0]][:, :2])
+    eye = {42: upper[0], 43: upper[28], 44: upper[53], 45: upper[80], 46: lower[53], 47: lower[28]}
+    found |= {
+        k: int(t.lids[0][margin.query(p + np.array([at.eye_x, 0]))[1]]) for k, p in eye.items()
+    }
+    for k, s, high in (
+        *((51, 0.0, ch.UPPER_LIP), (52, 0.26, ch.UPPER_LIP), (53, 0.66, ch.UPPER_LIP)),
+        *((55, 0.66, -ch.LOWER_LIP), (56, 0.3, -ch.LOWER_LIP), (57, 0.0, -ch.LOWER_LIP)),
+    ):
+        share = (ch.upper_lip if high > 0 else ch.lower_lip)(np.array(s))
+        found[k] = find.front(s * half, at.stomion + float(ch.seam(np.array(s)) + high * share))
+    for k, line, s in ((62, 0, 0), (63, 0, 0.35), (64, 0, 0.93), (66, 1, 0), (65, 1, 0.35)):
+        ids = t.lips[line]
+        found[k] = int(ids[np.argmin(np.abs(t.skin[ids, 0] - s * half))])
+    found[54] = int(t.lips[0][-1])
+    found |= {a: int(g.mirror[found[b]]) for a, b in MIRRORED}
+    return np.array([found[k] for k in range(68)])
+
+
+def measures(g: Grower) -> dict[str, Measure]:
+    """The law's eighteen lengths and the five of the published ratios, as polylines."""
+    find = Finder(g)
+    at, t = find.at, g.template
+    points = landmarks(g)
+    ear = g.ear_points[:, 1]
+
+    def pair(vertex: int) -> tuple[int, int]:
+        return int(g.mirror[vertex]), vertex
+
+    def widest(box: Float[np.ndarray, "3 2"]) -> int:
+        inside = ((t.skin > box[:, 0]) & (t.skin < box[:, 1])).all(1)
+        return int(np.argmax(np.where(inside, t.skin[:, 0], 0)))
+
+    def midline(low: float, high: float, axis: int, sign: float) -> int:
+        x, y, z = t.skin.T
+        inside = (x == 0) & (y > low) & (y < high) & (z > 66)
+        return int(np.argmax(np.where(inside, sign * t.skin[:, axis], -1e9)))
+
+    menton = midline(at.menton - 4, at.menton + 9, 1, -1)
+    sellion, subnasale = int(points[27]), int(points[33])
+    tip = midline(at.subnasale, 0, 2, 1)
+    back = int(t.rings["head"][len(t.rings["head"]) // 2])
+    alar = np.array([(0, at.alar + 1.5), (at.subnasale, at.subnasale + 11), (85, 130)])
+    lengths = {
+        "head_circumference": tuple(t.rings["head"].tolist()),
+        "head_length": (find.front(0, at.brow), back),
+        "head_breadth": pair(widest(np.array([(0, 99), (20, 60), (-60, 40)]))),
+        "min_frontal_breadth": pair(find.side(32, 33)),
+        "bizygomatic": pair(find.near(at.zygion, -12, 28)),
+        "bigonial": pair(find.near(at.gonion_x, at.gonion_y, 14)),
+        "menton_sellion": (menton, sellion),
+        "subnasale_sellion": (subnasale, sellion),
+        "subnasale_menton": (subnasale, menton),
+        "interpupillary": (int(g.eyes[1][0]), int(g.eyes[0][0])),
+        "nose_breadth": pair(widest(alar)),
+        "nose_protrusion": (subnasale, tip),
+        "lip_length": (int(points[48]), int(points[54])),
+        "chin_height": (find.front(0, at.sublabiale), menton),
+        "upper_vermilion": (int(points[51]), int(points[62])),
+        "ear_length": (int(g.ears[0][np.argmax(ear)]), int(g.ears[0][np.argmin(ear)])),
+        "palpebral_length": (int(points[42]), int(points[45])),
+        "neck_circumference": tuple(t.rings["neck"].tolist()),
+        "oicd": (int(points[36]), int(points[45])),
+        "fore": pair(find.side(36, 46)),
+        "cheek": pair(find.side(-20, 45)),
+        "ear": pair(find.near(at.zygion, -14, 2)),
+        "mid": pair(find.side(at.subnasale + 4, 42)),
+    }
+    labels, closed = LENGTH_LABELS | RATIO_LABELS, ("head_circumference", "neck_circumference")
+    return {
+        name: Measure(lengths[name], name in closed, labels[name])
+        for name in (*LENGTHS, *RATIO_LENGTHS)
+    }
