@@ -12,14 +12,16 @@ def test_weighted_error_is_its_definition():
         for row, true in zip(predicted, target, strict=True)
         for p, t, w in zip(row, true, weights, strict=True)
     )
-    torch.testing.assert_close(weighted_error(predicted, target, weights), torch.tensor(expected / 3))
+    told = weighted_error(predicted, target, weights)
+    torch.testing.assert_close(told, torch.tensor(expected / 3))
 
 
 def test_triplet_is_its_definition():
     unit, identities, margin = torch.randn(6, 4), torch.tensor([1, 1, 2, 2, 3, 3]), 1.1
     total, count = 0.0, 0
     for i in range(6):
-        own = max(float((unit[i] - unit[j]).norm()) for j in range(6) if identities[j] == identities[i])
+        twins = [j for j in range(6) if identities[j] == identities[i]]
+        own = max(float((unit[i] - unit[j]).norm()) for j in twins)
         for j in range(6):
             if identities[j] != identities[i]:
                 total += max(0.0, own - float((unit[i] - unit[j]).norm()) + margin)

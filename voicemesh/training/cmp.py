@@ -147,6 +147,8 @@ class CmpTask:
             )
         shape_weights = self.net.weights[1 : 1 + shape_params.shape[1]]
         shape_weights /= shape_params[population.train].var(0) @ shape_weights  # mean face: 1
+        mean_face = shape_params[population.train].mean(0)
+        self.net.head.classifier_shape[1].bias.data.copy_(mean_face)  # to start from
         others = shape_params.new_zeros(len(shape_params), face_model.expression_basis.shape[2])
         self._parameters = torch.cat([others[:, :1], shape_params, others], 1)
         self._traits = targets.traits

@@ -9,14 +9,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torch.nn import functional
 
 TEMPERATURE = 0.03
 RESULT_FIELDS = 4  # what the published code divides its running sum by after every level
-RECALIBRATION_SHIFT = -1.0  # delta: standard deviations
-RECALIBRATION_SHARPNESS = 0.1  # ka: of the variance
+
+
+@dataclass(frozen=True)
+class Recalibration:
+    """Where the normal density lies that weighs pairs; the defaults are the published run."""
+
+    shift: float = -1.0  # delta: standard deviations off the mean
+    sharpness: float = 0.1  # ka: its variance over that of the pairs
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +51,7 @@ def losses(
     voice_clusters: Sequence[Clusters] = (),
     face_clusters: Sequence[Clusters] = (),
     temperature: float = TEMPERATURE,
+    recalibration: Recalibration = Recalibration(),
     published: bool = True,
 ) -> CmpcLosses:
     """The whole loss of a batch; without clusters it is plain instance contrast.
@@ -61,7 +68,8 @@ def losses(
     if voice_clusters and face_clusters:
         forward = forward + prototype_contrast(voices, face_clusters, videos, published)
         backward = backward + prototype_contrast(faces, voice_clusters, videos, published)
-        weights = recalibration(voices, faces, voice_clusters, face_clusters, videos)
+        pairs = disagreement(voices, faces, voice_clusters, face_clusters, videos)
+        weights = ranked_weights(pairs, recalibration)
     total = (weights * (forward + backward)).sum() / weights.sum()
     return CmpcLosses(total, forward, backward, weights)
 
@@ -110,29 +118,33 @@ def prototype_contrast(
 
 
 @torch.no_grad()
-def recalibration(
+def disagreement(
     voices: Float[Tensor, "batch embedding"],
     faces: Float[Tensor, "batch embedding"],
     voice_clusters: Sequence[Clusters],
     face_clusters: Sequence[Clusters],
     videos: Int64[Tensor, " batch"],
-    shift: float = RECALIBRATION_SHIFT,
-    sharpness: float = RECALIBRATION_SHARPNESS,
 ) -> Float[Tensor, " batch"]:
-    """Weights in (0, 1], low for pairs that agree less than their clusters do: likely mismatches.
-
-    By rank: the cumulated normal density of the differences in ascending order.
-    """
+    """How much more a pair agrees than the clusters of its voice and of its face, over levels."""
     difference = functional.cosine_similarity(voices, faces)
     for voice, face in zip(voice_clusters, face_clusters, strict=True):
         pair = voice.centroids[voice.assignment[videos]], face.centroids[face.assignment[videos]]
         difference = difference - (pair[0] * pair[1]).sum(1)
+    return difference
+
+
+def ranked_weights(
+    difference: Float[Tensor, " batch"], rule: Recalibration
+) -> Float[Tensor, " batch"]:
+    """Weights in (0, 1], low for the pairs of the lowest difference, which are likely mismatches.
+
+    By rank: the normal density of the differences, cumulated from the lowest to the highest.
+    """
     deviation, mean = torch.std_mean(difference, correction=0)
-    centre, width = mean + shift * deviation, deviation * math.sqrt(sharpness)
+    centre, width = mean + rule.shift * deviation, deviation * math.sqrt(rule.sharpness)
     ascending, order = difference.sort()
-    density = torch.exp(-0.5 * ((ascending - centre) / width) ** 2)
-    cumulated = density.cumsum(0)
-    return torch.empty_like(difference).scatter(0, order, cumulated / cumulated[-1])
+    cumulated = torch.exp(-0.5 * ((ascending - centre) / width) ** 2).cumsum(0)
+    return torch.zeros_like(difference).scatter(0, order, cumulated / cumulated[-1])
 
 
 class Memory:
@@ -185,7 +197,7 @@ def cosines(
     return functional.normalize(a) @ functional.normalize(b).T
 
 
-def others_alike(labels: Int64[Tensor, " batch"]) -> Float[Tensor, "batch batch"]:
+def others_alike(labels: Int64[Tensor, " batch"]) -> Bool[Tensor, "batch batch"]:
     """Where two different rows have one label."""
     alike = labels[:, None] == labels
     return alike.fill_diagonal_(False)

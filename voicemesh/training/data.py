@@ -24,7 +24,7 @@ LABELS = ("identity", "session", "clean")
 class FeatureSet:
     """Utterances of a population as features, mapped from disk; rows follow its shards."""
 
-    shards: tuple[Float16[np.ndarray, "n frames channels"], ...]
+    shards: tuple[Float16[np.ndarray, "_ frames channels"], ...]
     identity: Int64[np.ndarray, " rows"]
     session: Int64[np.ndarray, " rows"]
     clean: Bool[np.ndarray, " rows"]  # without a channel; for contrast, never for selection

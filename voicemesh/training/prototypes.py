@@ -16,6 +16,7 @@ def clusters_of(
     count: int,
     rounds: int = ROUNDS,
     published: bool = True,
+    mean_density: float = MEAN_DENSITY,
     seed: int = 0,
 ) -> tuple[Clusters, Float[Tensor, " videos"]]:
     """K-means of a bank of unit vectors: the clusters, and each row's squared distance to its own.
@@ -33,7 +34,7 @@ def clusters_of(
         centroids, assignment, squared = lloyd(bank, bank[:count], rounds)
     else:
         centroids, assignment, squared = faiss_kmeans(bank, count, rounds, seed)
-    density = concentration(squared.sqrt(), assignment, count)
+    density = concentration(squared.sqrt(), assignment, count, mean_density)
     return Clusters(centroids, density, assignment), squared
 
 
@@ -88,21 +89,24 @@ def faiss_kmeans(
 
 
 def concentration(
-    distance: Float[Tensor, " points"], assignment: Int64[Tensor, " points"], count: int
+    distance: Float[Tensor, " points"],
+    assignment: Int64[Tensor, " points"],
+    count: int,
+    mean_density: float = MEAN_DENSITY,
 ) -> Float[Tensor, " clusters"]:
-    """Mean distance over ln(size + 10), clamped to the 10th to 90th percentile, mean 0.2.
+    """Mean distance over ln(size + 10), clamped to the 10th to 90th percentile.
 
-    Clusters of a single point have the largest value of the others. Small is concentrated: a
-    prototype's density is its temperature.
+    Clusters of a single point have the largest value of the others; all are scaled to
+    `mean_density`. Small is concentrated: a prototype's density is its temperature.
     """
     sizes = assignment.bincount(minlength=count)
     sums = torch.zeros(count, dtype=distance.dtype, device=distance.device)
     means = sums.index_add(0, assignment, distance) / sizes.clamp(min=1)
     several = sizes > 1
     if not several.any():
-        return torch.full_like(means, MEAN_DENSITY)
+        return torch.full_like(means, mean_density)
     density = means / torch.log(sizes + 10.0)
     density = torch.where(several, density, density[several].max())
     low, high = torch.quantile(density, density.new_tensor([0.1, 0.9]))
     clamped = density.clamp(low, high)
-    return MEAN_DENSITY * clamped / clamped.mean()
+    return mean_density * clamped / clamped.mean()

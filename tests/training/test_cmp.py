@@ -1,0 +1,116 @@
+"""A small run from a population's folder to a bundle that a system is made of."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from evaluation.toys import EXPRESSIONS, SHAPES, toy_face_model, toy_population
+
+from voicemesh.checkpoints.bundle import Bundle, BundleWriter
+from voicemesh.evaluation import expectation, geometry
+from voicemesh.population.dataset import Population
+from voicemesh.systems.cmp import CrossModalPerceptionist
+from voicemesh.training.cmp import BUNDLE, RECIPES, CmpTask, parameter_weights, train_cmp
+from voicemesh.training.data import features
+from voicemesh.training.loop import read_metrics
+from voicemesh.training.publish import publish, trained
+
+SMALL = replace(
+    BUNDLE, widths=(8, 12, 12, 16), embedding=8, steps=60, batch_size=8, expected_targets=False
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    where = tmp_path_factory.mktemp("population")
+    toy_population(where, identities=40, validation=30)
+    return where
+
+
+@pytest.fixture(scope="module")
+def run(folder, tmp_path_factory):
+    where = tmp_path_factory.mktemp("run")
+    train_cmp(folder, where, SMALL, toy_face_model())
+    return where
+
+
+def task(folder, recipe):
+    return CmpTask(recipe, Population.open(folder), features(folder, "voicemesh"), toy_face_model())
+
+
+def test_a_batch_has_one_length_and_no_one_held_out(folder):
+    made, rng = task(folder, SMALL), np.random.default_rng(0)
+    for _ in range(5):
+        batch = made.batch(rng)
+        assert batch["features"].shape[:2] == (8, 112)
+        assert 100 <= batch["features"].shape[2] <= 198
+        assert (batch["identity"] < 40).all()
+        assert batch["parameters"].shape == (8, 1 + SHAPES + EXPRESSIONS)
+        assert (batch["parameters"][:, 0] == 0).all()
+        assert (batch["parameters"][:, 1 + SHAPES :] == 0).all()
+
+
+def test_selection_never_hears_clean_speech(folder):
+    made = task(folder, SMALL)
+    rows = made._validation
+    assert len(rows) == 60  # the recordings with a channel, of all people held out
+    assert not made.utterances.clean[rows].any()
+    assert (made.utterances.identity[rows] >= 40).all()
+
+
+def test_the_mean_face_costs_one(folder):
+    made = task(folder, SMALL)
+    targets = made._parameters[:40, 1 : 1 + SHAPES]
+    errors = (targets - targets.mean(0)).square() @ made.net.weights[1 : 1 + SHAPES]
+    assert float(errors.mean()) == pytest.approx(1, rel=0.05)
+
+
+def test_weights_follow_the_variance_of_the_vertices():
+    model = toy_face_model()
+    weights = parameter_weights(model)[1 : 1 + SHAPES]
+    shares = model.shape_deviation.square() / model.shape_deviation.square().sum()
+    torch.testing.assert_close(weights, shares)
+
+
+def test_expected_targets_are_less_spread_than_faces(folder, monkeypatch):
+    monkeypatch.setattr(expectation, "DRAWN", 5000)
+    plain, expected = (
+        task(folder, replace(SMALL, expected_targets=choice)) for choice in (False, True)
+    )
+    spread = [made._parameters[:, 1 : 1 + SHAPES].var(0).sum() for made in (plain, expected)]
+    assert spread[1] < 0.8 * spread[0]
+
+
+def test_training_lowers_the_losses(run):
+    lines = [line for line in read_metrics(run / "metrics.jsonl") if "validation/loss" in line]
+    assert lines[-1]["validation/sex"] < 0.6
+    assert lines[-1]["validation/pitch"] < 0.8
+
+
+def test_a_run_becomes_a_bundle(run, folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(expectation, "DRAWN", 5000)
+    model = toy_face_model()
+    writer = BundleWriter(tmp_path, "toy")
+    writer.face_model(model)
+    results = publish(run, Population.open(folder), model, writer)
+    assert results["people"] == 30 and "ceiling" in results["measures"]["bigonial"]
+    assert "sex by mesh" in geometry.table(results)
+    system = CrossModalPerceptionist.from_bundle(Bundle.open(tmp_path))
+    nets, _ = trained(run, model)
+    speech = torch.randn(1, 24_000)
+    seen = system.perceive(speech)
+    with torch.inference_mode():
+        unit = torch.nn.functional.normalize(nets.voice(system.front_end(speech)))
+        torch.testing.assert_close(seen.parameters, nets.head(unit), atol=2e-2, rtol=1e-2)
+
+
+def test_a_folder_without_a_run_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="train until the first validation"):
+        trained(tmp_path, toy_face_model())
+
+
+def test_the_published_recipe_is_the_default():
+    published = RECIPES["published"]
+    assert (published.front_end, published.widths) == ("cmp", (256, 384, 576, 864))
+    assert (published.batch_size, published.learning_rate) == (64, 2e-4)
