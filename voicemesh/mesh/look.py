@@ -1,7 +1,7 @@
 """The look of a head, which no voice tells: skin, eyes, hair, and their colours from paint."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -38,6 +38,8 @@ IRIS_COLOURS = ((0.25, 0.38, 0.50), (0.26, 0.30, 0.18), (0.25, 0.13, 0.05), (0.0
 EUMELANIN = (0.419, 0.697, 1.37)  # absorption per channel (d'Eon et al. 2011)
 PHEOMELANIN = (0.187, 0.4, 1.05)
 HAIR_DEPTH = 8.0
+HAIR_MIXING, HAIR_ALBEDO, HAIR_GLOSS = 0.4, 0.55, 0.006  # set by eye
+LUMINANCE = (0.2126, 0.7152, 0.0722)
 GREY_HAIR = (0.36, 0.35, 0.33)
 SCLERA = (0.62, 0.585, 0.56)
 PUPIL = (0.006, 0.006, 0.006)
@@ -52,8 +54,8 @@ class Look:
     the others are shares in [0, 1].
     """
 
-    melanin: float = 0.25
-    blood: float = 0.008
+    melanin: float = 0.22
+    blood: float = 0.013  # a face is ruddier than a forearm
     iris: float = 0.6
     eumelanin: float = 0.55
     pheomelanin: float = 0.15
@@ -72,10 +74,12 @@ def skin(melanin: Float[Tensor, "*n"], blood: Float[Tensor, "*n"]) -> Float[Tens
 
 def hair(look: Look) -> Float[Tensor, "3"]:
     """Hair colour in linear sRGB."""
-    absorbed = look.eumelanin * torch.tensor(EUMELANIN) + look.pheomelanin * torch.tensor(
-        PHEOMELANIN
-    )
-    natural = (-0.5 * HAIR_DEPTH * absorbed).exp() * 0.55 + 0.006
+    absorbed = look.eumelanin * torch.tensor(EUMELANIN)
+    absorbed = absorbed + look.pheomelanin * torch.tensor(PHEOMELANIN)
+    passed = (-HAIR_DEPTH * absorbed).exp()
+    # Light crosses many strands or few: the mixture is less saturated than a single path.
+    mixed = (1 - HAIR_MIXING) * passed + HAIR_MIXING * (passed * torch.tensor(LUMINANCE)).sum()
+    natural = HAIR_ALBEDO * mixed + HAIR_GLOSS
     return natural * (1 - look.grey) + torch.tensor(GREY_HAIR) * look.grey
 
 
@@ -105,7 +109,7 @@ def paint(channels: Mapping[str, Float[Tensor, " v"]], look: Look) -> Float[Tens
     layer = {name: channels.get(name, nothing) for name in PAINT_CHANNELS}
     lips = layer["lips"].clamp(0, 1)
     melanin = look.melanin * (1 + layer["melanin"]) * (1 - 0.3 * lips)
-    colour = skin(melanin, look.blood * (1 + layer["blood"]).clamp(min=0) * (1 + 2 * lips))
+    colour = skin(melanin, look.blood * (1 + layer["blood"]).clamp(min=0) * (1 + 5 * lips))
 
     def cover(name: str, over: Float[Tensor, "*v 3"], strength: float = 1.0) -> None:
         nonlocal colour
@@ -121,6 +125,6 @@ def paint(channels: Mapping[str, Float[Tensor, " v"]], look: Look) -> Float[Tens
     cover("iris", iris(look))
     cover("pupil", torch.tensor(PUPIL))
     cover("scalp", strands, look.scalp)
-    cover("brows", strands * 0.7, 0.9)
+    cover("brows", hair(replace(look, grey=0.5 * look.grey)) * 0.7, 0.9)  # they grey late
     cover("lashes", strands * 0.3)
     return srgb(colour * (1 - layer["shade"].clamp(0, 1))[:, None])
