@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float32, Int32, Int64, Shaped
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from .look import Look, paint, skin, srgb
@@ -124,8 +124,8 @@ class MorphableModel:
     def save(self, path: str | Path, compact: bool = True) -> None:
         """Write one safetensors file; compact bases are int8 (shape) and float16 (expression)."""
         tensors, header = pack(self, compact)
-        arguments = json.dumps(header, sort_keys=True)
-        save_file(tensors, path, {"net": "MorphableModel", "arguments": arguments})
+        words = {"net": "MorphableModel", "arguments": json.dumps(header, sort_keys=True)}
+        Path(path).write_bytes(save(tensors, words))
 
     @classmethod
     def load(cls, path: str | Path) -> "MorphableModel":
