@@ -81,7 +81,7 @@ def portray(
         raise gr.Error(str(error), title="No face from this", print_exception=False) from error
     started = time.perf_counter()
     shown = view if view != "uncertainty" or portrait.uncertainty is not None else "skin"
-    head = figures.mesh(portrait.face, portrait.uncertainty, shown)
+    head = figures.mesh(portrait.face, portrait.uncertainty, shown, portrait.openness)
     voice = figures.voice(heard.waveform, portrait.segments, portrait.log_mel)
     drawn = time.perf_counter() - started
     timings = {"reading the file": read, **portrait.timings, "drawing": drawn}
@@ -311,7 +311,7 @@ def build_page(whole: Pipeline) -> gr.Blocks:
             return [gr.update(value=path, interactive=True) for path in paths]
 
         def average():
-            return figures.mesh(whole.average(), whole.uncertainty)
+            return figures.mesh(whole.average(), whole.uncertainty, openness=whole.openness)
 
         results = [portrait, mesh, caption, facts, lengths, sound, timings]
         settings = {"concurrency_limit": 2, "concurrency_id": "nets", "show_progress": "minimal"}

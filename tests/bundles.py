@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from voicemesh.audio.features import FRONT_ENDS
 
+from voicemesh.audio.features import FRONT_ENDS
 from voicemesh.checkpoints.bundle import BundleWriter
 from voicemesh.mesh.face_types import FACE_TYPES
 from voicemesh.mesh.landmarks import LENGTHS, RATIO_LENGTHS

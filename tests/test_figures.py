@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+
 from voicemesh import figures
 from voicemesh.mesh.morphable import FaceMesh
 

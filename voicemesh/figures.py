@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 View = Literal["skin", "grey", "uncertainty"]
 VIEWS: tuple[View, ...] = ("skin", "grey", "uncertainty")
 
-GREY = "#c9c5be"
+GREY = (0.80, 0.785, 0.765)
+SHADE = 0.45  # of the colour that is left where no sky is seen
+OPEN = 0.8  # share of the sky from which on nothing is darkened
 INK = "#7d8590"  # legible on white and on black: a figure does not know the page's mode
 ACCENT = "#e07a4f"
 SILENCE = "#9aa3ad"
@@ -41,9 +43,14 @@ MEL_COLUMNS = 1200
 
 
 def mesh(
-    face: FaceMesh, uncertainty: Float[np.ndarray, " v"] | None = None, view: View = "skin"
+    face: FaceMesh,
+    uncertainty: Float[np.ndarray, " v"] | None = None,
+    view: View = "skin",
+    openness: Float[np.ndarray, " v"] | None = None,
 ) -> "Figure":
-    """The head, to be turned by hand. `uncertainty` is a half-width in mm per vertex.
+    """The head, to be turned by hand.
+
+    `uncertainty` is in mm per vertex; `openness`, the share of the sky over it, darkens folds.
 
     The scene is z up and faces -y, as Plotly's turntable needs it. What the other views need
     travels in `layout.meta.views`, one set of trace attributes each, so that the page can switch
@@ -54,7 +61,7 @@ def mesh(
     """
     import plotly.graph_objects as go
 
-    views = colourings(face.colours, uncertainty)
+    views = colourings(face.colours, uncertainty, openness)
     if view not in views:
         raise ValueError(f"There is no view {view!r} here; there are {', '.join(views)}")
     x, y, z = face.vertices.T
@@ -108,11 +115,18 @@ def mesh(
 
 
 def colourings(
-    colours: Float32[np.ndarray, "v 3"], uncertainty: Float[np.ndarray, " v"] | None
+    colours: Float32[np.ndarray, "v 3"],
+    uncertainty: Float[np.ndarray, " v"] | None = None,
+    openness: Float[np.ndarray, " v"] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Trace attributes of each view; every set names all of them, so one replaces another."""
-    plain = {"vertexcolor": None, "intensity": None, "showscale": False, "color": GREY}
-    views = {"skin": plain | {"vertexcolor": hexadecimal(colours)}, "grey": plain}
+    shade = np.ones(len(colours)) if openness is None else SHADE + (1 - SHADE) * (openness / OPEN).clip(0, 1)
+    shade = shade[:, None].astype(np.float32)
+    plain = {"vertexcolor": None, "intensity": None, "showscale": False}
+    views = {
+        "skin": plain | {"vertexcolor": hexadecimal(colours * shade)},
+        "grey": plain | {"vertexcolor": hexadecimal(np.float32(GREY) * shade)},
+    }
     if uncertainty is not None:
         # Rounded: a hundredth of a millimetre is finer than any eye, and compresses well.
         values = np.round(uncertainty, 2).astype(np.float32)

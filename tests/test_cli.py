@@ -1,0 +1,122 @@
+"""Commands: overrides, which files are taken, what a bad file does."""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import pytest
+import soundfile
+from bundles import babble, write_bundle
+
+from voicemesh import cli
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One field of each kind."""
+
+    steps: int = 5
+    rate: float = 0.5
+    front_end: str = "cmp"
+    clean: bool = False
+    widths: tuple[int, ...] = (1, 2)
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    return write_bundle(tmp_path_factory.mktemp("bundle"))
+
+
+def test_overrides_are_read_as_their_types():
+    pairs = ["steps=7", "rate=1e-3", "front_end=voicemesh", "clean=true", "widths=3,4,5"]
+    assert cli.overridden(Recipe(), pairs) == Recipe(7, 1e-3, "voicemesh", True, (3, 4, 5))
+    assert cli.overridden(Recipe(), ["widths=(8,)"]).widths == (8,)
+    assert cli.overridden(Recipe(), []) == Recipe()
+
+
+@pytest.mark.parametrize(
+    ("pair", "message"),
+    [
+        ("step=7", "Recipe has no 'step'; it has steps, rate, front_end, clean, widths"),
+        ("steps=many", "steps is of type int; 'many' is not"),
+        ("clean=yes", "write true or false"),
+        ("steps", "not of the form name=value"),
+    ],
+)
+def test_wrong_overrides_say_what_is_right(pair, message):
+    with pytest.raises(ValueError, match=message.replace("(", r"\(")):
+        cli.overridden(Recipe(), [pair])
+
+
+def test_targets_of_folders_keep_their_tree(tmp_path):
+    for name in ("a/one.wav", "a/deep/one.wav", "b/one.FLAC", "a/notes.txt"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    out = tmp_path / "out"
+    found = cli.targets([tmp_path / "a", tmp_path / "b"], out)
+    assert {
+        str(file.relative_to(tmp_path)): str(to.relative_to(out)) for file, to in found.items()
+    } == {
+        "a/deep/one.wav": "deep/one",
+        "a/one.wav": "one",
+        "b/one.FLAC": "one-2",
+    }
+    assert cli.targets([tmp_path / "a/one.wav"], out) == {tmp_path / "a/one.wav": out}
+    with pytest.raises(ValueError, match="there is no"):
+        cli.targets([tmp_path / "c"], out)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="no recordings"):
+        cli.targets([tmp_path / "empty"], out)
+
+
+def test_portray_goes_on_after_a_bad_file(bundle, tmp_path, capsys):
+    voices = tmp_path / "voices"
+    voices.mkdir()
+    soundfile.write(voices / "good.wav", babble(2.0), 16_000)
+    (voices / "bad.wav").write_text("no sound at all")
+    out = tmp_path / "faces"
+    arguments = ["portray", str(voices), "--out", str(out), "--bundle", str(bundle)]
+    assert cli.main([*arguments, "--device", "cpu"]) == 1
+    assert json.loads((out / "good" / "report.json").read_text())["recording"] == "good.wav"
+    assert not (out / "bad").exists()
+    told = capsys.readouterr()
+    assert "bad.wav" in told.err and "1 of 2 recordings could not be used" in told.err
+    assert "good.wav" in told.out
+
+
+def test_portray_one_file_into_the_folder_itself(bundle, tmp_path):
+    path = tmp_path / "voice.flac"
+    soundfile.write(path, babble(2.0), 16_000)
+    arguments = ["portray", str(path), "--out", str(tmp_path / "face"), "--bundle", str(bundle)]
+    assert cli.main(arguments) == 0
+    assert (tmp_path / "face" / "mesh.glb").exists()
+
+
+def test_mistakes_exit_with_two_and_no_traceback(tmp_path, capsys):
+    assert cli.main(["portray", str(tmp_path / "nothing.wav"), "--out", str(tmp_path)]) == 2
+    assert cli.main(["populate", str(tmp_path / "p"), "people=3"]) == 2
+    told = capsys.readouterr().err
+    assert "there is no" in told
+    assert "PopulationRecipe has no 'people'; it has identities" in told
+    assert "Traceback" not in told
+
+
+def test_populate_builds_what_was_asked(tmp_path, capsys):
+    pairs = ["identities=2", "validation=1", "sessions=1", "channels=1", "seconds=1.5", "workers=1"]
+    assert cli.main(["populate", str(tmp_path / "people"), *pairs]) == 0
+    assert "2 people to train on, 1 not" in capsys.readouterr().out
+
+
+def test_commands_explain_themselves_without_loading_anything():
+    script = (
+        "import sys; from voicemesh import cli\n"
+        "try: cli.main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "assert 'torch' not in sys.modules and 'gradio' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for command in ("portray", "populate", "train", "publish", "evaluate", "convert"):
+        assert command in done.stdout

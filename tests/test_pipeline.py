@@ -1,0 +1,132 @@
+"""The pipeline: one recording to one portrait, on a bundle with untrained nets."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from bundles import SHAPES, babble, egg, write_bundle
+from PIL import Image
+
+import voicemesh
+from voicemesh import pipeline
+from voicemesh.audio.recording import Recording, UnusableRecording
+from voicemesh.mesh.landmarks import LENGTHS
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> pipeline.Pipeline:
+    return voicemesh.load(write_bundle(tmp_path_factory.mktemp("bundle")), "cpu")
+
+
+@pytest.fixture(scope="module")
+def portrait(whole) -> pipeline.Portrait:
+    return whole(Recording(babble(3.0), name="babble.wav", notes=("It clips.",)))
+
+
+def test_portrait_is_of_the_heard_parameters(whole, portrait):
+    shape = torch.from_numpy(portrait.parameters[1 : 1 + SHAPES])
+    expression = torch.from_numpy(portrait.parameters[1 + SHAPES :])
+    expected = whole.system.face_model.vertices(shape, expression).numpy()
+    np.testing.assert_allclose(portrait.face.vertices, expected, atol=1e-3)
+    assert portrait.parameters.shape == (51,)
+    assert portrait.notes == ("It clips.",)
+    assert 1 < portrait.speech_seconds <= 3
+    assert portrait.log_mel.shape[1] > 250
+    assert portrait.bundle == "Untrained nets"
+
+
+def test_measurements_carry_their_statistics(whole, portrait):
+    shape = torch.from_numpy(portrait.parameters[1 : 1 + SHAPES])
+    lengths = whole.system.face_model.measurements(shape)
+    statistics = whole.system.statistics
+    mean = statistics["measure_mean"][0 if portrait.sex == "male" else 1]
+    named = {row.name: row for row in portrait.measurements}
+    assert list(named)[: len(LENGTHS)] == list(LENGTHS)
+    row = named["bizygomatic"]
+    at = list(named).index("bizygomatic")
+    assert row.label == "Cheekbone breadth" and row.unit == "mm"
+    assert np.isclose(row.value, float(lengths[at]), atol=1e-3)
+    assert np.isclose(row.mean, float(mean[at]), atol=1e-3)
+    assert np.isclose(row.high - row.low, 2 * float(statistics["measure_interval"][at]), atol=1e-3)
+    assert np.isclose(row.explained, float(statistics["measure_explained"][at]))
+    assert np.isclose(row.ceiling, float(statistics["measure_ceiling"][at]))
+
+
+def test_sex_and_type_are_the_nearest(whole, portrait):
+    assert set(portrait.sex_distances) == {"female", "male"}
+    assert portrait.sex == min(portrait.sex_distances, key=portrait.sex_distances.get)
+    assert portrait.face_type == min(portrait.type_distances, key=portrait.type_distances.get)
+    model, mean = whole.system.face_model, whole.system.statistics["mean_female"]
+    shape = torch.from_numpy(portrait.parameters[1 : 1 + SHAPES])
+    apart = (model.vertices(shape) - model.vertices(mean)).norm(dim=1)
+    assert np.isclose(portrait.sex_distances["female"], apart.square().mean().sqrt(), rtol=1e-4)
+
+
+def test_traits_have_intervals_in_proportion(portrait):
+    for estimate, half in ((portrait.pitch_hz, 0.1), (portrait.tract_cm, 0.05)):
+        assert np.isclose(estimate.high / estimate.value, np.exp(half), rtol=1e-4)
+        assert np.isclose(estimate.value / estimate.low, np.exp(half), rtol=1e-4)
+
+
+def test_radius_holds_eighty_percent_of_people():
+    model = egg()
+    generator = torch.Generator().manual_seed(3)
+    root = torch.randn(SHAPES, SHAPES, generator=generator) * 0.2
+    radius = pipeline.vertex_radius(model, root @ root.T)
+    drawn = torch.randn(4000, SHAPES, generator=generator) @ root.T
+    rest = model.vertices(torch.zeros(SHAPES))
+    apart = (model.vertices(drawn) - rest).norm(dim=-1).numpy()
+    inside = (apart < radius).mean(0)
+    assert abs(inside.mean() - 0.8) < 0.01
+    assert inside.min() > 0.76 and inside.max() < 0.84
+
+
+def test_level_and_polarity_do_not_matter(whole, portrait):
+    quiet = whole(Recording(-0.05 * babble(3.0), name="quiet"))
+    np.testing.assert_allclose(quiet.parameters, portrait.parameters, atol=2e-2)
+
+
+def test_save_writes_all_files(portrait, tmp_path):
+    paths = portrait.save(tmp_path / "new" / "folder")
+    assert {path.name for path in paths.values()} == {
+        *("mesh.obj", "mesh.ply", "mesh.glb", "preview.png", "report.json")
+    }
+    assert all(path.stat().st_size > 100 for path in paths.values())
+    assert np.asarray(Image.open(paths["png"])).std() > 1
+    report = json.loads(paths["json"].read_text())
+    assert report["recording"] == "babble.wav"
+    assert report["sex"]["nearest"] == portrait.sex
+    assert len(report["parameters"]) == 51
+    assert {"finding speech", "listening", "building the face", "total"} <= set(report["timings_s"])
+    assert report["measurements"][0]["name"] == LENGTHS[0]
+
+
+def test_silence_is_refused(whole):
+    with pytest.raises(UnusableRecording):
+        whole(Recording(np.zeros(32_000, np.float32), name="silence"))
+
+
+def test_bundle_without_statistics_still_shows_a_face(tmp_path):
+    folder = write_bundle(tmp_path)
+    manifest = json.loads((folder / "bundle.json").read_text())
+    for part in ("cmp-statistics", "voice-traits"):
+        del manifest["parts"][part]
+    (folder / "bundle.json").write_text(json.dumps(manifest))
+    bare = voicemesh.load(folder, "cpu")
+    seen = bare(Recording(babble(2.0), name="babble"))
+    assert seen.sex == "" and seen.face_type == "" and seen.uncertainty is None
+    assert seen.pitch_hz is None and seen.measurements[0].mean is None
+    assert np.isfinite(bare.average().vertices).all()
+    json.dumps(seen.report())
+
+
+def test_warm_up_runs_every_stage(whole):
+    whole.warm_up()
+    assert whole.openness.shape == (len(whole.average().vertices),)
+
+
+def test_public_names():
+    assert voicemesh.load is pipeline.load
+    with pytest.raises(AttributeError, match="Pipeline, Portrait, load"):
+        _ = voicemesh.portray
