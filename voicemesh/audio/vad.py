@@ -122,6 +122,16 @@ def collect(flags: Bool[np.ndarray, " frames"], ring: int = RING) -> Int[np.ndar
     return np.array(found, dtype=np.int64).reshape(-1, 2)
 
 
+def joined(
+    samples: Int16[np.ndarray, " samples"],
+    segments: Int[np.ndarray, "segments 2"],
+    frame: int = FRAME,
+) -> Int16[np.ndarray, " voiced"]:
+    """The published voiced signal: the frames of all segments (first, number), end to end."""
+    parts = [samples[first * frame : (first + count) * frame] for first, count in segments]
+    return np.concatenate(parts) if parts else samples[:0]
+
+
 def published_segments(
     samples: Int16[np.ndarray, " samples"],
     aggressiveness: int = 2,

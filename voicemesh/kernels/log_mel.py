@@ -133,6 +133,17 @@ def log_mel_fft(
     return energy.clamp(min=settings.floor).log().mT.to(waveform.dtype)
 
 
+def last_sample(
+    waveform: Float[Tensor, "batch samples"], settings: MelSettings
+) -> Float[Tensor, " batch"]:
+    """The last sample of the last frame: the `prior` of what a published extractor hears next."""
+    samples = waveform.shape[1]
+    source, silent = _sources(samples, settings, settings.frames(samples) - 1)
+    if silent.item():
+        return waveform.new_zeros(len(waveform))
+    return waveform[:, int(source[0, -1])]
+
+
 def _sources(
     samples: int, settings: MelSettings, first: int = 0
 ) -> tuple[Int[Tensor, "frames window"], Bool[Tensor, "frames 1"]]:
