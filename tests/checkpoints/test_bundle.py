@@ -52,7 +52,12 @@ def test_half_precision_is_smaller_and_widened_when_read(folder, head):
 
 def test_a_writer_goes_on_with_the_parts_that_are_there(folder):
     BundleWriter(folder, "small").tensors("more", {"a": torch.ones(1)})
-    assert sorted(Bundle.open(folder).parts) == ["cmp-statistics", "cmp-supervised-head", "more"]
+    bundle = Bundle.open(folder)
+    assert sorted(bundle.parts) == ["cmp-statistics", "cmp-supervised-head", "more"]
+    assert (bundle.title, bundle.notes) == ("Small", ("made by a test",))
+    BundleWriter(folder, "other", title="Other", notes=())
+    bundle = Bundle.open(folder)
+    assert (bundle.name, bundle.title, bundle.notes) == ("other", "Other", ())
 
 
 def test_the_face_model_is_a_part(folder):

@@ -54,6 +54,17 @@ def test_the_supervised_head_of_any_size(tmp_path):
     torch.testing.assert_close(read(unit), net(unit), rtol=0, atol=0)
 
 
+@pytest.mark.parametrize(
+    ("kind", "arguments"),
+    [
+        (VoiceEncoder, {"input_channels": 5, "widths": [6, 7, 8], "embedding": 4}),
+        (SupervisedHead, {"embedding": 7, "shape_params": 5, "expression_params": 3}),
+    ],
+)
+def test_the_arguments_of_a_net_are_read_off_it(kind, arguments):
+    assert upstream.arguments_of(kind(**arguments)) == arguments
+
+
 def test_the_face_model_leaves_the_backbone_alone(published):
     path, tensors = published
     model = checkpoints.load("cmp-face-model", path)

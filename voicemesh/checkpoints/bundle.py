@@ -154,12 +154,12 @@ class BundleWriter:
         self,
         folder: str | Path,
         name: str,
-        title: str = "",
-        description: str = "",
-        notes: tuple[str, ...] = (),
+        title: str | None = None,
+        description: str | None = None,
+        notes: tuple[str, ...] | None = None,
         largest: int | None = LARGEST_FILE,
     ) -> None:
-        """Begin a bundle, or go on with the one in the folder, whose parts stay.
+        """Begin a bundle, or go on with the one in the folder, whose parts and words stay.
 
         Args:
             largest: most bytes of a file; None for bundles that need not live in git.
@@ -168,8 +168,13 @@ class BundleWriter:
         folder.mkdir(parents=True, exist_ok=True)
         self.largest = largest
         created = datetime.now(UTC).isoformat(timespec="seconds")
-        parts = read_manifest(folder).parts if (folder / MANIFEST).is_file() else {}
-        self.bundle = Bundle(folder, name, title, description, created, parts, notes)
+        if (folder / MANIFEST).is_file():
+            begun = read_manifest(folder)
+        else:
+            begun = Bundle(folder, name, "", "", created, {})
+        given = {"title": title, "description": description, "notes": notes}
+        told = {key: value for key, value in given.items() if value is not None}
+        self.bundle = replace(begun, name=name, created=created, **told)
         self._write_manifest()
 
     def net(
