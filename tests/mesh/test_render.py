@@ -1,3 +1,5 @@
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -219,3 +221,10 @@ def painted(paint, names):
         paint=paint,
         paint_names=names,
     )
+
+
+def test_warm_up_leaves_little_to_compile(ball):
+    render.warm_up()
+    start = time.perf_counter()
+    render.portrait(ball, 16)
+    assert time.perf_counter() - start < 1  # compiling would take several seconds

@@ -50,21 +50,21 @@ def light(
 
     Source: Sim3DR/lighting.py, RenderPipeline.
     """
+    from .shading_cpu import shine_on
+
     lighting = lighting or Lighting()
     placed = np.array(vertices, np.float32)
     placed -= placed.min(0)
     placed /= placed.max() / 2
     placed -= placed.max(0) / 2
-    to_light = _unit(np.asarray(lighting.light, np.float32) - placed)
-    to_viewer = _unit(np.asarray(lighting.viewer, np.float32) - placed)
-    cosine = np.einsum("vk,vk->v", normals, to_light)[:, None]
-    gleam = to_viewer * (2 * cosine * normals - to_light)
-    specular = (gleam**lighting.exponent).sum(1, keepdims=True).clip(0, 1) * (cosine != 0)
-    direct = lighting.directional * cosine.clip(0, 1) + lighting.specular * specular
-    total = direct * np.asarray(lighting.directional_colour, np.float32)
-    total += lighting.ambient * np.asarray(lighting.ambient_colour, np.float32)
-    return total.clip(0, 1).astype(np.float32)
-
-
-def _unit(vectors: Float32[np.ndarray, "v 3"]) -> Float32[np.ndarray, "v 3"]:
-    return vectors / np.sqrt(np.einsum("vk,vk->v", vectors, vectors))[:, None]
+    places, colours = (
+        np.array(pair, np.float32)
+        for pair in (
+            (lighting.light, lighting.viewer),
+            (lighting.ambient_colour, lighting.directional_colour),
+        )
+    )
+    strengths = np.array([lighting.ambient, lighting.directional, lighting.specular], np.float32)
+    return shine_on(
+        placed, np.asarray(normals, np.float32), places, colours, strengths, lighting.exponent
+    )

@@ -6,8 +6,8 @@ from jaxtyping import Float, Float32, Int, UInt8
 from .export import linear
 from .lighting import Triple, vertex_normals
 from .morphable import FaceMesh
-from .studio import DIFFUSION, SURFACES, Studio
-from .view import axes_towards, depth_map, fragments_of, framing, project, turn
+from .studio import DIFFUSION, SURFACES, Material, Studio
+from .view import axes_towards, depth_map, fragments_of, framing, project, turn, without_slivers
 
 SKY_DIRECTIONS = 22
 SKY_PIXELS = 160  # a side of the maps in which the sky looks at the head
@@ -55,6 +55,7 @@ def portrait(
         material = np.zeros(len(centred), np.int32)
     points, turned = centred @ rotation.T, normals @ rotation.T
     image = project(points, studio.distance, width or framed, side)
+    triangles = without_slivers(image, triangles)
     seen = fragments_of(image, triangles, (side, side))
     triangle, weights = seen.triangle.numpy(), seen.weights.numpy()
     scene = (triangle, weights, triangles, image, points, turned)
@@ -87,6 +88,8 @@ def portrait(
         depth_map(points, triangles, axes, reach, SHADOW_PIXELS),
         reach,
         folds,
+        rotation,
+        middle_of(centred[np.asarray(material) == Material.HAIR]),
         studio.distance,
         samples,
         diffuse,
@@ -122,6 +125,11 @@ def openness_of(mesh: FaceMesh) -> Float32[np.ndarray, " v"]:
         depth = depth_map(points, triangles, axes, reach, SKY_PIXELS)
         open_to(points, normals, direction, axes, depth, reach, lit, total)
     return (lit + 0.05) / (total + 0.05)
+
+
+def middle_of(points: Float32[np.ndarray, "n 3"]) -> Float32[np.ndarray, "3"]:
+    """The middle of the box around points; the origin if there are none."""
+    return (points.min(0) + points.max(0)) / 2 if len(points) else np.zeros(3, np.float32)
 
 
 def sphere_directions(count: int) -> Float32[np.ndarray, "count 3"]:

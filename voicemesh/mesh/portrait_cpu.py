@@ -9,12 +9,15 @@ from typing import no_type_check
 import numpy as np
 from numba import njit
 
-EYE = 1
+SKIN, EYE, HAIR = 0, 1, 2  # of studio.Material
 CREASE_TAPS = 12
 CREASE_RADIUS = 6.0  # millimetres
 SHADOW_TAPS = 8  # per sample; the samples of a pixel turn their patterns differently
 SHADOW_RADIUS = 3.4  # millimetres
 GOLDEN = 2.399963
+CROWN = (0.0, 0.82, -0.57)  # where the hair parts, seen from the middle of the scalp
+STRANDS = 85.0  # clumps of hair in a radian about the crown
+CROP = 11.0  # millimetres along which a clump stays the same
 REFLECTANCE = 0.028  # of skin at normal incidence
 # Two windows mirrored in the eyes: direction, half width, half height, brightness.
 WINDOWS = ((-0.392, 0.467, 0.793, 0.17, 0.22, 2.6), (0.636, 0.051, 0.770, 0.08, 0.22, 0.35))
@@ -29,6 +32,45 @@ def scatter(n, x):
     h = (n * 1973 + x * 9277 + n * x * 26699) & 0xFFFFFF
     h = ((h ^ (h >> 11)) * 2654435761) & 0xFFFFFF
     return h / 16777216.0
+
+
+@loop
+@no_type_check
+def noise(x, y, z):
+    """Smooth noise in [0, 1] with features of size 1."""
+    fx, fy, fz = math.floor(x), math.floor(y), math.floor(z)
+    ix, iy, iz = int(fx), int(fy), int(fz)
+    x, y, z = x - fx, y - fy, z - fz
+    x, y, z = x * x * (3 - 2 * x), y * y * (3 - 2 * y), z * z * (3 - 2 * z)
+    total = 0.0
+    for corner in range(8):
+        i, j, k = corner & 1, (corner >> 1) & 1, corner >> 2
+        h = ((ix + i) * 73856093) ^ ((iy + j) * 19349663) ^ ((iz + k) * 83492791)
+        h = ((h ^ (h >> 13)) * 1274126177) & 0xFFFFFF
+        weight = (x if i else 1 - x) * (y if j else 1 - y) * (z if k else 1 - z)
+        total += weight * (h / 16777216.0)
+    return total
+
+
+@loop
+@no_type_check
+def strands(at, tangent):
+    """Noise of combed hair at a point about the middle of the scalp; fills its direction."""
+    radius = math.sqrt(at[0] ** 2 + at[1] ** 2 + at[2] ** 2) + 1e-6
+    rise = (at[0] * CROWN[0] + at[1] * CROWN[1] + at[2] * CROWN[2]) / radius
+    aside = (CROWN[1] * at[2] - CROWN[2] * at[1]) / radius
+    about = math.atan2(aside, at[0] / radius)
+    down = math.acos(min(1.0, max(-1.0, rise))) * radius
+    length = 1e-6
+    for k in range(3):
+        tangent[k] = at[k] / radius * rise - CROWN[k]
+        length += tangent[k] ** 2
+    length = math.sqrt(length)
+    for k in range(3):
+        tangent[k] /= length
+    coarse = noise(about * STRANDS, down / CROP, 0.5)
+    fine = noise(about * STRANDS * 2.7, down / CROP * 1.6, 7.5)
+    return 0.5 * coarse + 0.5 * fine
 
 
 @loop
@@ -211,6 +253,8 @@ def shade(
     shade_map,
     reach,
     folds,  # [side / step, side / step] from `creases`
+    turned,  # [3, 3] the rotation of the head
+    scalp,  # the middle of the hair, in the head's own frame
     distance,
     step,
     diffuse,  # [side, side, 3] out: light that the surface receives
@@ -222,6 +266,7 @@ def shade(
     side = triangle.shape[0]
     at, n, view = np.zeros(3), np.zeros(3), np.zeros(3)
     received, mirrored = np.zeros(3), np.zeros(3)
+    own, tangent, combed = np.zeros(3), np.zeros(3), np.zeros(3)
     for row in range(side):
         for column in range(side):
             t = triangle[row, column]
@@ -250,6 +295,26 @@ def shade(
                 material[a] if w0 >= w1 and w0 >= w2 else material[b] if w1 >= w2 else material[c]
             )
             rough, strength, wrap = surfaces[made_of]
+            for k in range(3):
+                own[k] = at[0] * turned[0, k] + at[1] * turned[1, k] + at[2] * turned[2, k]
+            lift = 0.0
+            if made_of == HAIR:
+                for k in range(3):
+                    own[k] -= scalp[k]
+                lift = strands(own, tangent)
+                for k in range(3):
+                    albedo[row, column, k] *= 0.25 + 1.1 * lift
+                    combed[k] = 0.0
+                    for j in range(3):
+                        combed[k] += turned[k, j] * tangent[j]
+                    combed[k] += 0.5 * (lift - 0.5) * n[k]
+            elif made_of == SKIN:
+                pores = noise(own[0] / 0.7, own[1] / 0.7, own[2] / 0.7)
+                blotch = noise(own[0] / 4.5, own[1] / 4.5, own[2] / 4.5)
+                strength *= 0.55 + 0.9 * pores
+                albedo[row, column, 0] *= 0.985 + 0.03 * blotch
+                albedo[row, column, 1] *= 0.965 + 0.07 * blotch
+                albedo[row, column, 2] *= 0.965 + 0.07 * blotch
             away = math.sqrt(at[0] ** 2 + at[1] ** 2 + (distance - at[2]) ** 2)
             view[0], view[1], view[2] = -at[0] / away, -at[1] / away, (distance - at[2]) / away
             nv = min(1.0, max(1e-3, n[0] * view[0] + n[1] * view[1] + n[2] * view[2]))
@@ -286,7 +351,12 @@ def shade(
                     h = math.sqrt(hx * hx + hy * hy + hz * hz) + 1e-9
                     nh = max(0.0, (n[0] * hx + n[1] * hy + n[2] * hz) / h)
                     vh = max(0.0, (view[0] * hx + view[1] * hy + view[2] * hz) / h)
-                    gleam = highlight(nl, nv, nh, vh, rough) * reaches * strength
+                    if made_of == HAIR:
+                        along = (combed[0] * hx + combed[1] * hy + combed[2] * hz) / h
+                        sheer = max(0.0, 1 - along * along)
+                        gleam = 0.03 * sheer**16 * min(1.0, 3 * nl) * reaches * lift
+                    else:
+                        gleam = highlight(nl, nv, nh, vh, rough) * reaches * strength
                 for k in range(3):
                     received[k] += wrapped * lamps[lamp, k]
                     mirrored[k] += gleam * lamps[lamp, k]

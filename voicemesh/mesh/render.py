@@ -4,11 +4,21 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 from .lighting import Lighting, light, vertex_normals
+from .morphable import FaceMesh
 from .portrait import openness_of, portrait
 from .studio import Material, Studio, materials
 from .view import fragments_of
 
-__all__ = ["Material", "Studio", "draw", "materials", "openness_of", "overlay", "portrait"]
+__all__ = [
+    "Material",
+    "Studio",
+    "draw",
+    "materials",
+    "openness_of",
+    "overlay",
+    "portrait",
+    "warm_up",
+]
 
 
 def draw(
@@ -58,3 +68,11 @@ def overlay(
     """
     lit = light(vertices, vertex_normals(vertices, triangles), lighting)
     return draw(image, vertices, triangles, lit if texture is None else texture * lit, alpha)
+
+
+def warm_up() -> None:
+    """Compile, or load from the compiler's cache, all that pictures need: seconds, once."""
+    corners = np.array([[1, 1, 1], [-1, -1, 1], [-1, 1, -1], [1, -1, -1]], np.float32)
+    triangles = np.array([[0, 1, 3], [0, 2, 1], [0, 3, 2], [1, 2, 3]], np.int32)
+    mesh = FaceMesh(corners, triangles, np.ones((4, 3), np.float32), np.zeros(68, np.int64))
+    overlay(portrait(mesh, size=8), corners, triangles)

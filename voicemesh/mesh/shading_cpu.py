@@ -35,6 +35,41 @@ def normals(vertices, triangles):
 
 @njit(cache=True, nogil=True)
 @no_type_check
+def shine_on(placed, normals, places, colours, strengths, exponent):
+    """Sim3DR's light at vertices in the unit box; `places` are of the light and the viewer."""
+    total = np.empty_like(placed)
+    to_light, to_viewer = np.empty(3, dtype=np.float32), np.empty(3, dtype=np.float32)
+    zero, one, two = np.float32(0), np.float32(1), np.float32(2)
+    for i in range(placed.shape[0]):
+        far_light, far_viewer = zero, zero
+        for k in range(3):
+            to_light[k], to_viewer[k] = places[0, k] - placed[i, k], places[1, k] - placed[i, k]
+            far_light += to_light[k] * to_light[k]
+            far_viewer += to_viewer[k] * to_viewer[k]
+        far_light, far_viewer = np.sqrt(far_light), np.sqrt(far_viewer)
+        cosine = zero
+        for k in range(3):
+            to_light[k] /= far_light
+            to_viewer[k] /= far_viewer
+            cosine += normals[i, k] * to_light[k]
+        specular = zero
+        if cosine != zero:
+            for k in range(3):
+                axis = to_viewer[k] * (two * cosine * normals[i, k] - to_light[k])
+                power = one
+                for _ in range(exponent):
+                    power *= axis
+                specular += power
+        direct = strengths[1] * max(cosine, zero)
+        direct += strengths[2] * min(max(specular, zero), one)
+        for k in range(3):
+            sent = strengths[0] * colours[0, k] + direct * colours[1, k]
+            total[i, k] = min(max(sent, zero), one)
+    return total
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
 def blend(triangle, weights, triangles, colours, image, alpha, reverse):
     """Colours over the bytes of an image, in place: truncate((1 - alpha) old + alpha 255 new)."""
     height, width = triangle.shape

@@ -23,9 +23,9 @@ class Material(IntEnum):
 # Roughness of the highlight, its strength, light that wraps around the terminator.
 SURFACES = np.array(
     [
-        [0.50, 0.80, 0.22],  # skin
+        [0.50, 0.72, 0.24],  # skin
         [0.12, 1.00, 0.30],  # eye
-        [0.55, 0.35, 0.30],  # hair
+        [0.55, 0.10, 0.35],  # hair
         [0.36, 1.10, 0.20],  # lips
         [0.40, 0.30, 0.10],  # mouth
     ],
@@ -51,13 +51,13 @@ class Studio:
     distance: float = 1100.0  # millimetres from the middle of the head: a portrait lens
     lamps: tuple[Lamp, ...] = (
         Lamp((-0.68, 0.62, 0.75), (2.35, 2.24, 2.12)),  # key
-        Lamp((0.85, 0.10, 0.75), (0.44, 0.495, 0.55)),  # fill
+        Lamp((0.85, 0.10, 0.75), (0.58, 0.62, 0.66)),  # fill
         Lamp((-0.90, 0.35, -0.55), (1.0, 0.97, 0.95)),  # rims, from behind
         Lamp((0.95, 0.30, -0.45), (0.89, 0.97, 1.05)),
     )
     sky: Triple = (0.63, 0.665, 0.72)
     ground: Triple = (0.44, 0.38, 0.35)
-    exposure: float = 1.0
+    exposure: float = 1.15
 
     def directions(self) -> Float32[np.ndarray, "lamp 3"]:
         """Unit vectors towards the lamps."""

@@ -64,6 +64,16 @@ def depth_map(
     return fragments_of(image, triangles[facing], (pixels, pixels)).depth.numpy()
 
 
+def without_slivers(
+    image: Float32[np.ndarray, "v 3"], triangles: Int[np.ndarray, "t 3"]
+) -> Int[np.ndarray, "kept 3"]:
+    """The triangles that are not seen edge on: by the published rule those would fill their box."""
+    a, b, c = (image[corner, :2] for corner in triangles.T)
+    first, second = b - a, c - a
+    twice_area = first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]
+    return triangles[twice_area**2 > 1e-5 * (first**2).sum(1) * (second**2).sum(1)]
+
+
 def fragments_of(
     vertices: Float[np.ndarray, "v 3"],
     triangles: Int[np.ndarray, "t 3"],
