@@ -74,6 +74,18 @@ def test_arrays_written_by_older_numpy(tmp_path):
     assert array_file(tmp_path / "x.pkl").tolist() == [0, 1, 2, 3]
 
 
+def test_arrays_written_by_python_2(tmp_path):
+    # Protocol 2 of Python 2 keeps an array's bytes as a string.
+    array = np.array([-1.5, 1e300])
+    written = (
+        b"\x80\x02cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R"
+        b"(K\x01K\x02\x85cnumpy\ndtype\nU\x02f8K\x00K\x01\x87R"
+        b"(K\x03U\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89U\x10"
+    )
+    (tmp_path / "x.pkl").write_bytes(written + array.tobytes() + b"tb.")
+    np.testing.assert_array_equal(array_file(tmp_path / "x.pkl"), array)
+
+
 @pytest.mark.parametrize("content", [b"", b"no pickle", b"\x80\x02}q", bytes(range(256))])
 @pytest.mark.parametrize("read", [torch_file, array_file])
 def test_files_that_are_none(tmp_path, content, read):
