@@ -1,6 +1,7 @@
 """Heads have the lengths asked for, and what is free is drawn."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from voicemesh.population.law import draw
 from voicemesh.population.tables import LENGTH_LAW
 
 SHAPES = 25
+HEAD = Path(__file__).parents[2] / "assets" / "bundle" / "head.safetensors"
 
 
 @pytest.fixture
@@ -48,7 +50,7 @@ def test_lengths_are_met(rods):
     fitted = faces.heads(people, rods)
     measured = rods.measurements(fitted.shape_params)[:, 1:].double().numpy()
     np.testing.assert_allclose(measured - people.lengths, fitted.misses, atol=1e-3)
-    assert max(fitted.rms.values()) < 0.25 and tuple(fitted.rms) == LENGTHS
+    assert max(fitted.rms.values()) < 0.4 and tuple(fitted.rms) == LENGTHS
 
 
 def test_heads_stay_as_near_as_possible_to_their_free_shape(rods):
@@ -92,3 +94,10 @@ def test_a_model_without_the_lengths_is_refused(rods):
     bare = replace(rods, measures={k: v for k, v in rods.measures.items() if k != "bigonial"})
     with pytest.raises(ValueError, match="'rods' has no measure bigonial"):
         faces.heads(draw(2, seed=0), bare)
+
+
+def test_the_shipped_head_meets_the_law_within_a_millimetre():
+    fitted = faces.heads(draw(300, seed=5), MorphableModel.load(HEAD))
+    assert max(fitted.rms.values()) < 1.0, fitted.rms
+    assert fitted.misses.abs().max() < 8
+    assert fitted.shape_params.square().mean() < 1.3  # about as likely as the model's own heads

@@ -22,8 +22,9 @@ from voicemesh.mesh.morphable import MorphableModel
 from .law import People
 from .streams import stream
 
-TOLERANCE = 0.3  # mm, to which a length is met at the cost of a less likely head
-ITERATIONS = 8
+TOLERANCE = 0.5  # mm, to which a length is met at the cost of a less likely head
+ITERATIONS = 12
+SHARES = (1.0, 0.5, 0.25, 0.1, 0.03, 0.0)  # of a step, tried in this order
 BATCH = 512
 RIGHT_JAW, LEFT_JAW = 1, 15  # landmarks in front of the ears
 INNER_LOWER_LIP, OUTER_LOWER_LIP = 66, 57
@@ -136,12 +137,21 @@ class _Rulers:
 def _fit(
     rulers: _Rulers, asked: Float[Tensor, "people 18"], free: Float[Tensor, "people s"]
 ) -> tuple[Float[Tensor, "people s"], Float[Tensor, "people 18"]]:
-    """Gauss-Newton: the nearest parameters to the free ones that meet the lengths."""
-    params = free
+    """Gauss-Newton: the nearest parameters to the free ones that meet the lengths.
+
+    It starts at the mean head, as a free shape may be a strange one, and everyone takes the share
+    of each step that helps most: closed polylines bend, and whole steps can go round in circles.
+    """
+    params = torch.zeros_like(free)
     noise = TOLERANCE**2 * torch.eye(len(LENGTHS), dtype=torch.float64)
+    rows = torch.arange(len(free))
     for _ in range(ITERATIONS):
         lengths, slopes = rulers.measure(params)
         miss = asked - lengths + (slopes @ (params - free)[..., None])[..., 0]
         gain = torch.linalg.solve(slopes @ slopes.mT + noise, miss[..., None])
-        params = free + (slopes.mT @ gain)[..., 0]
+        step = free + (slopes.mT @ gain)[..., 0] - params
+        tried = torch.stack([params + share * step for share in SHARES])
+        misses = torch.stack([rulers.measure(trial)[0] for trial in tried]) - asked
+        costs = (misses / TOLERANCE).square().sum(2) + (tried - free).square().sum(2)
+        params = tried[costs.argmin(0), rows]
     return params, rulers.measure(params)[0] - asked
