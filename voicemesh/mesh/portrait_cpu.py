@@ -19,6 +19,7 @@ CROWN = (0.0, 0.82, -0.57)  # where the hair parts, seen from the middle of the 
 STRANDS = 85.0  # clumps of hair in a radian about the crown
 CROP = 11.0  # millimetres along which a clump stays the same
 REFLECTANCE = 0.028  # of skin at normal incidence
+LUMINANCE = (0.2126, 0.7152, 0.0722)  # of the sRGB primaries
 # Two windows mirrored in the eyes: direction, half width, half height, brightness.
 WINDOWS = ((-0.392, 0.467, 0.793, 0.17, 0.22, 2.6), (0.636, 0.051, 0.770, 0.08, 0.22, 0.35))
 
@@ -363,7 +364,7 @@ def shade(
             if made_of == EYE:
                 windows = window_light(n, view, nv) * (0.3 + 0.7 * fold)
                 for k in range(3):
-                    received[k] *= 0.35 + 0.65 * opened
+                    received[k] *= 0.15 + 0.85 * opened  # the lid's shade on the ball
                     mirrored[k] += windows
             for k in range(3):
                 diffuse[row, column, k] = received[k]
@@ -378,6 +379,13 @@ def shade(
 
 @loop
 @no_type_check
+def film(v):
+    """The curve of the film: nearly straight in the shadows, soft in the lights."""
+    return v * (1 + v / 9) / (1 + v * 0.72)
+
+
+@loop
+@no_type_check
 def develop(triangle, depth, diffuse, shine, albedo, crept, backdrop, exposure):
     """Samples to bytes: light times colour, film curve, display curve, mean over each pixel.
 
@@ -387,7 +395,7 @@ def develop(triangle, depth, diffuse, shine, albedo, crept, backdrop, exposure):
     height, width = backdrop.shape[:2]
     step = triangle.shape[0] // height
     image = np.empty((height, width, 3), dtype=np.uint8)
-    total = np.zeros(3)
+    total, linear = np.zeros(3), np.zeros(3)
     for y in range(height):
         for x in range(width):
             half = smooth(depth, y, x, step)
@@ -405,11 +413,16 @@ def develop(triangle, depth, diffuse, shine, albedo, crept, backdrop, exposure):
                     presence = albedo[row, column, 3]
                     creeps = presence >= 0
                     presence = presence if creeps else -1 - presence
+                    luminance = 1e-6
                     for k in range(3):
                         light = crept[k, y, x] if creeps else diffuse[row, column, k]
                         v = albedo[row, column, k] * light * 0.4934
-                        v = (v + shine[row, column, k] * 0.9) * exposure
-                        v = v * (1 + v / 9) / (1 + v * 0.72)
+                        linear[k] = (v + shine[row, column, k] * 0.9) * exposure
+                        luminance += LUMINANCE[k] * linear[k]
+                    whole = film(luminance) / luminance
+                    for k in range(3):
+                        # The curve on the whole keeps the hue; on each channel it bleaches light.
+                        v = 0.65 * whole * linear[k] + 0.35 * film(linear[k])
                         v = 12.92 * v if v <= 0.0031308 else 1.055 * v ** (1 / 2.4) - 0.055
                         total[k] += backdrop[y, x, k] * (1 - presence) + v * presence
             for k in range(3):

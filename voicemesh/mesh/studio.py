@@ -51,11 +51,11 @@ class Studio:
     distance: float = 1100.0  # millimetres from the middle of the head: a portrait lens
     lamps: tuple[Lamp, ...] = (
         Lamp((-0.68, 0.62, 0.75), (2.35, 2.24, 2.12)),  # key
-        Lamp((0.85, 0.10, 0.75), (0.58, 0.62, 0.66)),  # fill
+        Lamp((0.85, 0.10, 0.75), (0.60, 0.62, 0.645)),  # fill
         Lamp((-0.90, 0.35, -0.55), (1.0, 0.97, 0.95)),  # rims, from behind
         Lamp((0.95, 0.30, -0.45), (0.89, 0.97, 1.05)),
     )
-    sky: Triple = (0.63, 0.665, 0.72)
+    sky: Triple = (0.65, 0.66, 0.69)
     ground: Triple = (0.44, 0.38, 0.35)
     exposure: float = 1.15
 
@@ -79,7 +79,7 @@ def materials(model: MorphableModel) -> Int[np.ndarray, " v"]:
     for material, names in (
         (Material.LIPS, ("lips",)),
         (Material.MOUTH, ("mouth",)),
-        (Material.HAIR, ("scalp", "brows", "lashes")),
+        (Material.HAIR, ("scalp",)),
         (Material.EYE, ("sclera", "iris", "pupil")),
     ):
         cover = np.max([paint.get(name, nothing) for name in names], axis=0)
