@@ -45,6 +45,9 @@ class PopulationRecipe:
     channels: int = 4  # per session, besides a clean version
     seconds: float = 3.5
     coupling: float = 0.8  # of voices to bodies; 0 is the control population
+    calm: float = 0.3  # share of the sessions without any vocal effort
+    effort: float = 1.5  # of the others: mean in semitones, within [-2, 9]
+    effort_spread: float = 2.5  # and deviation
     seed: int = 0
     workers: int = 2
 
@@ -153,7 +156,8 @@ def build_shard(
         for session in range(sessions):
             raised = session == recipe.sessions
             own = stream(recipe.seed, "effort", identity, session)
-            effort[row, session] = RAISED if raised else draw_effort(own)
+            usual = draw_effort(own, recipe.calm, recipe.effort, recipe.effort_spread)
+            effort[row, session] = RAISED if raised else usual
             day = stream(recipe.seed, "session", identity, session)
             voice = in_session(people, identity, day, float(effort[row, session]))
             text = stream(recipe.seed, "speech", identity, session)
@@ -217,8 +221,8 @@ def _describe(folder: Path, recipe: PopulationRecipe) -> None:
     """Write people and description, or make sure that they are of this recipe."""
     description = folder / "dataset.json"
     if description.exists():
-        told = json.loads(description.read_text())["recipe"]
-        other = {k: told.get(k) for k, v in _content(recipe).items() if told.get(k) != v}
+        told = _content(PopulationRecipe(**json.loads(description.read_text())["recipe"]))
+        other = {k: told[k] for k, v in _content(recipe).items() if told[k] != v}
         if other:
             raise ValueError(
                 f"{folder} holds a population with other {', '.join(other)} ({other}); "

@@ -53,10 +53,15 @@ def in_session(people: People, person: int, rng: np.random.Generator, effort: fl
     return raised(_voice(people, person, values), effort, rng)
 
 
-def draw_effort(rng: np.random.Generator) -> float:
-    """Vocal effort of a session in semitones: people in front of a microphone speak up."""
-    calm, effort = rng.random() < 0.3, np.clip(rng.normal(1.5, 2.5), -2, 9)
-    return 0.0 if calm else float(effort)
+def draw_effort(
+    rng: np.random.Generator, calm: float = 0.3, mean: float = 1.5, deviation: float = 2.5
+) -> float:
+    """Vocal effort of a session in semitones: people in front of a microphone speak up.
+
+    A share of `calm` sessions has none; the others are normal, within [-2, 9].
+    """
+    quiet, effort = rng.random() < calm, np.clip(rng.normal(mean, deviation), -2, 9)
+    return 0.0 if quiet else float(effort)
 
 
 def raised(voice: Voice, effort: float, rng: np.random.Generator) -> Voice:
