@@ -63,7 +63,10 @@ def read(source: str | Path | bytes, name: str | None = None) -> Picture:
                     " are the most that is read. Scale it down first."
                 )
             upright = ImageOps.exif_transpose(image)
-            if upright.has_transparency_data:
+            if upright.mode.startswith("I"):  # 16 bits: Pillow would clip them to white
+                deep = np.asarray(upright, np.float32) / 257
+                upright = Image.fromarray(deep.clip(0, 255).astype(np.uint8))
+            if "A" in upright.getbands() or "transparency" in upright.info:
                 canvas = Image.new("RGBA", upright.size, "white")
                 upright = Image.alpha_composite(canvas, upright.convert("RGBA"))
             return np.asarray(upright.convert("RGB"))

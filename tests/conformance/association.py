@@ -189,8 +189,8 @@ def cmpc_encoder(case: Case) -> Arrays:
     with outputs_of({"stem": net.maxpool, **layers}) as seen:
         embedding = net(torch.from_numpy(case.input(first)))
     produced = {"embedding": embedding, "unit_embedding": F.normalize(embedding)}
-    other = "long_embedding" if "voice" in case.name else "embedding_256"
     means = channel_means(seen)
+    (other,) = case.arrays.keys() - produced.keys() - means.keys()
     produced[other] = net(torch.from_numpy(case.input(second)))
     return means | as_arrays(case, produced)
 
@@ -218,7 +218,8 @@ def cmpc_audio(case: Case) -> Arrays:
         if log_mel.shape[2] >= frames:
             (start,) = case.numbers(f'"{name}_clip": {frames} frames from frame #')
         else:
-            (start,) = case.numbers(f"from frame # where the padded length is {padded}")
+            told = "the padded length" if padded > frames else "it"
+            (start,) = case.numbers(f"from frame # where {told} is {padded}")
         produced[f"{name}_log_mel"] = log_mel[0]
         produced[f"{name}_clip"] = front.cmpc_clip(log_mel, int(start), frames)[0]
     return as_arrays(case, produced)

@@ -165,6 +165,12 @@ class Memory:
         self.voices, self.faces = functional.normalize(voices), functional.normalize(faces)
         self.voice_momentum, self.face_momentum = voice_momentum, face_momentum
 
+    @classmethod
+    def random(cls, videos: int, embedding: int, generator: torch.Generator) -> "Memory":
+        """Banks of random directions: the published start."""
+        start = torch.randn(2, videos, embedding, generator=generator, device=generator.device)
+        return cls(*start)
+
     @torch.no_grad()
     def update(
         self,

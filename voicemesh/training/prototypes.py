@@ -71,7 +71,7 @@ def nearest(
 def faiss_kmeans(
     points: Float[Tensor, "points embedding"], count: int, rounds: int, seed: int
 ) -> tuple[Float[Tensor, "clusters embedding"], Int64[Tensor, " points"], Float[Tensor, " points"]]:
-    """K-means of FAISS over all points, on their device's own memory afterwards."""
+    """K-means of FAISS over all points; the result comes back to their device."""
     import faiss
 
     kmeans = faiss.Kmeans(

@@ -131,11 +131,12 @@ def reweigh(state: IdentityState, rule: Reweighting = Reweighting()) -> float:
     first = bool((weight == 1).all())
     if first:
         weight.zero_()
-    elif (weight > 0).float().mean() >= rule.enough:
-        return float((weight > 0).float().mean())
+    taken = int((weight > 0).sum())
+    if taken / identities >= rule.enough:
+        return taken / identities
     count = int((rule.first_share if first else rule.share) * identities)
+    count = min(count, identities - taken)
     waiting = state.loss_mean.masked_fill(weight > 0, torch.inf)
-    chosen = waiting.argsort(stable=True)[: min(count, int((weight == 0).sum()))]
     weight.mul_(rule.decay)
-    weight[chosen] = 1
-    return float((weight > 0).float().mean())
+    weight[waiting.argsort(stable=True)[:count]] = 1
+    return (taken + count) / identities
