@@ -9,12 +9,14 @@ from evaluation.toys import EXPRESSIONS, SHAPES, toy_face_model, toy_population
 
 from voicemesh.checkpoints.bundle import Bundle, BundleWriter
 from voicemesh.evaluation import expectation, geometry
+from voicemesh.evaluation.cmp import evaluate
 from voicemesh.population.dataset import Population
 from voicemesh.systems.cmp import CrossModalPerceptionist
 from voicemesh.training.cmp import BUNDLE, RECIPES, CmpTask, parameter_weights, train_cmp
 from voicemesh.training.data import features
 from voicemesh.training.loop import read_metrics
 from voicemesh.training.publish import publish, trained
+from voicemesh.training.refit import refit_head
 
 SMALL = replace(
     BUNDLE, widths=(8, 12, 12, 16), embedding=8, steps=60, batch_size=8, expected_targets=False
@@ -92,17 +94,31 @@ def test_a_run_becomes_a_bundle(run, folder, tmp_path, monkeypatch):
     monkeypatch.setattr(expectation, "DRAWN", 5000)
     model = toy_face_model()
     writer = BundleWriter(tmp_path, "toy")
-    writer.face_model(model)
+    writer.face_model(model, compact=False)
     results = publish(run, Population.open(folder), model, writer)
     assert results["people"] == 30 and "ceiling" in results["measures"]["bigonial"]
     assert "sex by mesh" in geometry.table(results)
     system = CrossModalPerceptionist.from_bundle(Bundle.open(tmp_path))
     nets, _ = trained(run, model)
     speech = torch.randn(1, 24_000)
-    seen = system.perceive(speech)
     with torch.inference_mode():
         unit = torch.nn.functional.normalize(nets.voice(system.front_end(speech)))
-        torch.testing.assert_close(seen.parameters, nets.head(unit), atol=2e-2, rtol=1e-2)
+    torch.testing.assert_close(system.perceive(speech).embedding, unit, atol=1e-2, rtol=0)
+    again, _ = evaluate(system, Population.open(folder))  # by the bundle's own statistics
+    own = again["errors"]["landmark_mm"]
+    assert own["system"] == pytest.approx(results["errors"]["landmark_mm"]["system"], rel=0.02)
+    assert own["mean_face"] == results["errors"]["landmark_mm"]["mean_face"]
+    assert set(again["coverage"]) == set(model.measures) and again["people"] == 30
+
+
+def test_a_refitted_head_is_no_worse(run, folder):
+    made = task(folder, SMALL)
+    made.net.load_state_dict(trained(run, toy_face_model())[0].state_dict())
+    with torch.inference_mode():
+        batch = made.pairs(20, 198, np.random.default_rng(1))
+        before = float(made.net.eval()(batch)["shape"])
+        refit_head(made)
+        assert float(made.net.eval()(batch)["shape"]) < before
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path):

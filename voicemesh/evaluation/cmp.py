@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
@@ -12,7 +14,7 @@ from voicemesh.systems.cmp import CrossModalPerceptionist
 from . import geometry
 from .expectation import expected_shape
 from .predictions import predict
-from .statistics import statistics
+from .statistics import coverage, statistics
 from .targets import people_targets
 
 AGEING = "grey"  # the one look that follows the age, which a voice does tell a little
@@ -21,15 +23,28 @@ AGEING = "grey"  # the one look that follows the age, which a voice does tell a 
 def evaluate(
     perceptionist: CrossModalPerceptionist, population: Population
 ) -> tuple[dict[str, Any], dict[str, Shaped[Tensor, "..."]]]:
-    """All figures of a system on the people held out, and the tensors of "cmp-statistics"."""
-    face_model, people = perceptionist.face_model, population.people
+    """All figures of a system, and the tensors of "cmp-statistics" that go with them.
+
+    A system with statistics is measured against its own mean faces, by its own intervals, so the
+    population may be any; one without gets means and intervals from this population.
+    """
+    face_model, people = perceptionist.face_model.to("cpu"), population.people
     targets = people_targets(people, face_model)
-    train = population.train
-    baselines = geometry.Baselines.of(targets.shape_params[train], targets.female[train])
-    best = expected_shape(people, targets.shape_params, train, population.recipe.coupling, 1)
+    own = {name: value.cpu() for name, value in perceptionist.statistics.items()}
+    if "mean_male" in own:
+        baselines = geometry.Baselines.from_means(own["mean_male"], own["mean_female"])
+    else:
+        train = torch.from_numpy(population.train)
+        baselines = geometry.Baselines.of(targets.shape_params[train], targets.female[train])
+    everyone, coupling = np.arange(len(people)), population.recipe.coupling
+    best = expected_shape(people, targets.shape_params, everyone, coupling, sessions=1)
     heard = predict(perceptionist, population)
     results = geometry.evaluate(heard, targets, baselines, face_model, best)
     names = (*AXES, *(name for name in APPEARANCE if name != AGEING))
     results["nulls"] = geometry.nulls(heard, {name: people.column(name) for name in names})
-    tensors, coverage = statistics(heard, targets, train, face_model, results["measures"])
-    return {**results, "coverage": coverage}, tensors
+    tensors, held_out = statistics(
+        heard, targets, population.train, face_model, results["measures"]
+    )
+    if "measure_interval" in own:
+        held_out = coverage(heard, targets, face_model, own["measure_interval"])
+    return {**results, "coverage": held_out}, tensors

@@ -35,8 +35,12 @@ class Baselines:
     def of(
         cls, shape_params: Float[Tensor, "people s"], female: Bool[Tensor, " people"]
     ) -> "Baselines":
-        """Means of (training) people; the overall mean gives both sexes the same weight."""
-        men, women = shape_params[~female].mean(0), shape_params[female].mean(0)
+        """Means of (training) people."""
+        return cls.from_means(shape_params[~female].mean(0), shape_params[female].mean(0))
+
+    @classmethod
+    def from_means(cls, men: Float[Tensor, " s"], women: Float[Tensor, " s"]) -> "Baselines":
+        """The overall mean gives both sexes the same weight."""
         return cls((men + women) / 2, men, women)
 
     def right_sex(self, female: Bool[Tensor, " rows"]) -> Float[Tensor, "rows s"]:

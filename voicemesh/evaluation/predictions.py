@@ -44,6 +44,7 @@ def predict(
 
     All recordings that went through a channel, raised voices included; or the `clean` ones.
     """
+    device = perceptionist.face_model.mean.device
     perceived, heard = [], []
     people = len(population.validation)
     with tqdm(total=people, unit="identity", desc="listening", disable=None) as bar:
@@ -51,7 +52,7 @@ def predict(
             rows = np.flatnonzero(shard.clean == clean)
             for some in np.split(rows, range(AT_ONCE, len(rows), AT_ONCE)):
                 speech = torch.stack([speech_of(shard.waveform[row]) for row in some])
-                perceived.append(perceptionist.perceive(speech))
+                perceived.append(perceptionist.perceive(speech.to(device)))
             heard.append((shard.identity[rows], shard.session[rows]))
             bar.update(len(np.unique(shard.identity)))
     identity, session = (np.concatenate(columns) for columns in zip(*heard, strict=True))

@@ -68,7 +68,7 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         own = right[[row["speaker"] == speaker for row in rows]]
         speakers[speaker] = {"right": int(own.sum()), "clips": len(own)}
     tract = np.array([row["tract_cm"] for row in rows])
-    tracked = [row for row in rows if row["tracked_hz"]]
+    tracked = [row for row in rows if (row["tracked_hz"] or np.nan) > 0]
     told = np.log([row["pitch_hz"] for row in tracked])
     heard = np.log([row["tracked_hz"] for row in tracked])
     return {
@@ -78,8 +78,8 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "speakers_right": sum(2 * s["right"] > s["clips"] for s in speakers.values()),
         "pitch_correlation": float(np.corrcoef(told, heard)[0, 1]) if len(tracked) > 2 else None,
         "pitch_difference": float(np.median(np.abs(np.expm1(told - heard)))) if tracked else None,
-        "tract_men_cm": float(tract[~female].mean()),
-        "tract_women_cm": float(tract[female].mean()),
+        "tract_men_cm": float(tract[~female].mean()) if (~female).any() else None,
+        "tract_women_cm": float(tract[female].mean()) if female.any() else None,
     }
 
 
@@ -92,9 +92,10 @@ def table(results: Mapping[str, Any]) -> str:
     lines += [
         f"all clips        {figures['sex_right']:.1%} of {figures['clips']}",
         f"speakers         {figures['speakers_right']} of {len(figures['speakers'])} by majority",
-        f"tract length     men {figures['tract_men_cm']:.1f} cm,"
-        f" women {figures['tract_women_cm']:.1f} cm",
     ]
+    for who in ("men", "women"):
+        if figures[f"tract_{who}_cm"] is not None:
+            lines.append(f"tract length     {who} {figures[f'tract_{who}_cm']:.1f} cm on average")
     if figures["pitch_correlation"] is not None:
         lines.append(
             f"log pitch        correlation {figures['pitch_correlation']:.3f} with the tracker,"

@@ -40,13 +40,10 @@ def statistics(
     rows = torch.from_numpy(predictions.identity)
     first = halves(predictions, seed)
     residual = targets.shape_params[rows] - predictions.shape_params
-    apart = (
-        face_model.measurements(predictions.shape_params)
-        - face_model.measurements(targets.shape_params)[rows]
-    ).abs()
+    apart = _apart(predictions, targets, face_model)
     heard = (predictions.traits - targets.traits[rows]).abs()
     intervals = _intervals(apart[first], face_model.mean.new_tensor(LEVEL))
-    coverage = (apart[~first] <= intervals).double().mean(0).tolist()
+    covered = (apart[~first] <= intervals).double().mean(0).tolist()
     result = {
         "mean_male": params[~female].mean(0),
         "mean_female": params[female].mean(0),
@@ -67,7 +64,18 @@ def statistics(
             ceilings = [measures[name]["ceiling"] for name in face_model.measures]
             result["measure_ceiling"] = torch.tensor(ceilings)
     result = {name: value.float().contiguous() for name, value in result.items()}
-    return result, dict(zip(face_model.measures, coverage, strict=True))
+    return result, dict(zip(face_model.measures, covered, strict=True))
+
+
+def coverage(
+    predictions: Predictions,
+    targets: Targets,
+    face_model: MorphableModel,
+    intervals: Float[Tensor, " m"],
+) -> dict[str, float]:
+    """How often the truth lies within these half-widths (mm) of the prediction, by measure."""
+    covered = (_apart(predictions, targets, face_model) <= intervals).double().mean(0)
+    return dict(zip(face_model.measures, covered.tolist(), strict=True))
 
 
 def halves(predictions: Predictions, seed: int = 0) -> Bool[Tensor, " rows"]:
@@ -75,6 +83,15 @@ def halves(predictions: Predictions, seed: int = 0) -> Bool[Tensor, " rows"]:
     people = np.unique(predictions.identity)
     chosen = np.random.default_rng(seed).permutation(people)[: len(people) // 2]
     return torch.from_numpy(np.isin(predictions.identity, chosen))
+
+
+def _apart(
+    predictions: Predictions, targets: Targets, face_model: MorphableModel
+) -> Float[Tensor, "rows m"]:
+    """Absolute errors of all measures in mm."""
+    told = face_model.measurements(predictions.shape_params)
+    true = face_model.measurements(targets.shape_params)
+    return (told - true[torch.from_numpy(predictions.identity)]).abs()
 
 
 def _intervals(apart: Float[Tensor, "rows m"], level: Float[Tensor, ""]) -> Float[Tensor, " m"]:

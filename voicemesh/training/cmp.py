@@ -158,9 +158,13 @@ class CmpTask:
 
     def batch(self, rng: np.random.Generator) -> Batch:
         """Random crops of one length, two recordings per person."""
-        rows = self._rows[self._sampler.draw(self.recipe.batch_size // 2, rng)]
         frames = int(rng.integers(self.recipe.shortest_crop, self.recipe.longest_crop + 1))
-        return self._collate(rows, min(frames, self.utterances.frames), rng)
+        frames = min(frames, self.utterances.frames)
+        return self.pairs(self.recipe.batch_size // 2, frames, rng)
+
+    def pairs(self, pairs: int, frames: int, rng: np.random.Generator) -> Batch:
+        """Two recordings each of some people to train on."""
+        return self._collate(self._rows[self._sampler.draw(pairs, rng)], frames, rng)
 
     def validate(self, device: torch.device) -> dict[str, float]:
         """Losses and accuracy on held-out people through their channels; never on clean speech."""

@@ -14,8 +14,10 @@ from voicemesh.mesh.morphable import MorphableModel
 from voicemesh.population.dataset import Population
 from voicemesh.systems.cmp import CrossModalPerceptionist
 
-from .cmp import CmpNets, CmpRecipe
+from .cmp import CmpNets, CmpRecipe, CmpTask
+from .data import features
 from .loop import read_metrics
+from .refit import refit_head
 
 LICENCE = "MIT"
 
@@ -41,8 +43,16 @@ def trained(run: Path, face_model: MorphableModel) -> tuple[CmpNets, CmpRecipe]:
 def publish(
     run: Path, population: Population, face_model: MorphableModel, writer: BundleWriter
 ) -> dict[str, Any]:
-    """Write the nets of a run and their statistics as parts of a bundle; return the figures."""
+    """Write the nets of a run and their statistics as parts of a bundle; return the figures.
+
+    The head is fitted anew to the population and the face model, on the run's voice encoder.
+    """
     nets, recipe = trained(run, face_model)
+    utterances = features(population.folder, recipe.front_end)
+    task = CmpTask(recipe, population, utterances, face_model)
+    nets.voice.half().float()  # as it is stored, so that all figures are the bundle's
+    task.net = nets
+    refit_head(task)
     perceptionist = CrossModalPerceptionist(
         FRONT_ENDS[recipe.front_end], nets.voice, nets.head, face_model, nets.traits
     )

@@ -1,0 +1,80 @@
+"""Real speech: the summary's arithmetic, and the way from files to rows."""
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from evaluation.toys import buzz, toy_face_model
+
+from voicemesh.evaluation import speech
+from voicemesh.nets.cmp import SupervisedHead, VoiceEncoder, VoiceTraits
+from voicemesh.systems.cmp import CrossModalPerceptionist, front_end_of
+
+
+def row(speaker, female, mesh, pitch, tracked, tract=15.0):
+    return {
+        "speaker": speaker,
+        "female": female,
+        "female_mesh": mesh,
+        "pitch_hz": pitch,
+        "tract_cm": tract,
+        "tracked_hz": tracked,
+    }
+
+
+def test_the_summary_counts_clips_and_majorities():
+    rows = [
+        row("a", True, True, 200.0, 210.0),
+        row("a", True, True, 190.0, 180.0),
+        row("a", True, False, 150.0, 160.0, tract=16.5),
+        row("b", False, True, 110.0, 100.0, tract=17.0),
+        row("b", False, False, 120.0, float("nan"), tract=18.0),
+    ]
+    told = speech.summary(rows)
+    assert told["sex_right"] == 0.6
+    assert told["speakers"] == {"a": {"right": 2, "clips": 3}, "b": {"right": 1, "clips": 2}}
+    assert told["speakers_right"] == 1  # half of the clips is no majority
+    assert told["tract_women_cm"] == 15.5 and told["tract_men_cm"] == 17.5
+    logs = np.log([[200, 190, 150, 110], [210, 180, 160, 100]])
+    assert told["pitch_correlation"] == pytest.approx(np.corrcoef(logs)[0, 1])
+    assert "a                  2 of 3" in speech.table({"summary": told})
+
+
+def test_clips_are_heard_and_short_ones_left_out(tmp_path, rng):
+    clips = []
+    for number, seconds in enumerate((2.0, 6.0)):
+        path = tmp_path / f"{number}.wav"
+        soundfile.write(path, buzz(np.log(130), rng, seconds), 16_000)
+        clips.append(speech.Clip(path, "buzz", False))
+    statistics = {
+        "mean_male": torch.zeros(40),
+        "mean_female": torch.full((40,), 50.0),
+        "log_f0_scale": torch.tensor([5.0, 0.3]),
+        "log_vtl_scale": torch.tensor([2.8, 0.1]),
+        "age_scale": torch.tensor([40.0, 10.0]),
+    }
+    voice = VoiceEncoder(112, (8, 8), 16)
+    system = CrossModalPerceptionist(
+        front_end_of(voice),
+        voice,
+        SupervisedHead(16),
+        toy_face_model(),
+        VoiceTraits(16),
+        statistics,
+    )
+    results = json.loads(json.dumps(speech.evaluate(system, clips)))
+    assert [entry["path"] for entry in results["clips"]] == [str(clips[1].path)]
+    assert results["summary"]["sex_right"] == 1
+    assert results["summary"]["pitch_correlation"] is None
+
+
+def test_pitches_are_tracked_once(tmp_path, rng):
+    path = tmp_path / "buzz.wav"
+    soundfile.write(path, buzz(np.log(130), rng, 1.0), 16_000)
+    cache = tmp_path / "pitches.json"
+    clips = [speech.Clip(path, "buzz", False)]
+    assert speech.tracked_pitches(clips, cache)[str(path)] == pytest.approx(130, rel=0.02)
+    cache.write_text(json.dumps({str(path): 77.0}))
+    assert speech.tracked_pitches(clips, cache) == {str(path): 77.0}
