@@ -164,12 +164,28 @@ def test_portrait_is_repeatable_and_leaves_its_input(ball):
     np.testing.assert_array_equal(ball.vertices, before)
 
 
-def test_portrait_of_eyes_shines(ball):
-    skin = render.portrait(ball, 48)
-    eyes = render.portrait(
-        ball, 48, material=np.full(len(ball.vertices), int(render.Material.EYE), np.int32)
-    )
-    assert eyes.max() > skin.max() + 20
+def test_eyes_mirror_a_window(ball):
+    white = {}
+    for kind in (render.Material.SKIN, render.Material.EYE):
+        material = np.full(len(ball.vertices), int(kind))
+        white[kind] = (render.portrait(ball, 48, material=material).min(-1) > 230).sum()
+    assert white[render.Material.SKIN] == 0 < white[render.Material.EYE]
+
+
+def test_hair_has_strands_and_skin_has_none(ball):
+    rough = {}
+    for kind in (render.Material.SKIN, render.Material.HAIR):
+        material = np.full(len(ball.vertices), int(kind))
+        picture = render.portrait(ball, 96, material=material)[30:60, 20:40, 1].astype(float)
+        rough[kind] = np.abs(np.diff(picture, 2, axis=1)).mean()
+    assert rough[render.Material.HAIR] > 4 * rough[render.Material.SKIN]
+
+
+def test_without_fade_the_edge_is_sharp(ball):
+    def gone(picture):
+        return np.abs(picture.astype(int) - render.portrait(ball, 48).astype(int)).sum()
+
+    assert gone(render.portrait(ball, 48, fade=0.0)) > 0 == gone(render.portrait(ball, 48, fade=20))
 
 
 def test_openness_is_one_outside_and_less_in_a_fold(ball):

@@ -1,7 +1,10 @@
 """A portrait of one head: soft light, light under the skin, eyes with windows in them."""
 
 import numpy as np
+import torch
 from jaxtyping import Float, Float32, Int, UInt8
+
+from voicemesh.kernels.rasterize import Fragments, interpolate
 
 from .export import linear
 from .lighting import Triple, vertex_normals
@@ -39,55 +42,52 @@ def portrait(
             that have no neck.
         samples: a side of each pixel's grid of samples.
     """
-    from .portrait_cpu import creases, develop, shade
-    from .shading_cpu import blur
+    from .portrait_cpu import shade
+    from .shading_cpu import develop
 
     studio = studio or Studio()
     middle, framed = framing(mesh)
-    side = size * samples
-    rotation = turn(yaw, pitch)
-    triangles = np.ascontiguousarray(mesh.triangles, np.int32)
-    centred = mesh.vertices - middle
-    normals = vertex_normals(mesh.vertices, triangles)
+    side, across = size * samples, width or framed
+    centred, triangles = mesh.vertices - middle, np.ascontiguousarray(mesh.triangles, np.int32)
     if openness is None:
         openness = openness_of(mesh)
     if material is None:
-        material = np.zeros(len(centred), np.int32)
-    points, turned = centred @ rotation.T, normals @ rotation.T
-    image = project(points, studio.distance, width or framed, side)
+        material = np.full(len(centred), int(Material.SKIN))
+    rotation = turn(yaw, pitch)
+    points = centred @ rotation.T
+    normals = vertex_normals(mesh.vertices, triangles) @ rotation.T
+    axes, reach = axes_towards(studio.directions()[0]), reach_of(centred)
+    shadows = depth_map(points, triangles, axes, reach, SHADOW_PIXELS)
+    image = project(points, studio.distance, across, side)
     triangles = without_slivers(image, triangles)
     seen = fragments_of(image, triangles, (side, side))
-    triangle, weights = seen.triangle.numpy(), seen.weights.numpy()
-    scene = (triangle, weights, triangles, image, points, turned)
-    millimetres = (width or framed) / side
-    folds = blur(creases(*scene, studio.distance, millimetres, samples), 0.8)
-    presence = np.ones(len(centred), np.float32)
-    if fade > 0:
-        share = ((mesh.vertices[:, 1] - mesh.vertices[:, 1].min()) / fade).clip(0, 1)
-        presence = share * share * (3 - 2 * share)
-    paint = np.concatenate(
-        [linear(mesh.colours), np.stack([openness, presence], 1).astype(np.float32)], 1
-    )
-    directions = studio.directions()
-    axes = axes_towards(directions[0])
-    reach = float(np.linalg.norm(centred, axis=1).max()) + 4
-    diffuse = np.empty((side, side, 3), np.float32)
-    shine, albedo = np.empty_like(diffuse), np.empty((side, side, 4), np.float32)
+    triangle, weights, depth = (part.numpy() for part in seen)
+    turns = np.random.default_rng(0).uniform(0, 2 * np.pi, (61, 61)).astype(np.float32)
+    low = Fragments(*(part[::samples, ::samples] for part in seen))
+    diffuse, shine = np.empty((2, side, side, 3), np.float32)
+    albedo = np.empty((side, side, 4), np.float32)
     creeping = np.zeros((4, size, size), np.float32)
+    halved = np.zeros((size, size), np.bool_)
     shade(
-        *scene,
-        paint,
-        seen.depth.numpy(),
+        triangle,
+        weights,
+        triangles,
+        image,
+        points,
+        normals,
+        np.column_stack([linear(mesh.colours), openness, presence(mesh, fade)]).astype(np.float32),
+        depth,
         np.ascontiguousarray(material, np.int32),
         SURFACES,
-        directions,
+        studio.directions(),
         studio.colours(),
         np.array(studio.sky),
         np.array(studio.ground),
         axes,
-        depth_map(points, triangles, axes, reach, SHADOW_PIXELS),
+        shadows,
         reach,
-        folds,
+        folds(low, triangles, normals, turns, studio.distance, across / size),
+        turns,
         rotation,
         middle_of(centred[np.asarray(material) == Material.HAIR]),
         studio.distance,
@@ -95,19 +95,12 @@ def portrait(
         diffuse,
         shine,
         albedo,
+        halved,
         creeping,
     )
-    crept = diffuse_under_skin(creeping, 1 / (millimetres * samples))
-    return develop(
-        triangle,
-        seen.depth.numpy(),
-        diffuse,
-        shine,
-        albedo,
-        crept,
-        wall(size, backdrop),
-        studio.exposure,
-    )
+    crept = under_the_skin(creeping, size / across)
+    backdrop_image = wall(size, backdrop)
+    return develop(triangle, halved, diffuse, shine, albedo, crept, backdrop_image, studio.exposure)
 
 
 def openness_of(mesh: FaceMesh) -> Float32[np.ndarray, " v"]:
@@ -118,13 +111,44 @@ def openness_of(mesh: FaceMesh) -> Float32[np.ndarray, " v"]:
     middle, _ = framing(mesh)
     points = mesh.vertices - middle
     normals = vertex_normals(mesh.vertices, triangles)
-    reach = float(np.linalg.norm(points, axis=1).max()) + 4
+    reach = reach_of(points)
     lit, total = np.zeros((2, len(points)), np.float32)
     for direction in sphere_directions(SKY_DIRECTIONS):
         axes = axes_towards(direction)
         depth = depth_map(points, triangles, axes, reach, SKY_PIXELS)
         open_to(points, normals, direction, axes, depth, reach, lit, total)
     return (lit + 0.05) / (total + 0.05)
+
+
+def folds(
+    seen: Fragments,
+    triangles: Int[np.ndarray, "t 3"],
+    normals: Float32[np.ndarray, "v 3"],
+    turns: Float32[np.ndarray, "n n"],
+    distance: float,
+    millimetres: float,
+) -> Float32[np.ndarray, "height width"]:
+    """The light that reaches small folds, in [0, 1] per pixel, a little smoothed."""
+    from .shading_cpu import blur, creases
+
+    facing = interpolate(seen, torch.from_numpy(triangles), torch.from_numpy(normals)).numpy()
+    depth = seen.depth.numpy()
+    away = np.where(depth > 0, 1 / np.maximum(depth, 1e-9), np.float32(1e9))
+    return blur(creases(away, facing, turns, distance, millimetres), 0.8)
+
+
+def presence(mesh: FaceMesh, fade: float) -> Float32[np.ndarray, " v"]:
+    """How much of each vertex shows: nothing at the bottom, all of it `fade` millimetres above."""
+    if fade <= 0:
+        return np.ones(len(mesh.vertices), np.float32)
+    height = mesh.vertices[:, 1]
+    share = ((height - height.min()) / fade).clip(0, 1)
+    return share * share * (3 - 2 * share)
+
+
+def reach_of(points: Float32[np.ndarray, "v 3"]) -> float:
+    """Half the side of a map of far light that holds the whole mesh."""
+    return float(np.linalg.norm(points, axis=1).max()) + 4
 
 
 def middle_of(points: Float32[np.ndarray, "n 3"]) -> Float32[np.ndarray, "3"]:
@@ -140,7 +164,7 @@ def sphere_directions(count: int) -> Float32[np.ndarray, "count 3"]:
     return np.stack([flat * np.cos(angle), y, flat * np.sin(angle)], 1).astype(np.float32)
 
 
-def diffuse_under_skin(
+def under_the_skin(
     creeping: Float32[np.ndarray, "4 height width"], pixels: float
 ) -> Float32[np.ndarray, "3 height width"]:
     """Received light after it has crept through the skin; `pixels` are in one millimetre."""

@@ -1,4 +1,4 @@
-"""Compiled loops over the pixels of a portrait: geometry, creases, light, diffusion, development.
+"""The compiled loop over the samples of a portrait, and the light and matter that it asks for.
 
 Compiled on first use, then kept in the compiler's cache; all release the interpreter lock.
 """
@@ -10,8 +10,6 @@ import numpy as np
 from numba import njit
 
 SKIN, EYE, HAIR = 0, 1, 2  # of studio.Material
-CREASE_TAPS = 12
-CREASE_RADIUS = 6.0  # millimetres
 SHADOW_TAPS = 8  # per sample; the samples of a pixel turn their patterns differently
 SHADOW_RADIUS = 3.4  # millimetres
 GOLDEN = 2.399963
@@ -19,20 +17,10 @@ CROWN = (0.0, 0.82, -0.57)  # where the hair parts, seen from the middle of the 
 STRANDS = 85.0  # clumps of hair in a radian about the crown
 CROP = 11.0  # millimetres along which a clump stays the same
 REFLECTANCE = 0.028  # of skin at normal incidence
-LUMINANCE = (0.2126, 0.7152, 0.0722)  # of the sRGB primaries
 # Two windows mirrored in the eyes: direction, half width, half height, brightness.
 WINDOWS = ((-0.392, 0.467, 0.793, 0.17, 0.22, 2.6), (0.636, 0.051, 0.770, 0.08, 0.22, 0.35))
 
 loop = njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
-
-
-@loop
-@no_type_check
-def scatter(n, x):
-    """A repeatable number in [0, 1) for a pixel."""
-    h = (n * 1973 + x * 9277 + n * x * 26699) & 0xFFFFFF
-    h = ((h ^ (h >> 11)) * 2654435761) & 0xFFFFFF
-    return h / 16777216.0
 
 
 @loop
@@ -76,13 +64,13 @@ def strands(at, tangent):
 
 @loop
 @no_type_check
-def surface(t, w0, w1, w2, triangles, image, points, normals, at, n):
+def surface(t, w, triangles, image, points, normals, at, n):
     """Fills position and unit normal under a sample; returns perspective weights and "is a back".
 
     `image` holds what `studio.project` gave.
     """
     a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
-    w0, w1, w2 = w0 * image[a, 2], w1 * image[b, 2], w2 * image[c, 2]
+    w0, w1, w2 = w[0] * image[a, 2], w[1] * image[b, 2], w[2] * image[c, 2]
     total = w0 + w1 + w2
     w0, w1, w2 = w0 / total, w1 / total, w2 / total
     length = 0.0
@@ -99,62 +87,6 @@ def surface(t, w0, w1, w2, triangles, image, points, normals, at, n):
     for k in range(3):
         n[k] = -n[k] / length if back else n[k] / length
     return w0, w1, w2, back
-
-
-@loop
-@no_type_check
-def creases(triangle, weights, triangles, image, points, normals, distance, millimetres, step):
-    """Light that reaches small folds, in [0, 1], at every step-th sample of the image.
-
-    Screen-space occlusion within CREASE_RADIUS; `millimetres` is a sample's width at the middle.
-    """
-    height, width = triangle.shape[0] // step, triangle.shape[1] // step
-    middle = (triangle.shape[1] - 1) / 2
-    depth = np.full((height, width), 1e9, dtype=np.float32)
-    normal = np.zeros((height, width, 3), dtype=np.float32)
-    at, n = np.zeros(3), np.zeros(3)
-    for y in range(height):
-        for x in range(width):
-            t = triangle[y * step, x * step]
-            if t >= 0:
-                w = weights[y * step, x * step]
-                surface(t, w[0], w[1], w[2], triangles, image, points, normals, at, n)
-                depth[y, x] = distance - at[2]
-                for k in range(3):
-                    normal[y, x, k] = n[k]
-    open_ = np.ones((height, width), dtype=np.float32)
-    for y in range(height):
-        for x in range(width):
-            z = depth[y, x]
-            if z > 1e8:
-                continue
-            lens = z * millimetres / distance  # a sample's width at this depth
-            px, py = (x * step - middle) * lens, -(y * step - middle) * lens
-            turn = scatter(y, x) * 2 * math.pi
-            hidden, total = 0.0, 0.0
-            for tap in range(CREASE_TAPS):
-                lift = (tap + 0.5) / CREASE_TAPS
-                angle = turn + tap * GOLDEN
-                flat = math.sqrt(1 - lift * lift)
-                reach = CREASE_RADIUS * (0.15 + 0.85 * ((tap * 7) % CREASE_TAPS) / CREASE_TAPS)
-                dx, dy, dz = flat * math.cos(angle), flat * math.sin(angle), lift
-                facing = dx * normal[y, x, 0] + dy * normal[y, x, 1] + dz * normal[y, x, 2]
-                if facing < 0:
-                    dx, dy, dz, facing = -dx, -dy, -dz, -facing
-                total += facing
-                sx = px + dx * reach + normal[y, x, 0] * 0.4
-                sy = py + dy * reach + normal[y, x, 1] * 0.4
-                sz = z - dz * reach - normal[y, x, 2] * 0.4
-                scale = distance / (sz * millimetres)
-                column = int((middle + sx * scale) / step + 0.5)
-                row = int((middle - sy * scale) / step + 0.5)
-                if 0 <= row < height and 0 <= column < width:
-                    behind = sz - depth[row, column]
-                    if behind > 0.25:
-                        far = (behind - 1.6 * CREASE_RADIUS) / (1.6 * CREASE_RADIUS)
-                        hidden += facing * min(1.0, max(0.0, 1.0 - far))
-            open_[y, x] = 1 - hidden / total
-    return open_
 
 
 @loop
@@ -222,11 +154,11 @@ def window_light(n, view, nv):
 
 @loop
 @no_type_check
-def smooth(depth, y, x, step):
+def smooth(depth, top, left, step):
     """Whether the samples of a pixel lie on one surface, so that half of them tell its light."""
-    nearest, farthest = depth[y * step, x * step], depth[y * step, x * step]
-    for row in range(y * step, (y + 1) * step):
-        for column in range(x * step, (x + 1) * step):
+    nearest, farthest = depth[top, left], depth[top, left]
+    for row in range(top, top + step):
+        for column in range(left, left + step):
             nearest = max(nearest, depth[row, column])
             farthest = min(farthest, depth[row, column])
     # A millimetre and a half at the usual distance; where nothing was drawn it is far below 0.
@@ -254,6 +186,7 @@ def shade(
     shade_map,
     reach,
     folds,  # [side / step, side / step] from `creases`
+    turns,  # [n, n] random angles, a tile over the samples
     turned,  # [3, 3] the rotation of the head
     scalp,  # the middle of the hair, in the head's own frame
     distance,
@@ -261,6 +194,7 @@ def shade(
     diffuse,  # [side, side, 3] out: light that the surface receives
     shine,  # [side, side, 3] out: light that it mirrors
     albedo,  # [side, side, 4] out: its colour and presence
+    halved,  # [side / step, side / step] out: pixels of which every other sample was left out
     creeping,  # [4, side / step, side / step] out, zero before: light on skin, and its area
 ):
     # One pass over the samples; everything is in linear light.
@@ -271,22 +205,12 @@ def shade(
     for row in range(side):
         for column in range(side):
             t = triangle[row, column]
-            if t < 0 or (
-                (row + column) % 2 == 1 and smooth(depth, row // step, column // step, step)
-            ):
+            if (row % step) + (column % step) == 0:
+                halved[row // step, column // step] = smooth(depth, row, column, step)
+            if t < 0 or ((row + column) % 2 == 1 and halved[row // step, column // step]):
                 continue
-            w0, w1, w2, back = surface(
-                t,
-                weights[row, column, 0],
-                weights[row, column, 1],
-                weights[row, column, 2],
-                triangles,
-                image,
-                points,
-                normals,
-                at,
-                n,
-            )
+            w = weights[row, column]
+            w0, w1, w2, back = surface(t, w, triangles, image, points, normals, at, n)
             a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
             for k in range(3):
                 albedo[row, column, k] = w0 * paint[a, k] + w1 * paint[b, k] + w2 * paint[c, k]
@@ -326,7 +250,7 @@ def shade(
             opened = 0.12 + 0.88 * opened * fold
             if back:
                 opened *= 0.3
-            turn = scatter(row, column) * 2 * math.pi
+            turn = turns[row % turns.shape[0], column % turns.shape[1]]
             hemisphere = 0.5 + 0.5 * n[1]
             grazed = 1 - nv
             sheen = (REFLECTANCE + 0.25 * grazed**5) * opened * strength * 0.6
@@ -375,56 +299,3 @@ def shade(
                 for k in range(3):
                     creeping[k, row // step, column // step] += received[k]
                 creeping[3, row // step, column // step] += 1
-
-
-@loop
-@no_type_check
-def film(v):
-    """The curve of the film: nearly straight in the shadows, soft in the lights."""
-    return v * (1 + v / 9) / (1 + v * 0.72)
-
-
-@loop
-@no_type_check
-def develop(triangle, depth, diffuse, shine, albedo, crept, backdrop, exposure):
-    """Samples to bytes: light times colour, film curve, display curve, mean over each pixel.
-
-    `crept` is [3, height, width], the light under the skin; `backdrop` [height, width, 3] is in
-    display values.
-    """
-    height, width = backdrop.shape[:2]
-    step = triangle.shape[0] // height
-    image = np.empty((height, width, 3), dtype=np.uint8)
-    total, linear = np.zeros(3), np.zeros(3)
-    for y in range(height):
-        for x in range(width):
-            half = smooth(depth, y, x, step)
-            total[:] = 0
-            count = 0
-            for row in range(y * step, (y + 1) * step):
-                for column in range(x * step, (x + 1) * step):
-                    if half and (row + column) % 2 == 1:
-                        continue
-                    count += 1
-                    if triangle[row, column] < 0:
-                        for k in range(3):
-                            total[k] += backdrop[y, x, k]
-                        continue
-                    presence = albedo[row, column, 3]
-                    creeps = presence >= 0
-                    presence = presence if creeps else -1 - presence
-                    luminance = 1e-6
-                    for k in range(3):
-                        light = crept[k, y, x] if creeps else diffuse[row, column, k]
-                        v = albedo[row, column, k] * light * 0.4934
-                        linear[k] = (v + shine[row, column, k] * 0.9) * exposure
-                        luminance += LUMINANCE[k] * linear[k]
-                    whole = film(luminance) / luminance
-                    for k in range(3):
-                        # The curve on the whole keeps the hue; on each channel it bleaches light.
-                        v = 0.65 * whole * linear[k] + 0.35 * film(linear[k])
-                        v = 12.92 * v if v <= 0.0031308 else 1.055 * v ** (1 / 2.4) - 0.055
-                        total[k] += backdrop[y, x, k] * (1 - presence) + v * presence
-            for k in range(3):
-                image[y, x, k] = np.uint8(min(max(total[k] / count, 0.0), 1.0) * 255 + 0.5)
-    return image

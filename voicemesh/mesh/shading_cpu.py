@@ -9,6 +9,11 @@ from typing import no_type_check
 import numpy as np
 from numba import njit
 
+CREASE_TAPS = 12
+CREASE_RADIUS = 6.0  # millimetres
+GOLDEN = 2.399963  # radians
+LUMINANCE = (0.2126, 0.7152, 0.0722)  # of the sRGB primaries
+
 
 @njit(cache=True, nogil=True)
 @no_type_check
@@ -142,3 +147,103 @@ def open_to(points, normals, direction, axes, depth, reach, lit, total):
         total[i] += facing
         if not (0 <= row < size and 0 <= column < size) or depth[row, column] < z + 1.5:
             lit[i] += facing
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+@no_type_check
+def creases(depth, normal, turns, distance, millimetres):
+    """Light that reaches small folds, in [0, 1] per pixel: occlusion within CREASE_RADIUS.
+
+    `depth` is the distance to the camera plane, `normal` [height, width, 3] need not be of unit
+    length; `millimetres` is a pixel's width at `distance`.
+    """
+    height, width = depth.shape
+    middle = (width - 1) / 2
+    light = np.ones((height, width), dtype=np.float32)
+    for y in range(height):
+        for x in range(width):
+            z = depth[y, x]
+            if z > 1e8:
+                continue
+            nx, ny, nz = normal[y, x, 0], normal[y, x, 1], normal[y, x, 2]
+            length = math.sqrt(nx * nx + ny * ny + nz * nz) + 1e-12
+            length = -length if nz < 0 else length  # the inside of the mesh
+            nx, ny, nz = nx / length, ny / length, nz / length
+            lens = z * millimetres / distance  # a pixel's width at this depth
+            px, py = (x - middle) * lens, (middle - y) * lens
+            turn = turns[y % turns.shape[0], x % turns.shape[1]]
+            hidden, total = 0.0, 0.0
+            for tap in range(CREASE_TAPS):
+                dz = (tap + 0.5) / CREASE_TAPS
+                flat = math.sqrt(1 - dz * dz)
+                dx = flat * math.cos(turn + tap * GOLDEN)
+                dy = flat * math.sin(turn + tap * GOLDEN)
+                reach = CREASE_RADIUS * (0.15 + 0.85 * ((tap * 7) % CREASE_TAPS) / CREASE_TAPS)
+                facing = dx * nx + dy * ny + dz * nz
+                if facing < 0:
+                    dx, dy, dz, facing = -dx, -dy, -dz, -facing
+                total += facing
+                sx = px + dx * reach + nx * 0.4
+                sy = py + dy * reach + ny * 0.4
+                sz = z - dz * reach - nz * 0.4
+                scale = distance / (sz * millimetres)
+                column, row = int(middle + sx * scale + 0.5), int(middle - sy * scale + 0.5)
+                if 0 <= row < height and 0 <= column < width:
+                    behind = sz - depth[row, column]
+                    if behind > 0.25:
+                        far = behind / (1.6 * CREASE_RADIUS) - 1
+                        hidden += facing * min(1.0, max(0.0, 1.0 - far))
+            light[y, x] = 1 - hidden / total
+    return light
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+@no_type_check
+def film(v):
+    """The curve of the film: nearly straight in the shadows, soft in the lights."""
+    return v * (1 + v / 9) / (1 + v * 0.72)
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+@no_type_check
+def develop(triangle, halved, diffuse, shine, albedo, crept, backdrop, exposure):
+    """Samples to bytes: light times colour, film curve, display curve, mean over each pixel.
+
+    `crept` is [3, height, width], the light under the skin; `backdrop` [height, width, 3] is in
+    display values.
+    """
+    height, width = backdrop.shape[:2]
+    step = triangle.shape[0] // height
+    image = np.empty((height, width, 3), dtype=np.uint8)
+    total, linear = np.zeros(3), np.zeros(3)
+    for y in range(height):
+        for x in range(width):
+            total[:] = 0
+            count = 0
+            for row in range(y * step, (y + 1) * step):
+                for column in range(x * step, (x + 1) * step):
+                    if halved[y, x] and (row + column) % 2 == 1:
+                        continue
+                    count += 1
+                    if triangle[row, column] < 0:
+                        for k in range(3):
+                            total[k] += backdrop[y, x, k]
+                        continue
+                    presence = albedo[row, column, 3]
+                    creeps = presence >= 0
+                    presence = presence if creeps else -1 - presence
+                    luminance = 1e-6
+                    for k in range(3):
+                        light = crept[k, y, x] if creeps else diffuse[row, column, k]
+                        v = albedo[row, column, k] * light * 0.4934
+                        linear[k] = (v + shine[row, column, k] * 0.9) * exposure
+                        luminance += LUMINANCE[k] * linear[k]
+                    whole = film(luminance) / luminance
+                    for k in range(3):
+                        # The curve on the whole keeps the hue; on each channel it bleaches light.
+                        v = 0.65 * whole * linear[k] + 0.35 * film(linear[k])
+                        v = 12.92 * v if v <= 0.0031308 else 1.055 * v ** (1 / 2.4) - 0.055
+                        total[k] += backdrop[y, x, k] * (1 - presence) + v * presence
+            for k in range(3):
+                image[y, x, k] = np.uint8(min(max(total[k] / count, 0.0), 1.0) * 255 + 0.5)
+    return image
