@@ -7,9 +7,12 @@ from dataclasses import dataclass
 
 import pytest
 import soundfile
+import torch
 from bundles import babble, write_bundle
 
 from voicemesh import cli
+from voicemesh.checkpoints.bundle import Bundle
+from voicemesh.nets.cmpc import VoiceFacePair
 
 
 @dataclass(frozen=True)
@@ -120,3 +123,21 @@ def test_commands_explain_themselves_without_loading_anything():
     assert done.returncode == 0, done.stderr
     for command in ("portray", "populate", "train", "publish", "evaluate", "convert"):
         assert command in done.stdout
+
+
+def test_convert_turns_a_published_file_into_parts(tmp_path, capsys):
+    net = VoiceFacePair((1, 1), (4, 6)).eval()
+    file, out = tmp_path / "checkpoint_CMPC.pth.tar", tmp_path / "bundle"
+    torch.save({"epoch": 3, "model": net.state_dict()}, file)
+    assert cli.main(["convert", "cmpc", str(file), "--out", str(out), "--licence", "MIT"]) == 0
+    assert "cmpc-face-encoder, cmpc-voice-encoder" in capsys.readouterr().out
+    opened = Bundle.open(out)
+    assert opened.part("cmpc-face-encoder").licence == "MIT"
+    image = torch.randn(1, 3, 20, 20)
+    torch.testing.assert_close(opened.net("cmpc-face-encoder")(image), net.face_subnet(image))
+    assert cli.main(["convert", "cmpc-model", str(file), "--out", str(out)]) == 0
+    log_mel = torch.randn(1, 16, 30)
+    expected = net(log_mel, image)
+    torch.testing.assert_close(Bundle.open(out).net("cmpc-model")(log_mel, image), expected)
+    assert cli.main(["convert", "cmcp", str(file), "--out", str(out)]) == 2
+    assert "No published network 'cmcp'; known are" in capsys.readouterr().err

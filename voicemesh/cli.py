@@ -75,7 +75,7 @@ def parser() -> argparse.ArgumentParser:
     evaluate_.set_defaults(run=evaluate)
 
     convert_ = commands.add_parser("convert", help="published weights into a bundle")
-    convert_.add_argument("name", help="which published network the file holds; head: a 3DMM")
+    convert_.add_argument("name", help="the published system or network; head: a 3DMM")
     convert_.add_argument("file", type=Path)
     convert_.add_argument("--out", type=Path, required=True, help="folder of the bundle")
     convert_.add_argument("--triangles", type=Path, help="of a face model: tri.mat or tri.pkl")
@@ -266,15 +266,18 @@ def convert(arguments: argparse.Namespace) -> int:
     from voicemesh.mesh.morphable import MorphableModel
 
     if arguments.name == FACE_MODEL:
-        part = upstream.load_basel(arguments.file, arguments.triangles, arguments.landmarks)
+        basel = upstream.load_basel(arguments.file, arguments.triangles, arguments.landmarks)
+        found = {FACE_MODEL: basel}
     else:
-        part = upstream.load(arguments.name, arguments.file)
+        names = upstream.SYSTEMS.get(arguments.name, (arguments.name,))
+        found = {name: upstream.load(name, arguments.file) for name in names}
     digest = hashlib.sha256(arguments.file.read_bytes()).hexdigest()
     about = {"source": f"{arguments.file.name}, sha256 {digest}", "licence": arguments.licence}
     writer = BundleWriter(arguments.out, arguments.out.name, largest=None)
-    if isinstance(part, MorphableModel):
-        writer.face_model(part, compact=False, **about)
-    else:
-        writer.net(arguments.name, part, upstream.arguments_of(part), **about)
+    for name, part in found.items():
+        if isinstance(part, MorphableModel):
+            writer.face_model(part, compact=False, **about)
+        else:
+            writer.net(name, part, upstream.arguments_of(part), **about)
     print(f"{arguments.out}: {', '.join(sorted(writer.bundle.parts))}")
     return 0

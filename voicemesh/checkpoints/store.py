@@ -15,13 +15,20 @@ from torch import Tensor, nn
 from voicemesh.nets.cmp import SupervisedHead, VoiceEncoder, VoiceTraits
 from voicemesh.nets.cmpc import ResNetEncoder, VoiceFacePair
 from voicemesh.nets.irse import IrBackbone
-from voicemesh.nets.sss import IrFaceEncoder, ShapeOfSound, ThinVoiceEncoder
+from voicemesh.nets.sss import (
+    EmbeddingHeads,
+    IrFaceEncoder,
+    ShapeOfSound,
+    ThinResNet,
+    ThinVoiceEncoder,
+)
 
 NETS = {
     net.__name__: net
     for net in (
         *(VoiceEncoder, SupervisedHead, VoiceTraits),
-        *(ThinVoiceEncoder, IrFaceEncoder, ShapeOfSound, IrBackbone),
+        *(ThinVoiceEncoder, IrFaceEncoder, ShapeOfSound, EmbeddingHeads),
+        *(ThinResNet, IrBackbone),
         *(ResNetEncoder, VoiceFacePair),
     )
 }

@@ -90,6 +90,11 @@ TABLE = {
     "ir-se50": Published("model_ir_se50.pth", association.ir_backbone),
 }
 
+SYSTEMS = {  # the parts of a bundle that one published file makes
+    "sss": ("sss-voice-encoder", "sss-face-encoder"),
+    "cmpc": ("cmpc-voice-encoder", "cmpc-face-encoder"),
+}
+
 
 def load(name: str, path: str | Path) -> nn.Module | MorphableModel:
     """A published network by its case name, from the authors' own file, on the CPU.
