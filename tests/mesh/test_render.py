@@ -7,7 +7,7 @@ import torch
 from voicemesh.mesh import render
 from voicemesh.mesh.lighting import Lighting, light, vertex_normals
 from voicemesh.mesh.morphable import FaceMesh, MorphableModel
-from voicemesh.mesh.view import turn
+from voicemesh.mesh.view import turn, without_slivers
 
 
 def octahedron():
@@ -142,6 +142,12 @@ def test_portrait_shows_the_head_before_its_backdrop(ball):
     assert 0.5 < apart.mean() < 0.8
     red = picture[..., 0] - picture[..., 1] > 60
     assert red[24, 28] and not red[24, 20]  # the subject's left is on the viewer's right
+
+
+def test_triangles_seen_edge_on_are_left_out():
+    image = np.array([[1, 1, 1], [9, 9, 1], [5, 5, 1], [5, 4, 1], [5, 5.001, 1]], np.float32)
+    triangles = np.array([[0, 1, 2], [0, 1, 3], [0, 4, 1], [3, 1, 0]], np.int32)
+    assert without_slivers(image, triangles).tolist() == [[0, 1, 3], [3, 1, 0]]
 
 
 def test_the_head_turns_to_the_viewers_right_and_up(ball):

@@ -12,6 +12,7 @@ from numba import njit
 CREASE_TAPS = 12
 CREASE_RADIUS = 6.0  # millimetres
 GOLDEN = 2.399963  # radians
+MATT, GLOSS = 0.493, 0.9  # the shares of scattered and of mirrored light, set by eye
 LUMINANCE = (0.2126, 0.7152, 0.0722)  # of the sRGB primaries
 
 
@@ -235,8 +236,8 @@ def develop(triangle, halved, diffuse, shine, albedo, crept, backdrop, exposure)
                     luminance = 1e-6
                     for k in range(3):
                         light = crept[k, y, x] if creeps else diffuse[row, column, k]
-                        v = albedo[row, column, k] * light * 0.4934
-                        linear[k] = (v + shine[row, column, k] * 0.9) * exposure
+                        v = albedo[row, column, k] * light * MATT
+                        linear[k] = (v + shine[row, column, k] * GLOSS) * exposure
                         luminance += LUMINANCE[k] * linear[k]
                     whole = film(luminance) / luminance
                     for k in range(3):
@@ -244,6 +245,9 @@ def develop(triangle, halved, diffuse, shine, albedo, crept, backdrop, exposure)
                         v = 0.65 * whole * linear[k] + 0.35 * film(linear[k])
                         v = 12.92 * v if v <= 0.0031308 else 1.055 * v ** (1 / 2.4) - 0.055
                         total[k] += backdrop[y, x, k] * (1 - presence) + v * presence
+            # Rounded up or down by a fine pattern, or the backdrop would show bands.
+            threshold = (52.9829189 * ((0.06711056 * x + 0.00583715 * y) % 1)) % 1
             for k in range(3):
-                image[y, x, k] = np.uint8(min(max(total[k] / count, 0.0), 1.0) * 255 + 0.5)
+                value = min(max(total[k] / count, 0.0), 1.0) * 255
+                image[y, x, k] = np.uint8(min(value + threshold, 255.0))
     return image
