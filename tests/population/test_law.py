@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from voicemesh.mesh.landmarks import LENGTHS
+from voicemesh.population import appearance, law
 from voicemesh.population.appearance import APPEARANCE, AXES, melanin_of
 from voicemesh.population.law import draw, length_loadings, voice_loadings
 from voicemesh.population.streams import stream
@@ -71,6 +72,24 @@ SURVEYS = [
 @pytest.mark.parametrize("one, other, expected", SURVEYS)
 def test_correlations_of_the_surveys(people, one, other, expected):
     assert in_modes(people, one, other) == pytest.approx([expected] * 2, abs=0.1)
+
+
+def test_lengths_load_on_the_latents_as_the_table_says(people):
+    for m in (0, 1):
+        rows = people.mode == m
+        per_decade = np.array([LENGTH_LAW[name].per_decade for name in LENGTHS])
+        lengths = people.lengths[rows] - per_decade * (people.age[rows, None] - 30) / 10
+        found = np.corrcoef(lengths, people.latents[rows], rowvar=False)[:18, 18:]
+        table = np.array([LENGTH_LAW[name].loadings for name in LENGTHS])
+        np.testing.assert_allclose(found, table, atol=0.035)
+
+
+def test_every_quantity_has_a_stream_of_its_own(monkeypatch):
+    labels = []
+    for room in (law, appearance):
+        monkeypatch.setattr(room, "stream", lambda *key: labels.append(key) or stream(*key))
+    draw(2, seed=7)
+    assert len(labels) == len(set(labels)) >= 12
 
 
 def test_face_length_is_nose_and_lower_face(people):
