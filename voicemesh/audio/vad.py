@@ -59,7 +59,7 @@ def is_noise(waveform: Float[np.ndarray, " samples"]) -> bool:
     frames = len(waveform) // FRAME
     if frames < RING:
         return True
-    centred = waveform - waveform.mean()
+    centred = waveform - np.median(waveform)  # silence, if there is any, comes to 0
     pitch = pitch_map(torch.from_numpy(centred)[None], frames, FRAME // 2, FRAME)[0].numpy()
     best = pitch.argmax(0)
     # Dull noise is most alike itself at the shortest lag: that is no pitch.
@@ -81,7 +81,7 @@ def audible(waveform: Float[np.ndarray, " samples"]) -> Int16[np.ndarray, " samp
     """The waveform without offset, its loud frames at the level that the detector is made for."""
     if not len(waveform):
         return np.zeros(0, np.int16)
-    centred = waveform - waveform.mean()
+    centred = waveform - np.median(waveform)  # silence, if there is any, comes to 0
     whole = max(1, len(centred) // FRAME)
     power = np.square(centred, dtype=np.float64)[: whole * FRAME].reshape(whole, -1).mean(1)
     loudness = np.sqrt(np.sort(power)[-min(LOUD_FRAMES, (whole + 1) // 2)])

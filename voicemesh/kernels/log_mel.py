@@ -110,6 +110,8 @@ def log_mel_fft(
     emphasis, hop, window = settings.emphasis, settings.hop, settings.window
     count, samples = settings.frames(wave.shape[1]), wave.shape[1]
     whole = max(0, (samples - window) // hop + 1)
+    if not len(wave):  # the transform refuses to do nothing
+        return waveform.new_zeros(0, settings.mels, count)
     taper, weights, used = _tables(settings, wave.device)
     parts, last = [], prior.to(wave)[:, None]
     if whole:
