@@ -4,6 +4,7 @@
 """
 
 import argparse
+import json
 import logging
 import os
 import shutil
@@ -26,18 +27,21 @@ from voicemesh.pipeline import Estimate, Measurement, Pipeline, Portrait
 log = logging.getLogger(__name__)
 
 ASSETS = Path(__file__).parent / "assets"
-EXAMPLES = {  # file -> what it is; all made by our own synthesiser
-    "woman-24.ogg": "Woman, 24",
-    "man-31.ogg": "Man, 31",
-    "woman-58.ogg": "Woman, 58",
-    "man-66.ogg": "Man, 66",
-}
+EXAMPLES = ASSETS / "examples"
 LIMIT = 60.0  # seconds of a recording that are used
 KEEP = 1800  # seconds that uploads and results stay on the disk
 VIEWS = [("Skin", "skin"), ("Grey", "grey"), ("How sure", "uncertainty")]
 FILES = {"glb": "GLB", "obj": "OBJ", "ply": "PLY", "png": "Picture", "json": "Report"}
 SPREAD = 3.0  # standard deviations from the middle of a measurement's strip to its end
 NORMAL_80 = 1.2816  # standard deviations on either side that hold 80 %
+
+SERVING = {  # what `launch` is told wherever the page is served
+    "css_paths": ASSETS / "style.css",
+    "footer_links": ["api"],
+    "run_history": False,  # or the browser would store voices
+    "enable_monitoring": False,
+    "max_file_size": "200mb",
+}
 
 # The colourings travel with the figure: switching them asks nobody for anything.
 SWITCH_VIEW = """(view) => {
@@ -243,17 +247,14 @@ def theme() -> gr.themes.Base:
     )
 
 
-def offer_examples(voice: gr.Audio) -> gr.helpers.Examples | None:
-    """The voices that ship with the page, if they do."""
-    offered = [(ASSETS / "examples" / name, label) for name, label in EXAMPLES.items()]
-    offered = [(path, label) for path, label in offered if path.exists()]
-    if not offered:
-        return None
+def offer_examples(voice: gr.Audio) -> gr.helpers.Examples:
+    """The voices that ship with the page, and what they are."""
+    entries = json.loads((EXAMPLES / "examples.json").read_text())
     return gr.Examples(
-        [[str(path)] for path, _ in offered],
+        [[str(EXAMPLES / entry["file"])] for entry in entries],
         voice,
-        label="No microphone? Synthetic voices to try",
-        example_labels=[label for _, label in offered],
+        label="Or try a synthetic voice (computed, nobody's recording)",
+        example_labels=[entry["label"] for entry in entries],
         elem_id="examples",
     )
 
@@ -315,22 +316,12 @@ def build_page(whole: Pipeline) -> gr.Blocks:
 
         results = [portrait, mesh, caption, facts, lengths, sound, timings]
         settings = {"concurrency_limit": 2, "concurrency_id": "nets", "show_progress": "minimal"}
-        chains = [run.click(show, [voice, view], results, api_name="portray", **settings)]
-        if examples:
-            chains.append(
-                examples.load_input_event.success(
-                    show, [voice, view], results, api_visibility="private", **settings
-                )
-            )
-        for number, chain in enumerate(chains):
-            chain.success(
-                files,
-                portrait,
-                buttons,
-                api_name="files" if number == 0 else None,
-                api_visibility="public" if number == 0 else "private",
-                show_progress="hidden",
-            )
+        pressed = run.click(show, [voice, view], results, api_name="portray", **settings)
+        pressed.success(files, portrait, buttons, api_name="files", show_progress="hidden")
+        chosen = examples.load_input_event.success(
+            show, [voice, view], results, api_visibility="private", **settings
+        )
+        chosen.success(files, portrait, buttons, api_visibility="private", show_progress="hidden")
         view.change(None, view, None, js=SWITCH_VIEW, api_visibility="private")
         page.load(average, None, mesh, api_name="average", show_progress="hidden")
     return page
@@ -364,11 +355,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         server_name=arguments.host,
         server_port=arguments.port,
         theme=theme(),
-        css_paths=ASSETS / "style.css",
-        footer_links=["api"],
-        run_history=False,
-        enable_monitoring=False,
-        max_file_size="200mb",
+        **SERVING,
     )
 
 

@@ -150,6 +150,8 @@ def portray(arguments: argparse.Namespace) -> int:
 
     found = targets(arguments.recordings, arguments.out)
     whole = pipeline.load(arguments.bundle, arguments.device)
+    if len(found) > 1:
+        whole.warm_up()
     failed = []
     for path, folder in tqdm(found.items(), unit="recording", disable=None):
         try:

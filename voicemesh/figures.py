@@ -28,8 +28,8 @@ FONT = {"family": "IBM Plex Sans, ui-sans-serif, system-ui, sans-serif", "size":
 # in front, while the head turns. Fresnel and specular terms see a wrong eye there: none of them.
 LIGHT_POSITION = {"x": -350, "y": 480, "z": -3}
 LIGHT = {
-    "ambient": 0.46,
-    "diffuse": 0.7,
+    "ambient": 0.6,
+    "diffuse": 0.52,
     "specular": 0.0,
     "roughness": 0.6,
     "fresnel": 0.0,
@@ -120,7 +120,11 @@ def colourings(
     openness: Float[np.ndarray, " v"] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Trace attributes of each view; every set names all of them, so one replaces another."""
-    shade = np.ones(len(colours)) if openness is None else SHADE + (1 - SHADE) * (openness / OPEN).clip(0, 1)
+    shade = (
+        np.ones(len(colours))
+        if openness is None
+        else SHADE + (1 - SHADE) * (openness / OPEN).clip(0, 1)
+    )
     shade = shade[:, None].astype(np.float32)
     plain = {"vertexcolor": None, "intensity": None, "showscale": False}
     views = {
@@ -177,7 +181,7 @@ def voice(
         "yaxis": "y2",
         "colorscale": stops(MEL_STOPS),
         "showscale": False,
-        "zsmooth": "best",
+        "zsmooth": "fast",
         "hoverinfo": "skip",
     }
     shades = [

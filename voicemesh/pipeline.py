@@ -4,7 +4,6 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +60,7 @@ class Portrait:
     log_mel: Float[np.ndarray, "mels frames"]
     face: FaceMesh
     material: Int[np.ndarray, " v"]  # skin, lips, hair or eye, for pictures
-    openness: Float32[np.ndarray, " v"]  # share of the sky that the head leaves each vertex
+    openness: Float32[np.ndarray, " v"] | None  # share of the sky over each vertex, for pictures
     uncertainty: Float32[np.ndarray, " v"] | None  # mm within which 80 % of people lie
     measurements: tuple[Measurement, ...]
     sex: str  # whose mean shape is nearest: "female", "male", "" if the bundle has no means
@@ -126,6 +125,8 @@ class Pipeline:
     material: Int[np.ndarray, " v"] = field(init=False)
     uncertainty: Float32[np.ndarray, " v"] | None = field(init=False)
     references: dict[str, Float[Tensor, "v 3"]] = field(init=False)
+    # Of the average face, which serves for all; `warm_up` fills it in.
+    openness: Float32[np.ndarray, " v"] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         model, statistics = self.system.face_model, self.system.statistics
@@ -235,17 +236,13 @@ class Pipeline:
         middle = torch.stack(means).mean(0) if means else torch.zeros_like(model.shape_mean)
         return model.mesh(middle)
 
-    @cached_property
-    def openness(self) -> Float32[np.ndarray, " v"]:
-        """Of the average face, which serves for all: 0.1 s that nobody waits for twice."""
-        return render.openness_of(self.average())
-
     def warm_up(self) -> None:
-        """Run every stage once, so that nobody waits for compilation."""
+        """Run every stage once, so that nobody waits for compilation; pictures gain shade."""
         noise = np.random.default_rng(0).normal(0, 0.1, 32_000).astype(np.float32)
         vad.segments(noise)
         features.log_mel_picture(noise)
         self.system.perceive(torch.from_numpy(noise)[None].to(self.device))
+        self.openness = render.openness_of(self.average())
         render.portrait(self.average(), size=64, openness=self.openness)
 
 

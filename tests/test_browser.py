@@ -1,0 +1,183 @@
+"""The page in a real browser: upload and speak, press the button, see the mesh."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from bundles import babble, write_bundle
+
+ROOT = Path(__file__).parents[1]
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
+)
+ARGUMENTS = [
+    *("--no-sandbox", "--disable-gpu", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"),
+    *("--disable-background-networking", "--disable-component-update", "--no-first-run"),
+]
+PATIENCE = 60_000  # ms: a mesh drawn in software on a busy machine
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium on this machine"),
+]
+SHOWS_A_MESH = """(before) => {
+  const plot = document.querySelector("#mesh .js-plotly-plot");
+  const trace = plot && plot._fullData && plot._fullData[0];
+  return trace && trace.x.length > 0 && (!before || plot.dataset.seen !== "yes");
+}"""
+
+
+@pytest.fixture(scope="module")
+def voice(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("voice") / "voice.wav"
+    wave = np.repeat(babble(6.0), 3)  # 48 kHz, as the fake microphone wants it
+    soundfile.write(path, wave, 48_000, "PCM_16")
+    return path
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory):
+    """`python app.py` with a bundle of untrained nets; yields its address."""
+    folder = tmp_path_factory.mktemp("served")
+    port = 7900 + os.getpid() % 90
+    command = [sys.executable, str(ROOT / "app.py"), "--bundle", str(write_bundle(folder / "b"))]
+    command += ["--host", "127.0.0.1", "--port", str(port), "--device", "cpu"]
+    environment = os.environ | {"GRADIO_TEMP_DIR": str(folder / "cache"), "HF_HUB_OFFLINE": "1"}
+    log = (folder / "log.txt").open("w")
+    server = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
+    address = f"http://127.0.0.1:{port}/"
+    try:
+        for _ in range(600):
+            try:
+                urllib.request.urlopen(address, timeout=1).read()
+                break
+            except OSError:
+                assert server.poll() is None, (folder / "log.txt").read_text()
+                time.sleep(0.1)
+        yield address
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+@pytest.fixture
+def browser(voice):
+    """Chromium whose microphone hears the voice."""
+    from playwright.sync_api import sync_playwright
+
+    microphone = [
+        "--use-fake-device-for-media-stream",
+        "--use-fake-ui-for-media-stream",
+        f"--use-file-for-fake-audio-capture={voice}",
+    ]
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=[*ARGUMENTS, *microphone]
+        )
+        yield launched
+        launched.close()
+
+
+def opened(browser, url, width, height):
+    """The page with the average face on it, which is marked as seen; and requests that went out."""
+    context = browser.new_context(
+        viewport={"width": width, "height": height}, permissions=["microphone"]
+    )
+    page, outside = context.new_page(), []
+    page.on("request", lambda request: outside.append(request.url))
+    page.goto(url)
+    page.wait_for_function(SHOWS_A_MESH, timeout=PATIENCE)
+    page.evaluate("document.querySelector('#mesh .js-plotly-plot').dataset.seen = 'yes'")
+    return page, outside
+
+
+def press(page) -> None:
+    """Press the button and wait for another mesh."""
+    page.get_by_role("button", name="Show the face", exact=True).click()
+    page.wait_for_function(SHOWS_A_MESH, arg=True, timeout=PATIENCE)
+
+
+def upload(page, path) -> None:
+    """Choose a file as a visitor does."""
+    recorder = page.locator("#voice")
+    recorder.get_by_label("Upload file").click()
+    recorder.locator("input[type=file]").set_input_files(path)
+    recorder.locator(".waveform-container").first.wait_for()
+
+
+def colours(page) -> int:
+    """How many colours a picture of the viewer holds: a blank canvas has few."""
+    from io import BytesIO
+
+    from PIL import Image
+
+    page.wait_for_timeout(1000)
+    picture = Image.open(BytesIO(page.locator("#mesh").screenshot())).convert("RGB")
+    return len(np.unique(np.asarray(picture.resize((96, 96))).reshape(-1, 3), axis=0))
+
+
+def test_upload_to_mesh_views_and_files(browser, url, voice):
+    page, outside = opened(browser, url, 1280, 1000)
+    upload(page, voice)
+    press(page)
+    assert colours(page) > 300
+    assert "Habitual pitch" in page.locator("#facts").inner_text()
+    assert "Cheekbone breadth" in page.locator("#lengths").inner_text()
+    page.locator("#sound .js-plotly-plot").wait_for(timeout=PATIENCE)
+
+    page.locator("#view").get_by_text("How sure").click()
+    page.wait_for_function(
+        "() => document.querySelector('#mesh .js-plotly-plot')._fullData[0].showscale"
+    )
+    trace = "document.querySelector('#mesh .js-plotly-plot')._fullData[0]"
+    assert page.evaluate(f"{trace}.intensity.length === {trace}.x.length")
+    page.locator("#view").get_by_text("Grey").click()
+    page.wait_for_function(f"() => !{trace}.showscale && {trace}.vertexcolor.length > 0")
+
+    with page.expect_download(timeout=PATIENCE) as waited:  # the button waits for its file
+        page.locator("#downloads").get_by_role("button", name="GLB").click(timeout=PATIENCE)
+    assert waited.value.suggested_filename == "mesh.glb"
+    assert Path(waited.value.path()).read_bytes()[:4] == b"glTF"
+    assert all(address.startswith((url, "data:", "blob:")) for address in outside)
+
+
+def test_microphone_to_mesh_on_a_phone(browser, url):
+    page, _ = opened(browser, url, 390, 844)
+    recorder = page.locator("#voice")
+    recorder.locator("button.record-button").click()
+    page.wait_for_timeout(4000)
+    recorder.locator("button.stop-button:visible").click()
+    recorder.locator(".waveform-container").first.wait_for()
+    press(page)
+    assert colours(page) > 200
+    assert "s of speech" in page.locator("#caption").inner_text()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    top = [page.locator(place).bounding_box()["y"] for place in ("#input", "#result", "#evidence")]
+    assert top == sorted(top)  # one column, the face before its evidence
+
+
+def test_mistakes_are_told_on_the_page(browser, url, tmp_path):
+    page, _ = opened(browser, url, 1280, 1000)
+    page.get_by_role("button", name="Show the face", exact=True).click()
+    toast = page.get_by_test_id("toast-body")
+    toast.wait_for()
+    assert "Record your voice or choose a file first" in toast.inner_text()
+    silent = tmp_path / "silent.wav"
+    soundfile.write(silent, np.zeros(48_000), 16_000)
+    upload(page, silent)
+    page.get_by_role("button", name="Show the face", exact=True).click()
+    page.get_by_text("silent.wav is silent").wait_for()
+
+
+def test_example_shows_its_face_at_once(browser, url):
+    page, _ = opened(browser, url, 1280, 1000)
+    page.locator("#examples button").first.click()
+    page.wait_for_function(SHOWS_A_MESH, arg=True, timeout=PATIENCE)
+    page.locator("#voice .waveform-container").first.wait_for()
