@@ -128,6 +128,13 @@ def test_both_sides_and_negative_depths_are_drawn_by_nearness(device):
         assert set(form(vertices, triangles, (4, 4)).triangle.flatten().tolist()) == {1}
 
 
+def test_a_triangle_far_larger_than_the_image_fills_it(device):
+    vertices = torch.tensor([[-1e8, -1e8, 3], [-1e8, 5e8, 3], [5e8, -1e8, 3]])
+    triangles = torch.tensor([[0, 1, 2]])
+    for form in forms(device):
+        assert (form(vertices, triangles, (5, 7)).triangle == 0).all()
+
+
 def test_nothing_to_draw(device):
     vertices = torch.tensor(
         [[0.0, 0, 0], [float("nan"), 1, 0], [5, 0, 0], [99, 99, 0], [99, 95, 0]]

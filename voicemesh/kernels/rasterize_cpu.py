@@ -105,13 +105,17 @@ def _draw_rows(points, triangles, triangle, depth, first, last):
         d00, d01, d11 = x0 * x0 + y0 * y0, x0 * x1 + y0 * y1, x1 * x1 + y1 * y1
         determinant = d00 * d11 - d01 * d01
         inverse = zero if determinant == zero else one / determinant
+        extent = right - left + bottom - top
+        # Clipped before they become integers, which hold less than floats.
+        top, bottom = max(top, np.float32(-1)), min(bottom, np.float32(last))
+        left, right = max(left, np.float32(-1)), min(right, np.float32(width))
         row0, row1 = math.floor(top), math.ceil(bottom)
         column0, column1 = math.floor(left), math.ceil(right)
         longest = max(d00, d11)
         if determinant > np.float32(0.01) * longest * longest:
             # No sliver: rounding cannot move an edge by more than a thousandth of its length, so
             # samples farther than ten times that outside the corners need no test.
-            slack = np.float32(0.01) * (one + right - left + bottom - top)
+            slack = np.float32(0.01) * (one + extent)
             row0, row1 = max(row0, math.ceil(top - slack)), min(row1, math.floor(bottom + slack))
             column0 = max(column0, math.ceil(left - slack))
             column1 = min(column1, math.floor(right + slack))
