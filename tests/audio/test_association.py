@@ -64,6 +64,8 @@ def test_sss_goes_round_to_ten_seconds_in_int16_units():
 
 
 def test_silence_is_no_signal():
+    floor = association.sss_log_mel(torch.zeros(1, 800))
+    torch.testing.assert_close(floor, torch.full((1, 40, 6), 1e-6).log())
     assert association.sss(torch.zeros(1, 16_000)).abs().max() < 1e-3
 
 
