@@ -100,3 +100,10 @@ def test_front_ends_of_the_table_tell_their_channels(name, least):
 def test_a_recording_too_short_to_reflect_is_refused():
     with pytest.raises(ValueError, match="800 samples; more than 800"):
         association.cmpc_log_mel(torch.zeros(1, 800))
+
+
+def test_a_recording_is_floored_by_its_own_maximum():
+    loud = torch.from_numpy(voice(4000)).float()
+    both = association.cmpc_log_mel(torch.stack([loud, 1e-3 * loud]))
+    torch.testing.assert_close(both[1:], association.cmpc_log_mel(1e-3 * loud[None]))
+    assert both[0].max() - both[0].min() <= 80.001
