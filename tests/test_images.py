@@ -42,7 +42,11 @@ def test_transparent_deep_and_grey_pictures_become_rgb():
     assert images.read(png(Image.new("L", (2, 2), 7))).max() == 7
 
 
-@pytest.mark.parametrize("content", [b"", b"GIF89a", b"\x89PNG\r\n\x1a\n" + b"\0" * 40, b"hello"])
+POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n%%EOF\n"
+BROKEN = [b"", b"GIF89a", b"\x89PNG\r\n\x1a\n" + b"\0" * 40, b"hello", POSTSCRIPT]
+
+
+@pytest.mark.parametrize("content", BROKEN)
 def test_what_is_no_picture_is_refused_without_its_folder(tmp_path, content):
     path = tmp_path / "face.jpg"
     path.write_bytes(content)

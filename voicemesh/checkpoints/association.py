@@ -87,6 +87,7 @@ def arguments_of(net: nn.Module) -> dict[str, Any]:
 
 
 def thin_resnet(tensors: Tensors) -> dict[str, Any]:
+    """Arguments of a `ThinResNet`."""
     blocks, widths = stages(tensors, BLOCKS, THIN_WIDTHS)
     inner = size(tensors, "layer1.0.se.fc.0.weight", 0, widths[0] // 8)
     features = size(tensors, "fc.weight", 0, 512)
@@ -99,6 +100,7 @@ def thin_resnet(tensors: Tensors) -> dict[str, Any]:
 
 
 def ir(tensors: Tensors) -> dict[str, Any]:
+    """Arguments of an `IrBackbone`."""
     units, widths = unit_groups(tensors)
     flattened = size(tensors, "output_layer.3.weight", 1, widths[-1] * 49)
     squeezed = size(tensors, "body.0.res_layer.5.fc1.weight", 0, 0)
@@ -113,6 +115,7 @@ def ir(tensors: Tensors) -> dict[str, Any]:
 
 
 def ir_face(tensors: Tensors) -> dict[str, Any]:
+    """Arguments of an `IrFaceEncoder`."""
     backbone = ir(of("model.", tensors))
     return {
         **{name: backbone[name] for name in ("units", "widths", "side", "features")},
@@ -122,6 +125,7 @@ def ir_face(tensors: Tensors) -> dict[str, Any]:
 
 
 def thin_voice(tensors: Tensors) -> dict[str, Any]:
+    """Arguments of a `ThinVoiceEncoder`."""
     return {
         **thin_resnet(of("model.", tensors)),
         "embedding": size(tensors, "fc.2.weight", 0, 128),
@@ -129,6 +133,7 @@ def thin_voice(tensors: Tensors) -> dict[str, Any]:
 
 
 def shape_of_sound(tensors: Tensors) -> dict[str, Any]:
+    """Arguments of a `ShapeOfSound`."""
     voice, face = thin_voice(of("V.", tensors)), ir_face(of("F.", tensors))
     return {
         "voice_blocks": voice["blocks"],
@@ -140,6 +145,7 @@ def shape_of_sound(tensors: Tensors) -> dict[str, Any]:
 
 
 def heads(tensors: Tensors) -> dict[str, Any]:
+    """Arguments of `EmbeddingHeads`."""
     return {
         "features": size(tensors, "F.fc.2.weight", 1, 512),
         "embedding": size(tensors, "F.fc.2.weight", 0, 128),
@@ -148,12 +154,14 @@ def heads(tensors: Tensors) -> dict[str, Any]:
 
 
 def resnet(tensors: Tensors) -> dict[str, Any]:
+    """Arguments of a `ResNetEncoder`."""
     blocks, widths = stages(tensors, BLOCKS, WIDTHS)
     channels = size(tensors, "conv1.weight", 1, 3)
     return {"channels": channels, "blocks": blocks, "widths": widths}
 
 
 def pair(tensors: Tensors) -> dict[str, Any]:
+    """Arguments of a `VoiceFacePair`."""
     blocks, widths = stages(of("voice_subnet.", tensors), BLOCKS, WIDTHS)
     return {"blocks": blocks, "widths": widths}
 
