@@ -109,7 +109,7 @@ def test_the_face_model_without_neck(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "fault"),
     [
-        ("cmp-unheard", {}, "No published network 'cmp-unheard'; known are cmp-face-model"),
+        ("cmp-unheard", {}, "No published network 'cmp-unheard'; known are cmp-3dmm-regressor"),
         ("cmp-face-model", {"model": {}}, "x has no 'state_dict', where cmp-face-model is kept"),
         ("cmp-face-model", {"state_dict": {"a": torch.ones(1)}}, "x lacks param_mean, .* it has a"),
         ("cmp-voice-encoder", [1, 2], "x does not hold the tensors of cmp-voice-encoder by key"),

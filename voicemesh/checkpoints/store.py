@@ -12,7 +12,14 @@ from safetensors.torch import load as tensors_of
 from safetensors.torch import save as bytes_of
 from torch import Tensor, nn
 
-from voicemesh.nets.cmp import SupervisedHead, VoiceEncoder, VoiceTraits
+from voicemesh.nets.cmp import (
+    EmbeddingClassifier,
+    FaceEmbedder,
+    FaceGenerator,
+    SupervisedHead,
+    VoiceEncoder,
+    VoiceTraits,
+)
 from voicemesh.nets.cmpc import ResNetEncoder, VoiceFacePair
 from voicemesh.nets.irse import IrBackbone
 from voicemesh.nets.sss import (
@@ -22,11 +29,13 @@ from voicemesh.nets.sss import (
     ThinResNet,
     ThinVoiceEncoder,
 )
+from voicemesh.nets.synergynet import MobileNetV2, SynergyNet
 
 NETS = {
     net.__name__: net
     for net in (
         *(VoiceEncoder, SupervisedHead, VoiceTraits),
+        *(FaceGenerator, FaceEmbedder, EmbeddingClassifier, MobileNetV2, SynergyNet),
         *(ThinVoiceEncoder, IrFaceEncoder, ShapeOfSound, EmbeddingHeads),
         *(ThinResNet, IrBackbone),
         *(ResNetEncoder, VoiceFacePair),

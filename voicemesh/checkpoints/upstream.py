@@ -13,10 +13,9 @@ from torch import Tensor, nn
 
 from voicemesh.mesh import basel
 from voicemesh.mesh.morphable import MorphableModel
-from voicemesh.nets.cmp import SupervisedHead, VoiceEncoder
 
-from . import association
-from .store import Tensors, fill
+from . import association, cmp
+from .store import Tensors
 from .unpickle import array_file, existing, torch_file
 
 FACE_MODEL_KEYS = ("param_mean", "param_std", "u", "w_exp", "w_shp")
@@ -31,32 +30,12 @@ class Published:
     container: str = ""  # key of the state dict in the file; empty if the file is the state dict
     prefix: str = ""  # of the network's keys in the state dict; what is not under it is left
     others: tuple[str, ...] = ()  # keys that belong to other networks of the same file
-
-
-def voice_encoder(tensors: Tensors, origin: str) -> nn.Module:
-    """The encoder of any widths, which its convolutions tell."""
-    wanted(tensors, ("model.0.weight",), origin)
-    kernels = sorted(
-        (int(key.split(".")[1]), value)
-        for key, value in tensors.items()
-        if value.ndim == 3 and fnmatchcase(key, "model.[0-9]*.weight")
-    )
-    *hidden, last = (kernel.shape[0] for _, kernel in kernels)
-    channels = kernels[0][1].shape[1]
-    return fill(VoiceEncoder(channels, hidden, last), tensors, origin)
-
-
-def supervised_head(tensors: Tensors, origin: str) -> nn.Module:
-    """The linear heads; their sizes are those of the file."""
-    keys = ("classifier_exp.1.weight", "classifier_shape.1.weight")
-    wanted(tensors, keys, origin)
-    expressions, shapes = (tensors[key].shape for key in keys)
-    return fill(SupervisedHead(shapes[1], shapes[0], expressions[0]), tensors, origin)
+    bare: bool = False  # the state dict is also found without its container
 
 
 def face_model(tensors: Tensors, origin: str) -> MorphableModel:
     """The 3DMM that the decoders share, without the triangles, which are a file of their own."""
-    wanted(tensors, FACE_MODEL_KEYS, origin)
+    cmp.wanted(tensors, FACE_MODEL_KEYS, origin)
     unexpected = sorted(tensors.keys() - set(FACE_MODEL_KEYS))
     if unexpected:
         raise ValueError(f"{origin} has unexpected {', '.join(unexpected)}")
@@ -64,8 +43,19 @@ def face_model(tensors: Tensors, origin: str) -> MorphableModel:
 
 
 TABLE = {
-    "cmp-voice-encoder": Published("voice_embedding.pth", voice_encoder),
-    "cmp-supervised-head": Published("supervised_64/generator_48000.pth", supervised_head),
+    "cmp-voice-encoder": Published("voice_embedding.pth", cmp.voice_encoder),
+    "cmp-supervised-head": Published("supervised_64/generator_48000.pth", cmp.supervised_head),
+    "cmp-generator": Published("generator_48000.pth", cmp.generator),
+    # The student's file is its state dict, the teacher's holds it with the face model.
+    "cmp-3dmm-regressor": Published(
+        "image3D_48000.pth", cmp.regressor, "state_dict", others=FACE_MODEL_KEYS, bare=True
+    ),
+    "cmp-teacher": Published(
+        "2D-to-3D-pretrained.tar", cmp.teacher, "state_dict", others=("u", "w_exp", "w_shp")
+    ),
+    # Never published; a training run of the authors' code leaves bare state dicts.
+    "cmp-face-critic": Published("face_embedding.pth", cmp.face_embedder),
+    "cmp-face-classifier": Published("classifier.pth", cmp.classifier),
     "cmp-face-model": Published(
         "2D-to-3D-pretrained.tar", face_model, container="state_dict", others=("IGM.*",)
     ),
@@ -104,13 +94,11 @@ def load(name: str, path: str | Path) -> nn.Module | MorphableModel:
     """
     published = entry(name)
     content = torch_file(path)
-    if published.container:
+    if published.container and not (published.bare and holds_tensors(content)):
         if not isinstance(content, Mapping) or published.container not in content:
             raise ValueError(f"{path} has no {published.container!r}, where {name} is kept")
         content = content[published.container]
-    if not isinstance(content, Mapping) or not all(
-        isinstance(key, str) and isinstance(value, Tensor) for key, value in content.items()
-    ):
+    if not holds_tensors(content):
         raise ValueError(f"{path} does not hold the tensors of {name} by key")
     if published.prefix:
         content = association.of(published.prefix, without_module(content))
@@ -134,22 +122,16 @@ def build(
 
 def arguments_of(net: nn.Module) -> dict[str, Any]:
     """The constructor arguments of a net that came out of the table."""
-    if isinstance(net, VoiceEncoder):
-        layers = [layer for layer in net.model if isinstance(layer, nn.Conv1d)]
-        *widths, embedding = (layer.out_channels for layer in layers)
-        return {
-            "input_channels": layers[0].in_channels,
-            "widths": widths,
-            "embedding": embedding,
-        }
-    if isinstance(net, SupervisedHead):
-        shape, expression = net.classifier_shape[1], net.classifier_exp[1]
-        return {
-            "embedding": shape.in_features,
-            "shape_params": shape.out_features,
-            "expression_params": expression.out_features,
-        }
+    if type(net) in cmp.ARGUMENTS:
+        return cmp.ARGUMENTS[type(net)](net)
     return association.arguments_of(net)
+
+
+def holds_tensors(content: Any) -> bool:
+    """Is this a state dict?"""
+    return isinstance(content, Mapping) and all(
+        isinstance(key, str) and isinstance(value, Tensor) for key, value in content.items()
+    )
 
 
 def without_module(tensors: Mapping[str, Shaped[Tensor, "..."]]) -> Tensors:
@@ -164,19 +146,6 @@ def entry(name: str) -> Published:
     if name not in TABLE:
         raise ValueError(f"No published network {name!r}; known are {', '.join(sorted(TABLE))}")
     return TABLE[name]
-
-
-def wanted(tensors: Tensors, keys: tuple[str, ...], origin: str) -> None:
-    """Refuse a state dict that lacks any of these keys."""
-    missing = [key for key in keys if key not in tensors]
-    if missing:
-        raise ValueError(f"{origin} lacks {', '.join(missing)}; it has {some(tensors)}")
-
-
-def some(tensors: Tensors) -> str:
-    """The first few keys, for a message."""
-    keys = sorted(tensors)
-    return ", ".join(keys[:4]) + (f" and {len(keys) - 4} more" if len(keys) > 4 else "")
 
 
 def load_basel(
