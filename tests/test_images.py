@@ -43,7 +43,14 @@ def test_transparent_deep_and_grey_pictures_become_rgb():
 
 
 POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n%%EOF\n"
-BROKEN = [b"", b"GIF89a", b"\x89PNG\r\n\x1a\n" + b"\0" * 40, b"hello", POSTSCRIPT]
+BROKEN = [
+    b"",
+    b"GIF89a",
+    b"\x89PNG\r\n\x1a\n" + b"\0" * 40,
+    b"hello",
+    POSTSCRIPT,
+    b"P6 1 1 255\n123",
+]
 
 
 @pytest.mark.parametrize("content", BROKEN)
