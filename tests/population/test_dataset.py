@@ -112,6 +112,8 @@ def test_more_identities_begin_with_the_same_recordings(built, tmp_path):
         ({"identities": 0}, "identities is 0"),
         ({"seconds": 0.2}, "seconds is 0.2"),
         ({"coupling": 2.0}, "coupling is 2.0"),
+        ({"calm": 1.5}, "calm is 1.5"),
+        ({"effort_spread": -1.0}, "effort_spread is -1.0"),
     ],
 )
 def test_impossible_recipes_are_refused(tmp_path, change, message):

@@ -208,6 +208,10 @@ def _check(recipe: PopulationRecipe) -> None:
             raise ValueError(f"{name} is {getattr(recipe, name)}; it must be at least {low}")
     if recipe.seconds < 1:
         raise ValueError(f"seconds is {recipe.seconds}; recordings last at least 1 s")
+    if not 0 <= recipe.calm <= 1:
+        raise ValueError(f"calm is {recipe.calm}; it is a share between 0 and 1")
+    if recipe.effort_spread < 0:
+        raise ValueError(f"effort_spread is {recipe.effort_spread}; it must not be negative")
     if not 0 <= recipe.coupling <= 1.3:
         raise ValueError(f"coupling is {recipe.coupling}; it must be between 0 and 1.3")
 
