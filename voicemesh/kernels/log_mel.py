@@ -120,7 +120,7 @@ def log_mel_fft(
         ends = wave[:, window - 1 :: hop][:, :whole]
         before = torch.cat([last, ends[:, :-1]], 1)
         first = (wave[:, ::hop][:, :whole] - emphasis * before) * taper[0]
-        frames = torch.cat([first[..., None], frames[..., 1:]], 2)
+        frames[..., 0] = first
         parts, last = [frames], ends[:, -1:]
     if count > whole:
         source, silent = _sources(samples, settings, whole)
@@ -130,8 +130,8 @@ def log_mel_fft(
         shifted = torch.cat([before, frames[..., :-1]], 2)
         parts.append((frames - emphasis * shifted) * taper)
     frames = torch.cat(parts, 1) if len(parts) > 1 else parts[0]
-    spectrum = torch.view_as_real(torch.fft.rfft(frames, settings.fft)[..., used])
-    energy = spectrum.square().sum(-1) @ weights
+    spectrum = torch.view_as_real(torch.fft.rfft(frames, settings.fft)[..., used]).square()
+    energy = (spectrum[..., 0] + spectrum[..., 1]) @ weights
     return energy.clamp(min=settings.floor).log().mT.to(waveform.dtype)
 
 
