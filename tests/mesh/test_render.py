@@ -215,6 +215,13 @@ def test_openness_is_one_outside_and_less_in_a_fold(ball):
     )
 
 
+def test_the_inside_of_a_fading_neck_is_not_seen(ball):
+    below = {fade: render.portrait(ball, 48, pitch=60, fade=fade)[39, 24] for fade in (0.0, 20.0)}
+    bare = FaceMesh(ball.vertices, ball.triangles[:0], ball.colours, ball.landmarks)
+    np.testing.assert_allclose(below[20.0], render.portrait(bare, 48)[39, 24], atol=2)
+    assert (below[0.0][1:] < 80).all()
+
+
 def test_materials_follow_the_paint():
     names = ("melanin", "lips", "sclera", "iris", "scalp")
     paint = torch.tensor(

@@ -39,7 +39,7 @@ def portrait(
         openness: from `openness_of`, to spare its time when one head is pictured often.
         width: millimetres across the picture at the head; None frames the head.
         fade: millimetres above the lowest vertex over which the neck fades away; 0 for faces
-            that have no neck.
+            that have no neck. The inside of a fading neck is not seen either.
         samples: a side of each pixel's grid of samples.
     """
     from .portrait_cpu import shade
@@ -90,6 +90,7 @@ def portrait(
         turns,
         rotation,
         middle_of(centred[np.asarray(material) == Material.HAIR]),
+        centred[:, 1].min() + fade,
         studio.distance,
         samples,
         diffuse,

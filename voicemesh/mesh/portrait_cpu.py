@@ -1,6 +1,7 @@
 """The compiled loop over the samples of a portrait, and the light and matter that it asks for.
 
-Compiled on first use, then kept in the compiler's cache; all release the interpreter lock.
+Compiled on first use, then kept in the compiler's cache; all release the interpreter lock. One
+file, since that cache does not notice a change in a function of another file.
 """
 
 import math
@@ -16,6 +17,7 @@ GOLDEN = 2.399963
 CROWN = (0.0, 0.82, -0.57)  # where the hair parts, seen from the middle of the scalp
 STRANDS = 85.0  # clumps of hair in a radian about the crown
 CROP = 11.0  # millimetres along which a clump stays the same
+NECK = 120.0  # millimetres through it
 REFLECTANCE = 0.028  # of skin at normal incidence
 # Two windows mirrored in the eyes: direction, half width, half height, brightness.
 WINDOWS = ((-0.392, 0.467, 0.793, 0.17, 0.22, 2.6), (0.636, 0.051, 0.770, 0.08, 0.22, 0.35))
@@ -64,10 +66,39 @@ def strands(at, tangent):
 
 @loop
 @no_type_check
+def texture(at, n, made_of, turned, scalp, shown, combed):
+    """Draws strands or blotches into the colour `shown`; returns the grain of hair or pores.
+
+    Fills `combed` with the direction of the hair.
+    """
+    own, tangent = np.empty(3), np.empty(3)
+    for k in range(3):
+        own[k] = at[0] * turned[0, k] + at[1] * turned[1, k] + at[2] * turned[2, k]
+    if made_of == HAIR:
+        for k in range(3):
+            own[k] -= scalp[k]
+        lift = strands(own, tangent)
+        for k in range(3):
+            shown[k] *= 0.25 + 1.1 * lift
+            combed[k] = 0.5 * (lift - 0.5) * n[k]
+            for j in range(3):
+                combed[k] += turned[k, j] * tangent[j]
+        return lift
+    if made_of != SKIN:
+        return 1.0
+    blotch = noise(own[0] / 4.5, own[1] / 4.5, own[2] / 4.5)
+    shown[0] *= 0.985 + 0.03 * blotch
+    shown[1] *= 0.965 + 0.07 * blotch
+    shown[2] *= 0.965 + 0.07 * blotch
+    return noise(own[0] / 0.7, own[1] / 0.7, own[2] / 0.7)
+
+
+@loop
+@no_type_check
 def surface(t, w, triangles, image, points, normals, at, n):
     """Fills position and unit normal under a sample; returns perspective weights and "is a back".
 
-    `image` holds what `studio.project` gave.
+    `image` holds what `view.project` gave.
     """
     a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
     w0, w1, w2 = w[0] * image[a, 2], w[1] * image[b, 2], w[2] * image[c, 2]
@@ -135,6 +166,22 @@ def highlight(nl, nv, nh, vh, roughness):
 
 @loop
 @no_type_check
+def mirror(n, view, nv, towards, nl, made_of, rough, combed):
+    """The share of a lamp's light that a surface mirrors into the camera."""
+    if nl <= 0:
+        return 0.0
+    hx, hy, hz = view[0] + towards[0], view[1] + towards[1], view[2] + towards[2]
+    h = math.sqrt(hx * hx + hy * hy + hz * hz) + 1e-9
+    if made_of == HAIR:  # brightest across the strands (Kajiya and Kay)
+        along = (combed[0] * hx + combed[1] * hy + combed[2] * hz) / h
+        return 0.03 * max(0.0, 1 - along * along) ** 16 * min(1.0, 3 * nl)
+    nh = max(0.0, (n[0] * hx + n[1] * hy + n[2] * hz) / h)
+    vh = max(0.0, (view[0] * hx + view[1] * hy + view[2] * hz) / h)
+    return highlight(nl, nv, nh, vh, rough)
+
+
+@loop
+@no_type_check
 def window_light(n, view, nv):
     """What an eye mirrors of the studio's windows."""
     total = 0.0
@@ -171,11 +218,11 @@ def shade(
     triangle,  # [side, side], weights [side, side, 3] and depth: what `rasterize` found
     weights,
     triangles,
-    image,  # [v, 3] as `studio.project` gave it
+    image,  # [v, 3] as `view.project` gave it
     points,  # [v, 3] turned, about the middle of the view
     normals,  # [v, 3] turned
     paint,  # [v, 5] linear colour, openness to the sky, presence
-    depth,  # [side, side] as `studio.project` gave it
+    depth,  # [side, side] as `view.project` gave it
     material,  # [v]
     surfaces,  # [materials, 3] as studio.SURFACES
     directions,  # [lamps, 3]
@@ -189,6 +236,7 @@ def shade(
     turns,  # [n, n] random angles, a tile over the samples
     turned,  # [3, 3] the rotation of the head
     scalp,  # the middle of the hair, in the head's own frame
+    open_below,  # height, in the head's own frame, at which the neck opens
     distance,
     step,
     diffuse,  # [side, side, 3] out: light that the surface receives
@@ -201,7 +249,7 @@ def shade(
     side = triangle.shape[0]
     at, n, view = np.zeros(3), np.zeros(3), np.zeros(3)
     received, mirrored = np.zeros(3), np.zeros(3)
-    own, tangent, combed = np.zeros(3), np.zeros(3), np.zeros(3)
+    combed = np.zeros(3)
     for row in range(side):
         for column in range(side):
             t = triangle[row, column]
@@ -220,30 +268,20 @@ def shade(
                 material[a] if w0 >= w1 and w0 >= w2 else material[b] if w1 >= w2 else material[c]
             )
             rough, strength, wrap = surfaces[made_of]
-            for k in range(3):
-                own[k] = at[0] * turned[0, k] + at[1] * turned[1, k] + at[2] * turned[2, k]
-            lift = 0.0
-            if made_of == HAIR:
-                for k in range(3):
-                    own[k] -= scalp[k]
-                lift = strands(own, tangent)
-                for k in range(3):
-                    albedo[row, column, k] *= 0.25 + 1.1 * lift
-                    combed[k] = 0.0
-                    for j in range(3):
-                        combed[k] += turned[k, j] * tangent[j]
-                    combed[k] += 0.5 * (lift - 0.5) * n[k]
-            elif made_of == SKIN:
-                pores = noise(own[0] / 0.7, own[1] / 0.7, own[2] / 0.7)
-                blotch = noise(own[0] / 4.5, own[1] / 4.5, own[2] / 4.5)
-                strength *= 0.55 + 0.9 * pores
-                albedo[row, column, 0] *= 0.985 + 0.03 * blotch
-                albedo[row, column, 1] *= 0.965 + 0.07 * blotch
-                albedo[row, column, 2] *= 0.965 + 0.07 * blotch
+            grain = texture(at, n, made_of, turned, scalp, albedo[row, column], combed)
             away = math.sqrt(at[0] ** 2 + at[1] ** 2 + (distance - at[2]) ** 2)
             view[0], view[1], view[2] = -at[0] / away, -at[1] / away, (distance - at[2]) / away
+            if back:
+                # Inside the head: not shown if it is seen through the end of the neck.
+                height = 0.0
+                for k in range(3):
+                    height += (at[k] + NECK * view[k]) * turned[k, 1]
+                if height < open_below:
+                    albedo[row, column, 3] = 0
             nv = min(1.0, max(1e-3, n[0] * view[0] + n[1] * view[1] + n[2] * view[2]))
             grazing = min(1.0, max(0.0, (nv - 0.05) / 0.4))
+            if made_of == SKIN:
+                strength *= 0.55 + 0.9 * grain
             if made_of != EYE:
                 strength *= 0.45 + 0.55 * grazing * grazing * (3 - 2 * grazing)
             fold = folds[row // step, column // step]
@@ -258,30 +296,19 @@ def shade(
                 ambient = sky[k] * hemisphere + ground[k] * (1 - hemisphere)
                 received[k] = ambient * opened
                 mirrored[k] = ambient * sheen
+            keyed = shadow(at, n, axes, shade_map, reach, turn) * (0.4 + 0.6 * fold)
+            dim = 0.3 if back else 1.0
             for lamp in range(directions.shape[0]):
-                lx, ly, lz = directions[lamp, 0], directions[lamp, 1], directions[lamp, 2]
-                nl = n[0] * lx + n[1] * ly + n[2] * lz
+                towards = directions[lamp]
+                nl = n[0] * towards[0] + n[1] * towards[1] + n[2] * towards[2]
                 if nl <= -wrap:
                     continue
-                if lamp == 0:
-                    reaches = shadow(at, n, axes, shade_map, reach, turn) * (0.4 + 0.6 * fold)
-                else:
-                    reaches = opened if lamp > 1 else 0.35 + 0.65 * opened
-                if back:
-                    reaches *= 0.3
+                # The key casts its shadow, the fill comes from all around it, rims need the open.
+                reaches = keyed if lamp == 0 else (0.35 + 0.65 * opened if lamp == 1 else opened)
+                reaches *= dim
                 wrapped = (nl + wrap) / (1 + wrap) * reaches
-                gleam = 0.0
-                if nl > 0:
-                    hx, hy, hz = view[0] + lx, view[1] + ly, view[2] + lz
-                    h = math.sqrt(hx * hx + hy * hy + hz * hz) + 1e-9
-                    nh = max(0.0, (n[0] * hx + n[1] * hy + n[2] * hz) / h)
-                    vh = max(0.0, (view[0] * hx + view[1] * hy + view[2] * hz) / h)
-                    if made_of == HAIR:
-                        along = (combed[0] * hx + combed[1] * hy + combed[2] * hz) / h
-                        sheer = max(0.0, 1 - along * along)
-                        gleam = 0.03 * sheer**16 * min(1.0, 3 * nl) * reaches * lift
-                    else:
-                        gleam = highlight(nl, nv, nh, vh, rough) * reaches * strength
+                gleam = reaches * mirror(n, view, nv, towards, nl, made_of, rough, combed)
+                gleam *= grain if made_of == HAIR else strength
                 for k in range(3):
                     received[k] += wrapped * lamps[lamp, k]
                     mirrored[k] += gleam * lamps[lamp, k]
