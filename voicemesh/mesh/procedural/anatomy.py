@@ -8,23 +8,23 @@ from .field import Field
 # name: (large mode, small mode, deviation inside one mode). The first block is corrected until the
 # lengths measured on the mesh are the lengths asked for, so its values are only starting points.
 TRAITS = {
-    "head_circumference": (2.82, 2.76, 0.4),  # exponent of the skull's horizontal section
-    "head_length": (195.3, 184.77, 7.3),
-    "head_breadth": (154.92, 148.49, 5.8),
-    "min_frontal_breadth": (102.98, 104.81, 5.5),
-    "bizygomatic": (147.01, 136.1, 6.7),
-    "bigonial": (113.77, 106.29, 9.0),
-    "subnasale_sellion": (-44.86, -40.11, 3.8),  # height of the subnasale
-    "subnasale_menton": (112.26, 101.74, 5.0),  # menton below the pupils
+    "head_circumference": (3.02, 2.95, 0.25),  # exponent of the skull's horizontal section
+    "head_length": (194.15, 183.68, 7.3),
+    "head_breadth": (154.48, 148.18, 5.8),
+    "min_frontal_breadth": (103.94, 104.63, 5.5),
+    "bizygomatic": (147.25, 136.4, 6.7),
+    "bigonial": (110.74, 104.22, 9.0),
+    "subnasale_sellion": (-44.32, -39.61, 3.8),  # height of the subnasale
+    "subnasale_menton": (115.95, 106.74, 5.0),  # menton below the pupils
     "interpupillary": (63.82, 61.22, 3.5),
-    "nose_breadth": (33.92, 30.28, 3.0),
-    "nose_protrusion": (18.21, 13.26, 2.5),
-    "lip_length": (52.66, 49.72, 4.0),
-    "chin_height": (27.07, 17.16, 2.8),
-    "upper_vermilion": (8.53, 9.49, 1.3),
+    "nose_breadth": (33.95, 30.19, 3.0),
+    "nose_protrusion": (20.23, 15.51, 2.5),
+    "lip_length": (52.56, 49.48, 4.0),
+    "chin_height": (33.7, 29.24, 2.8),
+    "upper_vermilion": (9.45, 10.19, 1.3),
     "ear_length": (61.42, 57.07, 3.9),
-    "palpebral_length": (30.02, 29.47, 1.5),
-    "neck_circumference": (60.79, 50.12, 4.5),  # radius
+    "palpebral_length": (30.17, 29.64, 1.5),
+    "neck_circumference": (61.53, 50.93, 4.5),  # radius
     "vault": (117.0, 112.0, 4.5),  # vertex above the pupils
     "gonion": (-74.0, -67.0, 3.5),
     "eye_opening": (10.2, 11.3, 0.8),
@@ -94,7 +94,7 @@ def places(t: Traits) -> Places:
         stomion=stomion,
         sublabiale=sublabiale,
         menton=menton,
-        tip_y=subnasale + 10.5 + 0.6 * t["nose_tilt"],
+        tip_y=subnasale + 5.0 + 0.25 * t["nose_protrusion"] + 0.5 * t["nose_tilt"],
         tip_z=SUBNASALE_Z + t["nose_protrusion"],
         alar=t["nose_breadth"] / 2,
         glabella_z=t["head_length"] / 2 - 2,
@@ -103,7 +103,7 @@ def places(t: Traits) -> Places:
         gonion_x=t["bigonial"] / 2,
         gonion_y=t["gonion"],
         vertex=t["vault"],
-        chin_z=77 + t["chin_protrusion"],
+        chin_z=77.5 + t["chin_protrusion"],
         neck=menton - 34.0,
     )
 
@@ -123,7 +123,8 @@ def build(t: Traits) -> Field:
 def _skull(f: Field, t: Traits, at: Places) -> None:
     half, front = t["head_breadth"] / 2, t["min_frontal_breadth"] / 2
     radii = (half, 76.0, t["head_length"] / 2 - 0.5)
-    exponent, narrowing = t["head_circumference"], 0.14 - 0.022 * (t["min_frontal_breadth"] - 105)
+    exponent = max(t["head_circumference"], 2.05)
+    narrowing = min(0.5, 0.08 - 0.04 * (t["min_frontal_breadth"] - 105))
     f.ellipsoid((0, at.vertex - 76, -3), radii, 10, exponent=exponent, narrowing=narrowing)
     bulge = 45 + 0.6 * t["forehead"]
     f.ellipsoid((0, 40 + 0.5 * (at.vertex - 114), 46), (front, 44, bulge), 26)
@@ -136,11 +137,11 @@ def _jaw_and_cheeks(f: Field, t: Traits, at: Places) -> None:
     f.capsule((zygion - 28, -22, 62 + forward), (zygion - 17, -15, 36), (14, 10.5), 30)
     f.capsule((zygion - 17, -14, 34), (zygion - 24, -8, 2), (10.5, 12), 30)
     chin = 11 * t["chin_width"]
-    jaw_end = (chin, menton + 17, at.chin_z - 4)
+    jaw_end = (chin, menton + 13, at.chin_z - 4)
     f.capsule((gonion - 12, at.gonion_y + 2, 16), jaw_end, (9, 10.5), 26)
     f.capsule((gonion - 12, at.gonion_y + 4, 14), (zygion - 17, -8, 4), (9, 10), 28)
-    f.ellipsoid((0, menton + 21.5, at.chin_z), (16.5 * t["chin_width"], 14, 16), 22)
-    f.ellipsoid((0.6 * chin, menton + 20, at.chin_z + 3.5), (8.5, 8.5, 11), 16)
+    f.ellipsoid((0, menton + 17, at.chin_z), (17.5 * t["chin_width"], 14, 16), 25)
+    f.ellipsoid((0.6 * chin, menton + 15.5, at.chin_z + 3.5), (8.5, 8.5, 11), 16)
     full = t["cheek_fat"]
     cheek = (20 + 2.4 * full, 30, 29 + 2.4 * full + 0.8 * flat)
     f.ellipsoid((zygion - 37, -44 + 0.5 * (menton + 103), 57), cheek, 30, (0, 22, 8))
@@ -149,7 +150,7 @@ def _jaw_and_cheeks(f: Field, t: Traits, at: Places) -> None:
     f.ellipsoid((0, at.stomion + 6, 66.5 + 0.6 * t["lip_fullness"]), (28, 28, 35), 28)
     f.ellipsoid((15, at.subnasale + 5, 74), (17, 22, 21), 20)
     fat = 2 * t["fat"]
-    f.ellipsoid((0, menton + 28 - fat, 38), (34 + fat, 19 + fat, 34), 24)
+    f.ellipsoid((0, menton + 24 - fat, 38), (34 + fat, 19 + fat, 34), 24)
 
 
 def _orbits(f: Field, t: Traits, at: Places) -> None:
@@ -161,7 +162,7 @@ def _orbits(f: Field, t: Traits, at: Places) -> None:
     f.ellipsoid((x, 0, z), (13.6, 13.4, 13.6), 9)
     half = t["palpebral_length"] / 2
     f.capsule((x - half - 3, -2, z + 5.2), (x - 10, -1, z + 4), (4, 4.5), 9)
-    f.capsule((x + 7, 0.5, z + 3.5), (x + half + 2, 0, z - 7), (5, 6.5), 14)
+    f.capsule((x + 7, 0.5, z + 3.5), (x + half + 2, 0, z - 7.5), (5, 6.0), 16)
 
 
 def _nose(f: Field, t: Traits, at: Places) -> None:
@@ -172,8 +173,8 @@ def _nose(f: Field, t: Traits, at: Places) -> None:
     f.capsule((0, 18, at.glabella_z - 9.5), (0, -8, root), (8 * wide, 7 * wide), 18)
     f.capsule((0, -8, root), (0, y + 4, top - 10.5), (7 * wide, 7 * tip), 12)
     f.capsule((3.5 * wide, -4, root - 10.5), (5.2, y + 5, z - 9), (7 * wide, 8), 18)
-    f.ellipsoid((0, y, top - 8.2 * tip), (7.6 * tip, 7.4 * tip, 8.2), 7)
-    f.ellipsoid((3.2 * tip, y - 0.5, top - 7.2 * tip), (4.4 * tip, 4.9 * tip, 5.6), 6)
+    f.ellipsoid((0, y, top - 8.2 * tip), (7.2 * tip, 6.7 * tip, 8.2), 7)
+    f.ellipsoid((3.2 * tip, y - 0.5, top - 7.2 * tip), (4.2 * tip, 4.5 * tip, 5.6), 6)
     alar = at.alar
     f.ellipsoid((alar - 6.2, base + 6.3, z - 2.8), (6.5, 6.6, 9.6), 4.8, (0, 24, -10))
     f.ellipsoid((alar - 9.5, base + 5.8, z + 4.5), (5, 5.4, 8), 6, (0, 20, 0))
@@ -193,7 +194,7 @@ def _dents(f: Field, t: Traits, at: Places) -> None:
     groove += 0.5 * t["upper_vermilion"]
     f.bump(0, at.brow - 2, 9, 7, 0, 0.6 + 0.3 * t["brow_ridge"])
     f.bump(x - 12, -17, 9, 4.5, -38, -1.1)  # tear trough
-    f.bump(0, at.sublabiale, 13, 4.2, 0, -2.6)
+    f.bump(0, at.sublabiale, 13, 4.4, 0, -2.5)
     f.bump(0, groove, 2.6, 7, 0, -1.0)  # philtrum, then its columns
     f.bump(4.6, groove, 1.7, 7, -6, 0.7)
     f.bump(half + 4.5, at.stomion - 1.5, 4.5, 5.5, 0, -1.6)  # corner of the mouth

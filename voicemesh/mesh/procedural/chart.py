@@ -12,7 +12,6 @@ SCALE = 100.0  # chart mm per radian; close to real mm on the face
 LID_X = (-15, -13.2, -11, -8, -4, 0, 4, 8, 11, 13.5, 15)  # lateral is positive
 UPPER_LID = (-2.4, -1.3, 0.5, 2.5, 4.1, 4.65, 4.4, 3.4, 2.0, 0.5, -0.5)
 LOWER_LID = (-2.4, -3.1, -3.65, -4.4, -5.3, -5.75, -5.6, -4.6, -3.1, -1.4, -0.5)
-UPPER_LIP, LOWER_LIP = 7.6, 9.5  # vermilion heights of the neutral head, mm
 
 
 def smooth(a: float, b: float, x: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:

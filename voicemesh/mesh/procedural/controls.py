@@ -7,6 +7,8 @@ from . import chart as ch
 from .anatomy import Places, Traits, build, places
 from .field import Field
 
+TEMPLE = 32.0, np.radians([34.0])  # height and azimuth of the frontotemporal point
+
 
 def controls(t: Traits) -> Float[np.ndarray, "c 2"]:
     """Chart positions of all named places, left half first, then their mirror images."""
@@ -40,10 +42,10 @@ def _nose_and_brow(t: Traits, at: Places) -> list[tuple[float, float]]:
 def _mouth(t: Traits, at: Places) -> list[tuple[float, float]]:
     half, y = t["lip_length"] / 2, at.stomion
     upper, lower = t["upper_vermilion"], t["lower_vermilion"]
-    points = [(half, y + float(ch.seam(np.array(1.0)))), (0, y), (0.5 * half, y), (0, y + upper)]
+    points = [(half, y + float(ch.seam(np.ones(1))[0])), (0, y), (0.5 * half, y), (0, y + upper)]
     points.append((0.25 * half, y + 1.02 * upper))
-    points.append((0.6 * half, y + upper * float(ch.upper_lip(np.array(0.6)))))
-    points.append((0.5 * half, y - lower * float(ch.lower_lip(np.array(0.5)))))
+    points.append((0.6 * half, y + upper * float(ch.upper_lip(np.array([0.6]))[0])))
+    points.append((0.5 * half, y - lower * float(ch.lower_lip(np.array([0.5]))[0])))
     points += [(0, y - lower), (0, at.sublabiale), (0, at.menton + 13)]
     return points
 
@@ -58,7 +60,7 @@ def _outline(t: Traits, at: Places) -> Float[np.ndarray, "n 3"]:
 
 def _rings(head: Field, at: Places) -> Float[np.ndarray, "n 3"]:
     """The temples, the tape around the head, the neck: held by azimuth."""
-    temples = head.around(32.0, np.radians([33.0]))
+    temples = head.around(*TEMPLE)
     turn = np.radians([0.0, 45, 90, 135, 180])
     points = np.concatenate([temples, *(head.around(at.neck + y, turn) for y in (0.0, 14.0))])
     points[np.abs(points[:, 0]) < 1e-6, 0] = 0.0

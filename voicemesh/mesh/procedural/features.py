@@ -46,8 +46,8 @@ def canon(template: Template) -> Canon:
     upper = t > 0
     upper[template.lips[0]] = True
     upper[template.lips[1][1:-1]] = False
-    high = np.maximum(ch.UPPER_LIP * ch.upper_lip(s), 0.9)
-    low = np.maximum(ch.LOWER_LIP * ch.lower_lip(s), 0.9)
+    high = np.maximum(traits["upper_vermilion"] * ch.upper_lip(s), 0.9)
+    low = np.maximum(traits["lower_vermilion"] * ch.lower_lip(s), 0.9)
     upper_lid, lower_lid = ch.lids(traits, 161)
     lid_x = np.abs(x) - at.eye_x
     loop = np.concatenate([upper_lid, lower_lid[::-1][1:-1]])
@@ -90,8 +90,8 @@ def lips(c: Canon, traits: Traits, normals: Float[np.ndarray, "s 3"]) -> Float[n
         (-1.8, 0.6, 2.6, 3.1, 1.9, 1.0, 0.05, 0, 0),
     )
     fade, corner = ch.smooth(1.02, 0.72, s), ch.smooth(1.25, 0.95, s)
-    upper = upper * (0.55 + 0.45 * traits["upper_vermilion"] / ch.UPPER_LIP)
-    lower = lower * (0.5 + 0.5 * traits["lower_vermilion"] / ch.LOWER_LIP)
+    upper = upper * (0.55 + 0.45 * traits["upper_vermilion"] / c.traits["upper_vermilion"])
+    lower = lower * (0.5 + 0.5 * traits["lower_vermilion"] / c.traits["lower_vermilion"])
     rise = np.where(c.upper, upper, lower) * fade
     groove = -1.7 * np.exp(-(c.mouth_t**2)) * (corner - fade) * (s < 1.03)
     outward = ch.unit(0.6 * normals + [0, 0, 0.4])
@@ -117,9 +117,9 @@ def lids_and_nose(c: Canon) -> Float[np.ndarray, " s"]:
 
 
 def _fold(
-    c: Canon, path: list[tuple[float, float]], depth: float, bulge: float, aside: float
-) -> Float[np.ndarray, " s"]:
-    """A crease along a path seen from the front, with a bulge lateral to it."""
+    c: Canon, path: list[tuple[float, float]], aside: float
+) -> tuple[Float[np.ndarray, " s"], Float[np.ndarray, " s"]]:
+    """A crease along a path seen from the front, and a bulge lateral to it, both 1 mm."""
     points = np.array(path, float)
     steps = np.linspace(0, len(points) - 1, 160)
     line = PchipInterpolator(np.arange(len(points)), points)(steps)
@@ -128,28 +128,41 @@ def _fold(
     to = np.stack([c.aside, c.y], 1) - line[nearest]
     signed = distance * np.sign(-to[:, 0] * along[:, 1] + to[:, 1] * along[:, 0])
     share = nearest / 159
-    inside = ch.smooth(0, 0.22, share) * ch.smooth(1.0, 0.62, share) * (distance < 16)
-    crease = -depth * np.exp(-((distance / 1.6) ** 2))
-    return (crease + bulge * np.exp(-(((signed - aside) / (0.7 * aside)) ** 2))) * inside * c.front
+    inside = ch.smooth(0, 0.22, share) * ch.smooth(1.0, 0.62, share) * (distance < 16) * c.front
+    bulge = np.exp(-(((signed - aside) / (0.7 * aside)) ** 2))
+    return -np.exp(-((distance / 1.6) ** 2)) * inside, bulge * inside
 
 
-def age_folds(c: Canon, traits: Traits) -> Float[np.ndarray, " s"]:
-    """Rise along the normal that the years bring (and the faint folds of a young face)."""
-    age = float(np.clip((traits["age"] - 30) / 42, 0, 1.2))
-    at, half = c.at, c.traits["lip_length"] / 2
-    nasolabial = [(at.alar + 1, at.subnasale + 9), (at.alar + 6, at.subnasale + 1)]
-    nasolabial += [(half + 1.5, at.stomion + 11), (half + 6, at.stomion - 1)]
-    nasolabial += [(half + 6, at.stomion - 12)]
-    rise = _fold(c, nasolabial, 0.2 + 1.7 * age, 0.2 + 1.7 * age, 5.0)
-    marionette = [(half + 1, -2), (half + 3, -9), (half + 3, -18), (half + 2, -26)]
-    marionette = [(x, at.stomion + y) for x, y in marionette]
-    rise = rise + _fold(c, marionette, 1.3 * age, 1.2 * age, 4.5)
-    lateral, below, above = ch.smooth(1.25, 0.75, np.abs(c.lid_x)), c.below_lid, c.above_lid
-    bag = 1.1 * np.exp(-(((below - 6.5) / 2.6) ** 2)) - 1.3 * np.exp(-(((below - 11) / 1.8) ** 2))
-    rise = rise + age * lateral * c.front * bag * (below > 0)
-    hood = ch.smooth(-0.3, 0.7, c.lid_x) * ch.smooth(1.6, 1.1, c.lid_x) * (above > 0)
-    rise = rise + 1.3 * age * c.front * hood * np.exp(-(((above - 6) / 3) ** 2))
-    lean = max(0.0, 1 - 0.6 * max(traits["fat"], 0) - 0.4 * max(traits["cheek_fat"], 0))
-    hollow = -2.6 * lean * c.spot(44, -50, 11, 15) - 1.8 * c.spot(58, 28, 9, 18)
-    jowl = 2.6 * c.spot(38, at.menton + 24, 9, 9) + 0.8 * c.spot(0, at.menton + 4, 20, 8)
-    return rise + age * (hollow + jowl)
+@dataclass(frozen=True, eq=False)
+class Folds:
+    """What the years do to the skin, as rises of 1 mm along the normal."""
+
+    nasolabial: Float[np.ndarray, " s"]
+    others: Float[np.ndarray, " s"]  # at the mouth's corners, under and over the eyes, jowls
+    hollow: Float[np.ndarray, " s"]  # cheeks and temples of the lean
+
+    @classmethod
+    def of(cls, c: Canon) -> "Folds":
+        """Those of a template."""
+        at, half = c.at, c.traits["lip_length"] / 2
+        path = [(at.alar + 1, at.subnasale + 9), (at.alar + 6, at.subnasale + 1)]
+        path += [(half + 1.5, at.stomion + 11), (half + 6, at.stomion - 1)]
+        nasolabial = sum(_fold(c, [*path, (half + 6, at.stomion - 12)], 5.0))
+        path = [(half + 1, -2), (half + 3, -9), (half + 3, -18), (half + 2, -26)]
+        crease, bulge = _fold(c, [(x, at.stomion + y) for x, y in path], 4.5)
+        others = 1.3 * crease + 1.2 * bulge
+        lateral, below, above = ch.smooth(1.25, 0.75, np.abs(c.lid_x)), c.below_lid, c.above_lid
+        bag = 1.1 * np.exp(-(((below - 6.5) / 2.6) ** 2))
+        bag = bag - 1.3 * np.exp(-(((below - 11) / 1.8) ** 2))
+        others = others + lateral * c.front * bag * (below > 0)
+        hood = ch.smooth(-0.3, 0.7, c.lid_x) * ch.smooth(1.6, 1.1, c.lid_x) * (above > 0)
+        others = others + 1.3 * c.front * hood * np.exp(-(((above - 6) / 3) ** 2))
+        jowl = 2.6 * c.spot(38, at.menton + 24, 9, 9) + 0.8 * c.spot(0, at.menton + 4, 20, 8)
+        hollow = -2.6 * c.spot(44, -50, 11, 15) - 1.8 * c.spot(58, 28, 9, 18)
+        return cls(nasolabial, others + jowl, hollow)
+
+    def rise(self, traits: Traits) -> Float[np.ndarray, " s"]:
+        """Those of one person; a young face has a faint fold beside the nose."""
+        age = float(np.clip((traits["age"] - 30) / 42, 0, 1.2))
+        lean = max(0.0, 1 - 0.6 * max(traits["fat"], 0) - 0.4 * max(traits["cheek_fat"], 0))
+        return (0.2 + 1.7 * age) * self.nasolabial + age * (self.others + lean * self.hollow)

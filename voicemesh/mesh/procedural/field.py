@@ -9,6 +9,7 @@ from numba import njit
 
 ELLIPSOID, CAPSULE = 0.0, 1.0
 MIDLINE = 2.5**2  # mm^2; |x| is sqrt(x^2 + this), so mirrored parts meet without a crease
+FLATTEST = 2.12  # exponent of a squared skull in front; less would give a crease on the forehead
 CLOSE = 0.003  # mm; a ray ends here
 
 # Columns of a primitive: kind, mirrored, blend width, adds (or carves), exponent of the horizontal
@@ -36,9 +37,9 @@ def _ellipsoid(q, x, y, z):
         v /= q[9]
         w /= q[10]
         return k0 * (k0 - 1.0) / (np.sqrt(u * u + v * v + w * w) + 1e-9)
-    n = q[4]
     ahead = min(max((q[17] * x + q[18] * y + q[19] * z) / q[10], 0.0), 1.1)
     u /= 1.0 - q[20] * ahead * ahead
+    n = q[4] if ahead <= 0 else max(FLATTEST, 2.35 + 0.45 * (q[4] - 2.8))
     s = (u**n + w**n) ** (1.0 / n) + 1e-9
     k0 = np.sqrt(s * s + v * v) + 1e-9
     gx = s / k0 * (u / s) ** (n - 1.0) / q[8]
@@ -123,7 +124,8 @@ class Field:
     ) -> None:
         """Add (or carve) an ellipsoid turned by degrees about x, y, z; off the midline: both.
 
-        An `exponent` other than 2 squares its horizontal section, which may narrow to the front.
+        An `exponent` other than 2 squares its horizontal section, most of all behind; it may narrow
+        to the front.
         """
         row = np.zeros(COLUMNS)
         row[:5] = ELLIPSOID, centre[0] != 0, blend, not carve, exponent

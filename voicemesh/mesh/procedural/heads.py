@@ -13,7 +13,7 @@ from . import ears, eyes, features
 from .anatomy import GLOBE, Places, Traits, build, places
 from .controls import controls
 from .field import Field
-from .template import Template, grow_template
+from .template import POINTS, Template, grow_template
 
 LID_ROWS = ((0.965, 0.25), (0.90, -0.15), (0.76, -1.4))  # share of the opening, mm over the globe
 MOUTH_ROWS = ((0.25, -1.2), (0.9, -3.0), (2.5, -6.0), (5.0, -12.0), (10.0, -26.0))  # mm away, back
@@ -65,6 +65,7 @@ class Grower:
         self.neutral_controls = controls(self.canon.traits)
         self.left = np.nonzero(t.skin[:, 0] >= 0)[0]
         self.relief = features.lids_and_nose(self.canon)
+        self.folds = features.Folds.of(self.canon)
         self.eye_points, _, self.eye_angle = eyes.eyeball()
         self.ear_points, _, self.ear_red, self.ear_depth = ears.ear()
         self.smoothing, self.softness = _smoothing(t, self.canon)
@@ -110,7 +111,7 @@ class Grower:
         skin = skin + features.lips(self.canon, traits, along) + along * self.relief[:, None]
         for _ in range(12):
             skin = skin + (self.smoothing @ skin - skin) * self.softness[:, None]
-        skin = skin + normals(skin, rim) * features.age_folds(self.canon, traits)[:, None]
+        skin = skin + normals(skin, rim) * self.folds.rise(traits)[:, None]
         near = self.canon.lid_distance < 9
         for hand in (1, -1):
             rows = np.nonzero(near & (np.sign(self.template.skin[:, 0]) == hand))[0]
@@ -166,9 +167,9 @@ def _smoothing(t: Template, c: features.Canon) -> tuple[sp.csr_matrix, Float[np.
     return average.tocsr(), 0.55 * soft
 
 
-def grower() -> Grower:
-    """Grow the template and put the whole mesh together."""
-    t = grow_template()
+def grower(points: int = POINTS) -> Grower:
+    """Grow the template with about `points` free vertices a side; put the whole mesh together."""
+    t = grow_template(points)
     count = len(t.skin)
     triangles, mirror = [t.triangles], [t.mirror]
 

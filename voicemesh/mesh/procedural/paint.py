@@ -9,6 +9,10 @@ from .eyes import iris_and_pupil
 from .features import Canon
 from .heads import Grower
 
+HAIRLINE = (  # azimuth in degrees (0 is the front), height in mm
+    *((0, 68), (12, 69), (24, 68), (34, 62), (42, 50), (50, 34), (57, 20), (64, 6), (70, -8)),
+    *((76, -18), (84, -18), (90, -6), (97, 8), (106, 6), (116, -22), (130, -48), (180, -58)),
+)
 BROW_X = (11.5, 24, 37.5, 53)
 BROW_Y = (1.8, 4.2, 6.2, 1.8)  # above the brow ridge
 BROW_HALF = ((0, 0.12, 0.45, 0.75, 1), (2.2, 3.3, 3.1, 2.1, 0.6))
@@ -68,15 +72,11 @@ def _beard(c: Canon) -> Float[np.ndarray, " s"]:
 
 
 def _scalp(c: Canon) -> Float[np.ndarray, " s"]:
-    """Cropped hair: above a line from the forehead over the temples around the ears."""
-    x, z = c.aside, c.z
-    front = 64 - 0.0042 * np.maximum(x - 10, 0) ** 2 - 0.06 * x  # seen from the front
-    line = PchipInterpolator(
-        (-130, -70, -40, -24, -8, 8, 20, 34, 52), (-58, -52, -30, -4, 14, -8, -14, 14, 38)
-    )
-    side = line(np.clip(z, -130, 52))
-    edge = np.where(z > 52, np.maximum(front, 38), np.minimum(np.maximum(side, -60), front))
-    return 0.93 * ch.smooth(-4, 7, c.y - edge)
+    """Cropped hair above a line around the head: forehead, temple, in front of the ear, nape."""
+    azimuth = np.degrees(np.arctan2(c.aside, c.z + 8))
+    edge = PchipInterpolator(*np.array(HAIRLINE).T)(azimuth)
+    soft = 4 + 5 * ch.smooth(110, 150, azimuth)
+    return 0.95 * ch.smooth(-1, 1, (c.y - edge) / soft)
 
 
 def _brows(c: Canon) -> Float[np.ndarray, " s"]:

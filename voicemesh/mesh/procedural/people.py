@@ -34,6 +34,14 @@ ADULTS = {
     "neck_circumference": (395.0, 28.0, 335.0, 26.0, (0.15, 0.70, 0.25, 0.10, 0), 3.0),
 }
 NAMES = tuple(ADULTS)  # the face length is no free choice: it follows from its two parts
+TIES = {  # of what the latents leave over: a girth does not forget its length and breadth
+    ("head_circumference", "head_length"): 0.55,
+    ("head_circumference", "head_breadth"): 0.15,
+    ("head_length", "head_breadth"): -0.30,
+    ("subnasale_sellion", "subnasale_menton"): -0.35,
+    ("nose_breadth", "lip_length"): 0.20,
+    ("chin_height", "subnasale_menton"): 0.45,
+}
 LOADS = {  # traits without a measured length that go with the same latents
     "vault": (0.15, 0, 0, 0.6, 0.1),
     "gonion": (-0.15, 0, -0.2, -0.2, -0.5),
@@ -42,6 +50,8 @@ LOADS = {  # traits without a measured length that go with the same latents
     "brow_ridge": (0, 0, 0.4, 0, 0),
     "chin_width": (0, 0, 0.35, 0, 0),
 }
+ACCEPTED = 0.5  # mm; lengths that no head can have together are drawn again
+CLOSE = 0.1  # mm; no further correction
 REACH = 4.5  # deviations of a trait to which a correction may go
 WIDEST = 2.4  # deviations; nobody is drawn further out
 CORRECTED = [LENGTHS.index(name) for name in NAMES]
@@ -53,20 +63,28 @@ def _draw(rng: np.random.Generator) -> tuple[dict[str, float], Float[np.ndarray,
     latents = rng.normal(size=5)
     age = float(np.clip(18 + rng.gamma(2.2, 11), 18, 80))
 
-    def level(loads: tuple[float, ...]) -> float:
+    def level(loads: tuple[float, ...], rest: float) -> float:
         a = np.array(loads)
-        z = a @ latents + np.sqrt(1 - a @ a) * rng.normal()
-        return float(np.clip(z, -WIDEST, WIDEST))
+        return float(np.clip(a @ latents + np.sqrt(1 - a @ a) * rest, -WIDEST, WIDEST))
 
     traits = average(large)
     for name, (*_, deviation) in TRAITS.items():
-        traits[name] += deviation * level(LOADS.get(name, (0.0,) * 5))
+        traits[name] += deviation * level(LOADS.get(name, (0.0,) * 5), rng.normal())
     traits["age"] = age
-    wanted = []
-    for men, men_sd, women, women_sd, loads, decade in ADULTS.values():
+    rests, wanted = np.linalg.cholesky(_ties()) @ rng.normal(size=len(NAMES)), []
+    for row, rest in zip(ADULTS.values(), rests, strict=True):
+        men, men_sd, women, women_sd, loads, decade = row
         mean, deviation = (men, men_sd) if large else (women, women_sd)
-        wanted.append(mean + deviation * level(loads) + decade * (age - 38) / 10)
+        wanted.append(mean + deviation * level(loads, rest) + decade * (age - 38) / 10)
     return traits, np.array(wanted), large
+
+
+def _ties() -> Float[np.ndarray, "n n"]:
+    """Correlations of what the latents leave over."""
+    ties = np.eye(len(NAMES))
+    for (a, b), r in TIES.items():
+        ties[NAMES.index(a), NAMES.index(b)] = ties[NAMES.index(b), NAMES.index(a)] = r
+    return ties
 
 
 @dataclass(eq=False)
@@ -98,7 +116,7 @@ class Tailor:
         for step in range(steps + 1):
             vertices = self.grower.vertices(traits)
             error = self._lengths(vertices) - wanted
-            if step == steps or np.abs(error).max() < 0.1:
+            if step == steps or not np.abs(error).max() >= CLOSE:
                 break
             if step_taken is not None:  # Broyden's update of the inverse slope
                 change = inverse @ (error - last)
@@ -131,10 +149,12 @@ def crowd(
 ) -> tuple[Float[np.ndarray, "n v 3"], Float[np.ndarray, " n"]]:
     """Vertices of `count` people and the largest length error of each, mm."""
     tailor = Tailor(grower)
-    heads, errors = [], []
-    for _ in range(count):
+    heads: list[Float[np.ndarray, "v 3"]] = []
+    errors: list[float] = []
+    while len(heads) < count:
         traits, wanted, _ = _draw(rng)
         vertices, _, error = tailor.fit(traits, wanted)
-        heads.append(vertices.astype(np.float32))
-        errors.append(error)
+        if error < ACCEPTED:
+            heads.append(vertices.astype(np.float32))
+            errors.append(error)
     return np.stack(heads), np.array(errors)

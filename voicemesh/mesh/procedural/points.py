@@ -8,6 +8,7 @@ from voicemesh.mesh.landmarks import LENGTH_LABELS, LENGTHS, RATIO_LABELS, RATIO
 from voicemesh.mesh.morphable import Measure
 
 from . import chart as ch
+from .controls import TEMPLE
 from .heads import Grower
 from .template import neutral
 
@@ -31,7 +32,7 @@ class Finder:
 
     def front(self, x: float, y: float) -> int:
         """The vertex nearest to what is seen at (x, y) from the front."""
-        return self.near(*self.head.front(np.array([[x, y]]))[0])
+        return self.near(*self.head.front(np.array([[x, y]], float))[0])
 
     def side(self, y: float, degrees: float) -> int:
         """The vertex nearest to a height and an azimuth (0 is the front)."""
@@ -60,12 +61,13 @@ def landmarks(g: Grower) -> Int[np.ndarray, "68"]:
     found |= {
         k: int(t.lids[0][margin.query(p + np.array([at.eye_x, 0]))[1]]) for k, p in eye.items()
     }
-    for k, s, high in (
-        *((51, 0.0, ch.UPPER_LIP), (52, 0.26, ch.UPPER_LIP), (53, 0.66, ch.UPPER_LIP)),
-        *((55, 0.66, -ch.LOWER_LIP), (56, 0.3, -ch.LOWER_LIP), (57, 0.0, -ch.LOWER_LIP)),
+    high, low = traits["upper_vermilion"], traits["lower_vermilion"]
+    for k, s, h in (
+        *((51, 0.0, high), (52, 0.26, high), (53, 0.66, high)),
+        *((55, 0.66, -low), (56, 0.3, -low), (57, 0.0, -low)),
     ):
-        share = (ch.upper_lip if high > 0 else ch.lower_lip)(np.array(s))
-        found[k] = find.front(s * half, at.stomion + float(ch.seam(np.array(s)) + high * share))
+        share = (ch.upper_lip if h > 0 else ch.lower_lip)(np.array([s]))[0]
+        found[k] = find.front(s * half, at.stomion + float(ch.seam(np.array([s]))[0] + h * share))
     for k, line, s in ((62, 0, 0), (63, 0, 0.35), (64, 0, 0.93), (66, 1, 0), (65, 1, 0.35)):
         ids = t.lips[line]
         found[k] = int(ids[np.argmin(np.abs(t.skin[ids, 0] - s * half))])
@@ -88,21 +90,22 @@ def measures(g: Grower) -> dict[str, Measure]:
         inside = ((t.skin > box[:, 0]) & (t.skin < box[:, 1])).all(1)
         return int(np.argmax(np.where(inside, t.skin[:, 0], 0)))
 
-    def midline(low: float, high: float, axis: int, sign: float) -> int:
+    def midline(low: float, high: float, up: float, ahead: float) -> int:
+        """The midline vertex furthest out in a direction."""
         x, y, z = t.skin.T
         inside = (x == 0) & (y > low) & (y < high) & (z > 66)
-        return int(np.argmax(np.where(inside, sign * t.skin[:, axis], -1e9)))
+        return int(np.argmax(np.where(inside, up * y + ahead * z, -1e9)))
 
-    menton = midline(at.menton - 4, at.menton + 9, 1, -1)
+    menton = midline(at.menton - 4, at.menton + 15, -0.88, 0.47)
     sellion, subnasale = int(points[27]), int(points[33])
-    tip = midline(at.subnasale, 0, 2, 1)
+    tip = midline(at.subnasale, 0, 0, 1)
     back = int(t.rings["head"][len(t.rings["head"]) // 2])
     alar = np.array([(0, at.alar + 1.5), (at.subnasale, at.subnasale + 11), (85, 130)])
     lengths = {
         "head_circumference": tuple(t.rings["head"].tolist()),
         "head_length": (find.front(0, at.brow), back),
         "head_breadth": pair(widest(np.array([(0, 99), (20, 60), (-60, 40)]))),
-        "min_frontal_breadth": pair(find.side(32, 33)),
+        "min_frontal_breadth": pair(find.near(*find.head.around(*TEMPLE)[0])),
         "bizygomatic": pair(find.near(at.zygion, -12, 28)),
         "bigonial": pair(find.near(at.gonion_x, at.gonion_y, 14)),
         "menton_sellion": (menton, sellion),
@@ -118,10 +121,11 @@ def measures(g: Grower) -> dict[str, Measure]:
         "palpebral_length": (int(points[42]), int(points[45])),
         "neck_circumference": tuple(t.rings["neck"].tolist()),
         "oicd": (int(points[36]), int(points[45])),
-        "fore": pair(find.side(36, 46)),
-        "cheek": pair(find.side(-20, 45)),
-        "ear": pair(find.near(at.zygion, -14, 2)),
-        "mid": pair(find.side(at.subnasale + 4, 42)),
+        # Where the published pairs lie on the mean Basel face, seen from its pupils.
+        "fore": pair(find.front(54, 13)),
+        "cheek": pair(find.front(47.5, -63)),
+        "ear": pair(find.near(66.5, -49.5, 9)),
+        "mid": pair(find.front(52, -27)),
     }
     labels, closed = LENGTH_LABELS | RATIO_LABELS, ("head_circumference", "neck_circumference")
     return {

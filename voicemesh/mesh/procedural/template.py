@@ -9,9 +9,11 @@ from scipy.spatial import Delaunay, cKDTree
 
 from . import chart as ch
 from .anatomy import Places, average, build, places
+from .controls import TEMPLE
 from .field import Field
 from .triangulation import areas, flip_to_delaunay
 
+POINTS = 6200  # free vertices of one half
 LID_POINTS = 84
 LID_RINGS = (0.7, 1.4, 2.2, 3.1, 4.2, 5.4, 6.8)
 LIP_RINGS = (0.6, 1.2, 1.9, 2.7, 3.6, 4.6, 5.8, 7.2, 8.8, 10.6)
@@ -39,7 +41,7 @@ def neutral() -> tuple[dict[str, float], Field, Places]:
     return traits, build(traits), places(traits)
 
 
-def grow_template(points: int = 6200, seed: int = 0) -> Template:
+def grow_template(points: int = POINTS, seed: int = 0) -> Template:
     """Lay points on the left half, even them out, triangulate, mirror, open eyes, lips and neck."""
     traits, head, at = neutral()
     lines = _lines(traits, head, at)
@@ -53,7 +55,11 @@ def grow_template(points: int = 6200, seed: int = 0) -> Template:
     half = half[np.sort(first)]
     where = {name: cKDTree(half).query(line)[1] for name, line in lines.items()}
     triangles = _triangulate(half, where, at)
-    return _mirrored(half, triangles, where)
+    used = np.unique(triangles)
+    place = np.full(len(half), -1)
+    place[used] = np.arange(len(used))
+    where = {name: place[ids] for name, ids in where.items()}
+    return _mirrored(half[used], place[triangles], where)
 
 
 def _lines(
@@ -76,15 +82,17 @@ def _lines(
     line = np.stack([s * traits["lip_length"] / 2, at.stomion + ch.seam(s)], 1)
     flat = ch.to_chart(head.front(line))
     lines["lip"] = ch.resample(flat, count=32)
-    both = np.concatenate([flat[:0:-1] * [-1, 1], flat])
-    turn = np.linspace(-np.pi / 2, np.pi / 2, 500)
+    straight = np.array([[-flat[-1, 0], 0.0], [flat[-1, 0], 0.0]])
+    turn = np.pi / 2 * np.linspace(-1, 1, 801) ** 3  # dense along the seam
     for k, distance in enumerate(LIP_RINGS):
-        ring = ch.offset(both, flat[0], distance, turn, closed=False)
+        ring = ch.offset(straight, np.zeros(2), distance, turn, closed=False)
         ring[[0, -1], 0] = 0.0
+        ring[:, 1] += np.interp(ring[:, 0], flat[:, 0], flat[:, 1])
         lines[f"lip {k}"] = ch.resample(ring, 0.95 + 0.08 * distance)
     for name, flat in lines.items():
         directions = ch.from_chart(flat)
         lines[name] = _on(head, directions)
+    lines["temple"] = head.around(*TEMPLE)
     turn = np.linspace(0, np.pi, 400)
     heights = {"head": HEAD_RING, "neck": at.neck + NECK_RING, "end": at.neck}
     for (name, y), count in zip(heights.items(), (40, 34, 34), strict=True):
@@ -152,7 +160,7 @@ def _scatter(head, fixed, spacing, points, rng, at) -> Float[np.ndarray, "n 3"]:
     surface = surface.reshape(2 * n, n, 3)
     cell = np.cross(np.gradient(surface, axis=1), np.gradient(surface, axis=0))
     area = np.linalg.norm(cell, axis=2)
-    uv = rng.uniform(size=(900_000, 2)) * [630, 315]
+    uv = rng.uniform(size=(145 * points, 2)) * [630, 315]
     uv = uv[np.hypot(uv[:, 0] - 315, uv[:, 1]) < 312]
     at_grid = (uv / [630, 315] * [2 * n - 1, n - 1]).T
     cloud = np.stack([map_coordinates(surface[..., k], at_grid, order=1) for k in range(3)], 1)
