@@ -1,5 +1,7 @@
 """Adapters: the unsupervised framework of Cross-Modal Perceptionist."""
 
+import re
+
 import torch
 import torch.nn.functional as F
 from conformance.case import Arrays, Case
@@ -7,7 +9,10 @@ from conformance.cmp import tensors
 from conformance.hashed_weights import hashed_tensor
 
 from voicemesh.checkpoints import upstream
+from voicemesh.checkpoints.cmp import synergynet
+from voicemesh.nets.cmp import VoiceEncoder
 from voicemesh.nets.synergynet import crop_of
+from voicemesh.systems.cmp_unsupervised import ImageBranch
 from voicemesh.training import distillation as losses
 
 
@@ -18,6 +23,12 @@ def aliased(layout: list, tag: str, salt: str = "") -> Arrays:
         own = key.replace("features_first.", "features.").replace("features_second.", "features.")
         state[key] = hashed_tensor(tag, salt + own, tuple(shape), dtype)
     return state
+
+
+def published_file(case: Case, file: str) -> Arrays:
+    """One of a case's layouts; its fill says what goes before each key."""
+    salt = re.search(r"'([^']*)' \+ key", case.description["fill"][file])
+    return aliased(case.description["layouts"][file], case.tag, salt[1] if salt else "")
 
 
 def whole(case: Case, name: str) -> torch.Tensor:
@@ -41,6 +52,39 @@ def regressor(case: Case) -> Arrays:
     (name,) = case.inputs
     told = net(whole(case, name))
     made = {"params": told.params, "pool": told.pooled, "inter": told.middle}
+    return {name: case.stored(name, value.numpy()) for name, value in made.items()}
+
+
+@torch.inference_mode()
+def pipeline(case: Case) -> Arrays:
+    """The published files whole, as their containers hold them."""
+    files = {file: tensors(published_file(case, file)) for file in case.description["layouts"]}
+    published = files["2D-to-3D-pretrained.tar"]
+    face_model = upstream.build("cmp-face-model", published, case.name)
+    whitening = {key: published[f"module.{key}"] for key in ("param_mean", "param_std")}
+    voice = upstream.build("cmp-voice-encoder", files["voice_embedding.pth"], case.name)
+    images = ImageBranch(
+        upstream.build("cmp-generator", files["generator_48000.pth"], case.name),
+        synergynet(files["image3D_48000.pth"], whitening, case.name),
+        face_model,
+        upstream.build("cmp-teacher", published, case.name),
+    )
+    (name,) = case.inputs
+    return followed(case, voice, images, whole(case, name))
+
+
+def followed(case: Case, voice: VoiceEncoder, images: ImageBranch, log_mel: torch.Tensor) -> Arrays:
+    """Every stored station of the chain."""
+    embedding = F.normalize(voice(log_mel))
+    faces = images.imagine(embedding)
+    made = {
+        "embedding": embedding,
+        "pose": faces.pose_numbers,
+        "R": faces.pose.rotation,
+        "off": faces.pose.offset[:, :, None],
+        "mesh": images.scaled_vertices(faces).mT,
+        "aligned": images.vertices_in_image(faces).mT,
+    }
     return {name: case.stored(name, value.numpy()) for name, value in made.items()}
 
 
@@ -118,6 +162,7 @@ def distill(case: Case) -> Arrays:
 ADAPTERS = {
     "cmp-generator": generator,
     "cmp-3dmm-regressor": regressor,
+    "cmp-pipeline": pipeline,
     "cmp-face-critic": face_critic,
     "cmp-distill": distill,
 }

@@ -1,4 +1,8 @@
-"""Cross-Modal Perceptionist, supervised: speech -> embedding -> 51 face parameters -> mesh."""
+"""Cross-Modal Perceptionist: speech -> embedding -> 51 face parameters -> mesh.
+
+The supervised branch gets from the embedding to the parameters by one linear head, the
+unsupervised one by a face image.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +17,9 @@ from voicemesh.checkpoints.bundle import Bundle
 from voicemesh.mesh.morphable import FaceMesh, MorphableModel
 from voicemesh.nets.cmp import SupervisedHead, VoiceEncoder, VoiceTraits
 
+from .cmp_unsupervised import GENERATOR, ImageBranch
+
+HEAD = "cmp-supervised-head"
 FRONT_END_OF_CHANNELS = {64: "cmp", 112: "voicemesh"}  # an encoder's input tells its front end
 SCALED = ("log_f0", "log_vtl", "age")  # traits that a net gives as z-scores
 
@@ -38,18 +45,23 @@ class CrossModalPerceptionist:
     """Voice -> embedding -> 3DMM parameters -> mesh (Wu, Hsu, Neumann, CVPR 2022).
 
     Nothing in it looks at the level or the polarity of the recording: the front ends remove both.
+    Where there is no supervised head, the parameters are those of the image branch.
     """
 
     def __init__(
         self,
         front_end: FrontEnd,
         voice: VoiceEncoder,
-        head: SupervisedHead,
+        head: SupervisedHead | None,
         face_model: MorphableModel,
         traits: VoiceTraits | None = None,
         statistics: Mapping[str, Tensor] | None = None,
+        images: ImageBranch | None = None,
     ) -> None:
-        self.front_end, self.voice, self.head = front_end, voice.eval(), head.eval()
+        if head is None and images is None:
+            raise ValueError("A supervised head, an image branch or both are needed, none is given")
+        self.front_end, self.voice, self.images = front_end, voice.eval(), images
+        self.head = head.eval() if head else None
         self.face_model, self.traits = face_model, traits.eval() if traits else None
         self.statistics = dict(statistics or {})
 
@@ -61,13 +73,16 @@ class CrossModalPerceptionist:
         voice = bundle.net("cmp-voice-encoder").to(device)
         traits = bundle.net("voice-traits").to(device) if "voice-traits" in bundle.parts else None
         statistics = bundle.tensors("cmp-statistics") if "cmp-statistics" in bundle.parts else {}
+        face_model, imagines = bundle.face_model().to(device), GENERATOR in bundle.parts
+        images_alone = imagines and HEAD not in bundle.parts
         return cls(
             front_end=front_end_of(voice),
             voice=voice,
-            head=bundle.net("cmp-supervised-head").to(device),
-            face_model=bundle.face_model().to(device),
+            head=None if images_alone else bundle.net(HEAD).to(device),
+            face_model=face_model,
             traits=traits,
             statistics={name: value.to(device) for name, value in statistics.items()},
+            images=ImageBranch.from_bundle(bundle, face_model, device) if imagines else None,
         )
 
     @torch.inference_mode()
@@ -79,7 +94,10 @@ class CrossModalPerceptionist:
     def perceive_features(self, features: Float[Tensor, "batch channels frames"]) -> Perception:
         """`perceive` of features that the front end gave before."""
         embedding = functional.normalize(self.voice(features))
-        parameters = self.head(embedding)
+        if self.head is not None:
+            parameters = self.head(embedding)
+        else:
+            parameters = self.images.imagine(embedding).parameters
         shapes = self.face_model.shape_basis.shape[2]
         traits = None if self.traits is None else self.traits(embedding)
         pitch = tract = age = None
