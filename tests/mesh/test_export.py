@@ -11,6 +11,9 @@ from voicemesh.mesh.morphable import FaceMesh
 # The largest distance that the format keeps, in millimetres, and the units of one millimetre.
 FORMATS = {".obj": (1e-4, 1.0), ".ply": (1e-5, 1.0), ".glb": (1e-5, 1e-3)}
 
+# The reader of OBJ guesses colours of faces that it does not have.
+pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning:trimesh")
+
 
 @pytest.fixture
 def face(rng) -> FaceMesh:
@@ -27,7 +30,7 @@ def face(rng) -> FaceMesh:
 
 
 def read(path):
-    return trimesh.load(path, process=False, force="mesh", maintain_order=True)
+    return trimesh.load_mesh(path, process=False, maintain_order=True)
 
 
 @pytest.mark.parametrize("suffix", FORMATS)

@@ -13,9 +13,7 @@ from .rasterize import EMPTY_DEPTH, Fragments
 TRIANGLES = 32  # per program
 WINDOW = 4  # pixels a side that a triangle's lanes cover at once
 PIXELS = 512  # per program of the second kernel
-LAST = tl.constexpr(
-    0x7FFFFFFF
-)  # triangle t is stored as t ^ LAST: the first of equals wins
+LAST = tl.constexpr(0x7FFFFFFF)  # triangle t is stored as t ^ LAST: the first of equals wins
 NOTHING = tl.constexpr(0xFFFFFFFF)  # low word of an empty pixel, above every stored triangle
 FARTHEST = tl.constexpr(EMPTY_DEPTH)
 
