@@ -146,12 +146,22 @@ def test_what_is_no_sound_is_refused(content, reason, tmp_path):
     assert str(tmp_path) not in str(refusal.value)
 
 
-def test_a_playlist_does_not_open_other_files(voice, tmp_path):
+PLAYLISTS = {
+    "list.m3u8": "#EXTM3U\n#EXT-X-TARGETDURATION:3\n#EXTINF:3,\nfile://{}\n#EXT-X-ENDLIST\n",
+    "list.txt": "ffconcat version 1.0\nfile '{}'\n",
+}
+
+
+@pytest.mark.parametrize("name", PLAYLISTS)
+def test_a_playlist_does_not_open_other_files(name, voice, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     encode(tmp_path / "secret.aac", "aac", np.repeat(voice, 3), 48_000)
-    playlist = tmp_path / "list.m3u8"
-    playlist.write_text("#EXTM3U\n#EXTINF:3,\nsecret.aac\n#EXT-X-ENDLIST\n")
+    secret = "secret.aac" if name.endswith("txt") else tmp_path / "secret.aac"
+    (tmp_path / name).write_text(PLAYLISTS[name].format(secret))
+    with av.open(name) as opened:
+        assert opened.streams.audio  # FFmpeg itself would
     with pytest.raises(UnusableRecording, match="not a sound file"):
-        load(playlist)
+        load(name)
 
 
 def test_no_file_at_all(tmp_path):

@@ -66,6 +66,12 @@ def test_level_and_polarity_do_not_matter(gain, voice):
     assert abs(np.diff(moved).sum() - np.diff(expected).sum()) <= 4 * vad.FRAME
 
 
+def test_a_voice_that_fades_is_heard_alike_upside_down(voice, rng):
+    fading = voice * np.exp(-6 * np.arange(len(voice)) / SAMPLE_RATE).astype(np.float32)
+    faint = fading + 1e-5 * rng.standard_normal(len(voice)).astype(np.float32)
+    np.testing.assert_array_equal(vad.segments(-faint), vad.segments(faint))
+
+
 def test_speech_in_noise_is_heard(voice, rng):
     loud = voice + 0.5 * voice.std() * rng.standard_normal(len(voice))
     speech, _ = vad.speech(recording(loud))
