@@ -74,9 +74,11 @@ def parser() -> argparse.ArgumentParser:
     add_bundle(evaluate_)
     evaluate_.set_defaults(run=evaluate)
 
-    convert_ = commands.add_parser("convert", help="published weights into a bundle")
+    convert_ = commands.add_parser(
+        "convert", help="published weights into a bundle", description=CONVERT
+    )
     convert_.add_argument("name", help="the published system or network; head: a 3DMM")
-    convert_.add_argument("file", type=Path)
+    convert_.add_argument("file", type=Path, metavar="FILE_OR_FOLDER")
     convert_.add_argument("--out", type=Path, required=True, help="folder of the bundle")
     convert_.add_argument("--triangles", type=Path, help="of a face model: tri.mat or tri.pkl")
     convert_.add_argument("--landmarks", type=Path, help="of a face model: keypoints_sim.npy")
@@ -89,6 +91,10 @@ PORTRAY = """Read every recording and write its mesh (obj, ply, glb), a picture 
 FOLDER for one file, into a folder of its own inside FOLDER for each of several."""
 TRAIN = """Train on a population; the same command again goes on where it stopped. On several GPUs:
 `accelerate launch -m voicemesh train ...`."""
+
+CONVERT = """A published file as parts of a bundle, which is begun or gone on with. `convert cmp
+FOLDER` takes the whole unzipped download of Cross-Modal Perceptionist: networks, face model,
+reference faces."""
 
 
 def add_bundle(command: argparse.ArgumentParser, purpose: str = "the nets to use") -> None:
@@ -260,26 +266,29 @@ def evaluate(arguments: argparse.Namespace) -> int:
 
 
 def convert(arguments: argparse.Namespace) -> int:
-    """A published file as a part of a bundle, which is begun or gone on with."""
-    import hashlib
-
-    from voicemesh.checkpoints import upstream
+    """A published file or download as parts of a bundle, which is begun or gone on with."""
+    from voicemesh.checkpoints import download, upstream
     from voicemesh.checkpoints.bundle import FACE_MODEL, BundleWriter
     from voicemesh.mesh.morphable import MorphableModel
 
-    if arguments.name == FACE_MODEL:
-        basel = upstream.load_basel(arguments.file, arguments.triangles, arguments.landmarks)
-        found = {FACE_MODEL: basel}
+    name, file, title = arguments.name, arguments.file, None
+    if name == download.SYSTEM and file.is_dir():
+        given = {"triangles": arguments.triangles, "landmarks": arguments.landmarks}
+        found, title = download.find(file, given).read(), download.TITLE
+    elif name == FACE_MODEL:
+        basel = upstream.load_basel(file, arguments.triangles, arguments.landmarks)
+        found = {FACE_MODEL: download.Converted(basel, (file,))}
     else:
-        names = upstream.SYSTEMS.get(arguments.name, (arguments.name,))
-        found = {name: upstream.load(name, arguments.file) for name in names}
-    digest = hashlib.sha256(arguments.file.read_bytes()).hexdigest()
-    about = {"source": f"{arguments.file.name}, sha256 {digest}", "licence": arguments.licence}
-    writer = BundleWriter(arguments.out, arguments.out.name, largest=None)
+        names = upstream.SYSTEMS.get(name, (name,))
+        found = {name: download.Converted(upstream.load(name, file), (file,)) for name in names}
+    writer = BundleWriter(arguments.out, arguments.out.name, title=title, largest=None)
     for name, part in found.items():
-        if isinstance(part, MorphableModel):
-            writer.face_model(part, compact=False, **about)
+        about = {"source": part.source, "licence": arguments.licence}
+        if isinstance(part.content, MorphableModel):
+            writer.face_model(part.content, compact=False, **about)
+        elif isinstance(part.content, dict):
+            writer.tensors(name, part.content, **about)
         else:
-            writer.net(name, part, upstream.arguments_of(part), **about)
+            writer.net(name, part.content, upstream.arguments_of(part.content), **about)
     print(f"{arguments.out}: {', '.join(sorted(writer.bundle.parts))}")
     return 0

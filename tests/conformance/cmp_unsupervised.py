@@ -9,7 +9,6 @@ from conformance.cmp import tensors
 from conformance.hashed_weights import hashed_tensor
 
 from voicemesh.checkpoints import upstream
-from voicemesh.checkpoints.cmp import synergynet
 from voicemesh.nets.cmp import VoiceEncoder
 from voicemesh.nets.synergynet import crop_of
 from voicemesh.systems.cmp_unsupervised import ImageBranch
@@ -61,13 +60,14 @@ def pipeline(case: Case) -> Arrays:
     files = {file: tensors(published_file(case, file)) for file in case.description["layouts"]}
     published = files["2D-to-3D-pretrained.tar"]
     face_model = upstream.build("cmp-face-model", published, case.name)
-    whitening = {key: published[f"module.{key}"] for key in ("param_mean", "param_std")}
+    teacher = upstream.build("cmp-teacher", published, case.name)
+    student = upstream.build("cmp-student", files["image3D_48000.pth"], case.name)
     voice = upstream.build("cmp-voice-encoder", files["voice_embedding.pth"], case.name)
     images = ImageBranch(
         upstream.build("cmp-generator", files["generator_48000.pth"], case.name),
-        synergynet(files["image3D_48000.pth"], whitening, case.name),
+        student.whitened_as(teacher),
         face_model,
-        upstream.build("cmp-teacher", published, case.name),
+        teacher,
     )
     (name,) = case.inputs
     return followed(case, voice, images, whole(case, name))

@@ -77,25 +77,26 @@ def regressor(tensors: Tensors, origin: str) -> nn.Module:
     return fill(MobileNetV2(*head_sizes(own)), own, origin)
 
 
+def student(tensors: Tensors, origin: str) -> nn.Module:
+    """The image student; it wants the whitening of its teacher, which its file lacks."""
+    return synergynet(backbone(tensors, origin), origin)
+
+
 def teacher(tensors: Tensors, origin: str) -> nn.Module:
     """The image teacher with the whitening of its pose."""
     wanted(tensors, WHITENING, origin)
-    return synergynet(
-        {key: value for key, value in tensors.items() if key not in WHITENING},
-        {key: tensors[key] for key in WHITENING},
-        origin,
-    )
-
-
-def synergynet(tensors: Tensors, whitening: Tensors, origin: str) -> SynergyNet:
-    """A regressor with the whitening, which the student's file lacks."""
-    own = backbone(tensors, origin)
-    mean, deviation = (whitening[key].flatten()[:POSE].float() for key in WHITENING)
-    state = {f"backbone.{key}": value for key, value in own.items()}
-    state |= {"pose_mean": mean, "pose_deviation": deviation}
-    net = fill(SynergyNet(*head_sizes(own)), state, origin)
-    assert isinstance(net, SynergyNet)
+    own = {key: value for key, value in tensors.items() if key not in WHITENING}
+    net = synergynet(backbone(own, origin), origin)
+    mean, deviation = (tensors[key].flatten()[:POSE].float() for key in WHITENING)
+    net.pose_mean, net.pose_deviation = mean, deviation
     return net
+
+
+def synergynet(own: Tensors, origin: str) -> SynergyNet:
+    """The regressor of these tensors, its pose not whitened."""
+    net = SynergyNet(*head_sizes(own))
+    fill(net.backbone, own, origin)
+    return net.eval()
 
 
 def backbone(tensors: Tensors, origin: str) -> Tensors:

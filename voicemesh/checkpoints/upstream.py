@@ -50,6 +50,7 @@ TABLE = {
     "cmp-3dmm-regressor": Published(
         "image3D_48000.pth", cmp.regressor, "state_dict", others=FACE_MODEL_KEYS, bare=True
     ),
+    "cmp-student": Published("image3D_48000.pth", cmp.student),
     "cmp-teacher": Published(
         "2D-to-3D-pretrained.tar", cmp.teacher, "state_dict", others=("u", "w_exp", "w_shp")
     ),

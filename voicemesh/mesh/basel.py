@@ -106,6 +106,19 @@ def scaled_vertices(
     return vertices * (MICROMETRES * scale)[..., None, None]
 
 
+def shape_of_scaled(model: MorphableModel, vertices: Float[Tensor, "v 3"]) -> Float[Tensor, " s"]:
+    """Whitened shape parameters of a mesh of the model at any scale, in the model's frame.
+
+    Least squares in scale, scale x shape and scale x expression, which are linear.
+    """
+    bases = (model.mean[..., None], model.shape_basis, model.expression_basis)
+    columns = torch.cat([basis.flatten(0, 1) for basis in bases], 1).double()
+    gram, moments = columns.T @ columns, columns.T @ vertices.flatten().double()
+    found = torch.linalg.solve(gram, moments)
+    raw = found[1 : 1 + len(model.shape_mean)] / found[0]
+    return ((raw - model.shape_mean) / model.shape_deviation).float()
+
+
 def basis(flat: Shaped[Tensor, "v3 p"], params: int) -> Float[Tensor, "v 3 n"]:
     """The first components of an interleaved basis, per vertex and in millimetres."""
     return flat[:, :params].unflatten(0, (-1, 3)).float() / MICROMETRES

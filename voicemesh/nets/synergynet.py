@@ -141,6 +141,11 @@ class SynergyNet(nn.Module):
         self.register_buffer("pose_mean", torch.zeros(POSE))
         self.register_buffer("pose_deviation", torch.ones(POSE))
 
+    def whitened_as(self, teacher: "SynergyNet") -> "SynergyNet":
+        """This net with the whitening of its teacher, which published students share."""
+        self.pose_mean, self.pose_deviation = teacher.pose_mean, teacher.pose_deviation
+        return self
+
     @property
     def shape_params(self) -> int:
         """How many shape parameters it gives."""
