@@ -24,6 +24,7 @@ from .streams import stream
 
 TOLERANCE = 0.5  # mm, to which a length is met at the cost of a less likely head
 ITERATIONS = 12
+ENOUGH = 1e-3  # standard deviations; who moves less has arrived
 SHARES = (1.0, 0.5, 0.25, 0.1, 0.03, 0.0)  # of a step, tried in this order
 BATCH = 512
 RIGHT_JAW, LEFT_JAW = 1, 15  # landmarks in front of the ears
@@ -128,10 +129,18 @@ class _Rulers:
         self, params: Float[Tensor, "people s"]
     ) -> tuple[Float[Tensor, "people 18"], Float[Tensor, "people 18 s"]]:
         """Lengths in mm and their slopes over the parameters."""
-        steps = self.rest + torch.einsum("ecs,ns->nec", self.basis, params)
+        steps = self._steps(params)
         lengths = steps.norm(dim=2)
         slopes = torch.einsum("nec,ecs->nes", steps / lengths[..., None], self.basis)
         return lengths @ self.owner.T, self.owner @ slopes
+
+    def lengths(self, params: Float[Tensor, "people s"]) -> Float[Tensor, "people 18"]:
+        """Lengths alone."""
+        return self._steps(params).norm(dim=2) @ self.owner.T
+
+    def _steps(self, params: Float[Tensor, "people s"]) -> Float[Tensor, "people steps 3"]:
+        moved = params @ self.basis.flatten(0, 1).T
+        return self.rest + moved.unflatten(1, self.rest.shape)
 
 
 def _fit(
@@ -144,14 +153,16 @@ def _fit(
     """
     params = torch.zeros_like(free)
     noise = TOLERANCE**2 * torch.eye(len(LENGTHS), dtype=torch.float64)
-    rows = torch.arange(len(free))
+    moving = torch.arange(len(free))
     for _ in range(ITERATIONS):
-        lengths, slopes = rulers.measure(params)
-        miss = asked - lengths + (slopes @ (params - free)[..., None])[..., 0]
+        here, goal, want = params[moving], free[moving], asked[moving]
+        lengths, slopes = rulers.measure(here)
+        miss = want - lengths + (slopes @ (here - goal)[..., None])[..., 0]
         gain = torch.linalg.solve(slopes @ slopes.mT + noise, miss[..., None])
-        step = free + (slopes.mT @ gain)[..., 0] - params
-        tried = torch.stack([params + share * step for share in SHARES])
-        misses = torch.stack([rulers.measure(trial)[0] for trial in tried]) - asked
-        costs = (misses / TOLERANCE).square().sum(2) + (tried - free).square().sum(2)
-        params = tried[costs.argmin(0), rows]
-    return params, rulers.measure(params)[0] - asked
+        step = goal + (slopes.mT @ gain)[..., 0] - here
+        tried = torch.stack([here + share * step for share in SHARES])
+        misses = torch.stack([rulers.lengths(trial) for trial in tried]) - want
+        costs = (misses / TOLERANCE).square().sum(2) + (tried - goal).square().sum(2)
+        params[moving] = tried[costs.argmin(0), torch.arange(len(moving))]
+        moving = moving[(params[moving] - here).abs().amax(1) > ENOUGH]
+    return params, rulers.lengths(params) - asked
