@@ -3,23 +3,31 @@
 import torch
 from evaluation.toys import SHAPES, toy_face_model, toy_predictions, toy_targets
 
-from voicemesh.evaluation.statistics import halves, statistics
+from voicemesh.evaluation.statistics import coverage, error_statistics, halves, people_statistics
 
 
 def test_intervals_cover_what_they_say(rng):
     model, targets = toy_face_model(), toy_targets(1200, rng)
     predictions = toy_predictions(targets, rng, 0.4)
-    train = rng.permutation(1200)[:600]
-    tensors, coverage = statistics(predictions, targets, train, model)
-    assert all(0.75 < share < 0.85 for share in coverage.values())
+    tensors, covered = error_statistics(predictions, targets, model)
+    assert all(0.75 < share < 0.85 for share in covered.values())
     assert tensors["residual_covariance"].shape == (SHAPES, SHAPES)
     expected = torch.eye(SHAPES) * (0.4**2 + 0.1**2)
     torch.testing.assert_close(tensors["residual_covariance"], expected, atol=0.03, rtol=0)
     assert tensors["measure_interval"].shape == (len(model.measures),)
-    assert tensors["measure_mean"].shape == (2, len(model.measures))
     assert "measure_explained" not in tensors
+    wide = coverage(predictions, targets, model, 2 * tensors["measure_interval"])
+    assert min(wide.values()) > 0.95
+
+
+def test_people_are_described_by_sex(rng):
+    model, targets = toy_face_model(), toy_targets(1200, rng)
+    tensors = people_statistics(targets, rng.permutation(1200)[:600], model)
     means = tensors["mean_female"] - tensors["mean_male"]
     torch.testing.assert_close(means[:3], torch.full((3,), 3.0), atol=0.3, rtol=0)
+    assert tensors["measure_mean"].shape == (2, len(model.measures))
+    women = model.measurements(targets.shape_params[targets.female])
+    torch.testing.assert_close(tensors["measure_deviation"][1], women.std(0), rtol=0.2, atol=0)
 
 
 def test_figures_of_the_evaluation_are_carried(rng):
@@ -28,9 +36,7 @@ def test_figures_of_the_evaluation_are_carried(rng):
         name: {"explained": {"value": 0.1 * k}, "ceiling": 0.2 * k}
         for k, name in enumerate(model.measures)
     }
-    tensors, _ = statistics(
-        toy_predictions(targets, rng, 0.4), targets, torch.arange(60).numpy(), model, rows
-    )
+    tensors, _ = error_statistics(toy_predictions(targets, rng, 0.4), targets, model, rows)
     torch.testing.assert_close(tensors["measure_ceiling"], 2 * tensors["measure_explained"])
 
 

@@ -46,7 +46,7 @@ def test_a_batch_has_one_length_and_no_one_held_out(folder):
     for _ in range(5):
         batch = made.batch(rng)
         assert batch["features"].shape[:2] == (8, 112)
-        assert 100 <= batch["features"].shape[2] <= 198
+        assert 120 <= batch["features"].shape[2] <= 198
         assert (batch["identity"] < 40).all()
         assert batch["parameters"].shape == (8, 1 + SHAPES + EXPRESSIONS)
         assert (batch["parameters"][:, 0] == 0).all()

@@ -3,9 +3,6 @@
 from typing import Any
 
 import numpy as np
-import torch
-from jaxtyping import Shaped
-from torch import Tensor
 
 from voicemesh.population.appearance import APPEARANCE, AXES
 from voicemesh.population.dataset import Population
@@ -14,7 +11,7 @@ from voicemesh.systems.cmp import CrossModalPerceptionist
 from . import geometry
 from .expectation import expected_shape
 from .predictions import predict
-from .statistics import coverage, statistics
+from .statistics import Tensors, coverage, error_statistics, people_statistics
 from .targets import people_targets
 
 AGEING = "grey"  # the one look that follows the age, which a voice does tell a little
@@ -22,29 +19,24 @@ AGEING = "grey"  # the one look that follows the age, which a voice does tell a 
 
 def evaluate(
     perceptionist: CrossModalPerceptionist, population: Population
-) -> tuple[dict[str, Any], dict[str, Shaped[Tensor, "..."]]]:
-    """All figures of a system, and the tensors of "cmp-statistics" that go with them.
+) -> tuple[dict[str, Any], Tensors]:
+    """All figures of a system, and what "cmp-statistics" says of its errors.
 
-    A system with statistics is measured against its own mean faces, by its own intervals, so the
-    population may be any; one without gets means and intervals from this population.
+    A system with statistics is measured against its own mean faces and by its own intervals, so
+    the population may be any; one without gets both from this population.
     """
     face_model, people = perceptionist.face_model.to("cpu"), population.people
     targets = people_targets(people, face_model)
     own = {name: value.cpu() for name, value in perceptionist.statistics.items()}
-    if "mean_male" in own:
-        baselines = geometry.Baselines.from_means(own["mean_male"], own["mean_female"])
-    else:
-        train = torch.from_numpy(population.train)
-        baselines = geometry.Baselines.of(targets.shape_params[train], targets.female[train])
+    own = own or people_statistics(targets, population.train, face_model)
+    baselines = geometry.Baselines(own["mean_male"], own["mean_female"])
     everyone, coupling = np.arange(len(people)), population.recipe.coupling
     best = expected_shape(people, targets.shape_params, everyone, coupling, sessions=1)
     heard = predict(perceptionist, population)
     results = geometry.evaluate(heard, targets, baselines, face_model, best)
     names = (*AXES, *(name for name in APPEARANCE if name != AGEING))
     results["nulls"] = geometry.nulls(heard, {name: people.column(name) for name in names})
-    tensors, held_out = statistics(
-        heard, targets, population.train, face_model, results["measures"]
-    )
+    errors, covered = error_statistics(heard, targets, face_model, results["measures"])
     if "measure_interval" in own:
-        held_out = coverage(heard, targets, face_model, own["measure_interval"])
-    return {**results, "coverage": held_out}, tensors
+        covered = coverage(heard, targets, face_model, own["measure_interval"])
+    return {**results, "coverage": covered}, errors

@@ -25,23 +25,15 @@ ERRORS = (*(f"are_{name}" for name in RATIOS), "keypoint", "landmark_mm")
 
 @dataclass(frozen=True, eq=False)
 class Baselines:
-    """Faces to beat: shape parameters of the mean face and of the mean of each sex."""
+    """Faces to beat, as shape parameters: the mean of each sex, and the mean of both."""
 
-    overall: Float[Tensor, " s"]
     male: Float[Tensor, " s"]
     female: Float[Tensor, " s"]
 
-    @classmethod
-    def of(
-        cls, shape_params: Float[Tensor, "people s"], female: Bool[Tensor, " people"]
-    ) -> "Baselines":
-        """Means of (training) people."""
-        return cls.from_means(shape_params[~female].mean(0), shape_params[female].mean(0))
-
-    @classmethod
-    def from_means(cls, men: Float[Tensor, " s"], women: Float[Tensor, " s"]) -> "Baselines":
-        """The overall mean gives both sexes the same weight."""
-        return cls((men + women) / 2, men, women)
+    @property
+    def overall(self) -> Float[Tensor, " s"]:
+        """The mean face: both sexes have the same weight."""
+        return (self.male + self.female) / 2
 
     def right_sex(self, female: Bool[Tensor, " rows"]) -> Float[Tensor, "rows s"]:
         """The mean of everyone's own sex: what an oracle of the sex would say."""

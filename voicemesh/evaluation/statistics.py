@@ -1,11 +1,11 @@
-"""What a bundle must know of its own errors: mean shapes, residuals, calibrated intervals."""
+"""What a bundle must know of people and of its own errors: the part "cmp-statistics"."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from voicemesh.mesh.face_types import type_params
@@ -17,53 +17,59 @@ from .targets import TRAIT_SCALES, Targets
 
 LEVEL = 0.8  # share of the truth that an interval is to cover
 WIDTH, LENGTH = "bizygomatic", "menton_sellion"  # their ratio orders faces from wide to narrow
+Tensors = dict[str, Shaped[Tensor, "..."]]
 
 
-def statistics(
-    predictions: Predictions,
-    targets: Targets,
-    train: Shaped[np.ndarray, " people"],
-    face_model: MorphableModel,
-    measures: Mapping[str, Mapping[str, Any]] | None = None,
-    seed: int = 0,
-) -> tuple[dict[str, Shaped[Tensor, "..."]], dict[str, float]]:
-    """The tensors of the part "cmp-statistics", and the coverage of its intervals by measure.
-
-    Means are those of the training people. Intervals are calibrated on one half of the predicted
-    people, and their coverage is that of the other half. `measures` are rows of the geometric
-    evaluation: explained variance and, where known, its ceiling.
-    """
+def people_statistics(
+    targets: Targets, train: Int[np.ndarray, " some"], face_model: MorphableModel
+) -> Tensors:
+    """Of the people in the rows `train`: mean shapes of the sexes, face types, sizes, scales."""
     params, female = targets.shape_params[train], targets.female[train]
     lengths = face_model.measurements(params)
     width, length = named_lengths(lengths, face_model.measures, (WIDTH, LENGTH)).unbind(1)
     types = type_params(params, width / length)
+    return {
+        "mean_male": params[~female].mean(0),
+        "mean_female": params[female].mean(0),
+        **{f"type_{name}": value for name, value in types.items()},
+        "measure_mean": torch.stack([lengths[~female].mean(0), lengths[female].mean(0)]),
+        "measure_deviation": torch.stack([lengths[~female].std(0), lengths[female].std(0)]),
+        **{f"{name}_scale": torch.tensor(scale) for name, scale in TRAIT_SCALES.items()},
+    }
+
+
+def error_statistics(
+    predictions: Predictions,
+    targets: Targets,
+    face_model: MorphableModel,
+    measures: Mapping[str, Mapping[str, Any]] | None = None,
+    seed: int = 0,
+) -> tuple[Tensors, dict[str, float]]:
+    """Covariance of what is left, 80 % intervals; and the intervals' coverage by measure.
+
+    Intervals are calibrated on one half of the predicted people, their coverage is that of the
+    other half. `measures` are rows of the geometric evaluation: explained variance and, where
+    known, its ceiling.
+    """
     rows = torch.from_numpy(predictions.identity)
     first = halves(predictions, seed)
     residual = targets.shape_params[rows] - predictions.shape_params
     apart = _apart(predictions, targets, face_model)
     heard = (predictions.traits - targets.traits[rows]).abs()
-    intervals = _intervals(apart[first], face_model.mean.new_tensor(LEVEL))
+    intervals = _intervals(apart[first])
     covered = (apart[~first] <= intervals).double().mean(0).tolist()
     result = {
-        "mean_male": params[~female].mean(0),
-        "mean_female": params[female].mean(0),
-        **{f"type_{name}": value for name, value in types.items()},
         "residual_covariance": residual[first].T @ residual[first] / int(first.sum()),
         "measure_interval": intervals,
-        "measure_mean": torch.stack([lengths[~female].mean(0), lengths[female].mean(0)]),
-        "measure_deviation": torch.stack([lengths[~female].std(0), lengths[female].std(0)]),
     }
-    for column, (name, (mean, deviation)) in enumerate(TRAIT_SCALES.items(), 1):
-        result[f"{name}_scale"] = torch.tensor([mean, deviation])
-        half_width = _intervals(heard[first, column : column + 1], torch.tensor(LEVEL))
-        result[f"{name}_interval"] = half_width * deviation
+    for column, (name, (_, deviation)) in enumerate(TRAIT_SCALES.items(), 1):
+        result[f"{name}_interval"] = _intervals(heard[first, column : column + 1]) * deviation
     if measures is not None:
         explained = [measures[name]["explained"]["value"] for name in face_model.measures]
         result["measure_explained"] = torch.tensor(explained)
         if all("ceiling" in row for row in measures.values()):
             ceilings = [measures[name]["ceiling"] for name in face_model.measures]
             result["measure_ceiling"] = torch.tensor(ceilings)
-    result = {name: value.float().contiguous() for name, value in result.items()}
     return result, dict(zip(face_model.measures, covered, strict=True))
 
 
@@ -94,5 +100,5 @@ def _apart(
     return (told - true[torch.from_numpy(predictions.identity)]).abs()
 
 
-def _intervals(apart: Float[Tensor, "rows m"], level: Float[Tensor, ""]) -> Float[Tensor, " m"]:
-    return torch.quantile(apart.double(), level.double(), dim=0).float()
+def _intervals(apart: Float[Tensor, "rows m"]) -> Float[Tensor, " m"]:
+    return torch.quantile(apart, LEVEL, dim=0)

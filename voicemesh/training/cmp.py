@@ -56,13 +56,13 @@ class CmpRecipe:
 
 BUNDLE = CmpRecipe(
     front_end="voicemesh",
-    widths=(160, 240, 360, 540),
+    widths=(128, 192, 288, 432),
     dropout=0.0,
     noise=0.0,
-    steps=6000,
+    steps=7000,
     batch_size=48,
-    shortest_crop=100,
-    longest_crop=300,
+    shortest_crop=120,
+    longest_crop=320,
     learning_rate=3e-3,
     expected_targets=True,
     shape_weight=2.0,
@@ -136,7 +136,7 @@ class CmpTask:
         self.optimiser, self.schedule = one_cycle(
             self.net.parameters(), recipe.steps, recipe.learning_rate, recipe.weight_decay
         )
-        targets = people_targets(population.people, face_model)
+        self.targets = targets = people_targets(population.people, face_model)
         ours = np.isin(utterances.identity, population.train)
         self._rows = np.flatnonzero(ours)
         self._sampler = PairSampler(utterances.identity[ours], utterances.session[ours])

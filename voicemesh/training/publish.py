@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from voicemesh.audio.features import FRONT_ENDS
 from voicemesh.checkpoints.bundle import BundleWriter
 from voicemesh.evaluation.cmp import evaluate
+from voicemesh.evaluation.statistics import people_statistics
 from voicemesh.mesh.morphable import MorphableModel
 from voicemesh.population.dataset import Population
 from voicemesh.systems.cmp import CrossModalPerceptionist
@@ -41,11 +42,17 @@ def trained(run: Path, face_model: MorphableModel) -> tuple[CmpNets, CmpRecipe]:
 
 
 def publish(
-    run: Path, population: Population, face_model: MorphableModel, writer: BundleWriter
+    run: Path,
+    population: Population,
+    face_model: MorphableModel,
+    writer: BundleWriter,
+    judges: Population | None = None,
 ) -> dict[str, Any]:
     """Write the nets of a run and their statistics as parts of a bundle; return the figures.
 
     The head is fitted anew to the population and the face model, on the run's voice encoder.
+    Errors are measured and intervals calibrated on people held out: the population's own, or
+    those of another population with more of them.
     """
     nets, recipe = trained(run, face_model)
     utterances = features(population.folder, recipe.front_end)
@@ -53,10 +60,11 @@ def publish(
     nets.voice.half().float()  # as it is stored, so that all figures are the bundle's
     task.net = nets
     refit_head(task)
+    people = people_statistics(task.targets, population.train, face_model)
     perceptionist = CrossModalPerceptionist(
-        FRONT_ENDS[recipe.front_end], nets.voice, nets.head, face_model, nets.traits
+        FRONT_ENDS[recipe.front_end], nets.voice, nets.head, face_model, nets.traits, people
     )
-    results, tensors = evaluate(perceptionist, population)
+    results, errors = evaluate(perceptionist, judges or population)
     steps = max(line["step"] for line in read_metrics(run / "metrics.jsonl"))
     about = {
         "source": "trained by voicemesh, python -m voicemesh train cmp",
@@ -98,5 +106,5 @@ def publish(
     writer.net("cmp-supervised-head", nets.head, arguments, results=brief, **about)
     writer.net("voice-traits", nets.traits, {"embedding": recipe.embedding}, **about)
     measured = {"coverage": results["coverage"], "nulls": results["nulls"]}
-    writer.tensors("cmp-statistics", tensors, results=measured, **about)
+    writer.tensors("cmp-statistics", people | errors, results=measured, **about)
     return results
