@@ -14,7 +14,8 @@ Recipe = TypeVar("Recipe")
 
 AUDIO_SUFFIXES = frozenset(
     ".aac .aif .aiff .au .caf .flac .m4a .mka .mkv .mov .mp3 .mp4 .oga .ogg .opus .w64 .wav .webm"
-    " .wma".split()
+    " .wma"
+    " .npy".split()  # published features, which voicemesh.audio.feature_files reads
 )
 
 
@@ -152,7 +153,7 @@ def portray(arguments: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from voicemesh import pipeline
-    from voicemesh.audio import recording
+    from voicemesh.audio import feature_files, recording
 
     found = targets(arguments.recordings, arguments.out)
     whole = pipeline.load(arguments.bundle, arguments.device)
@@ -161,7 +162,10 @@ def portray(arguments: argparse.Namespace) -> int:
     failed = []
     for path, folder in tqdm(found.items(), unit="recording", disable=None):
         try:
-            portrait = whole(recording.load(path))
+            if path.suffix.lower() == feature_files.SUFFIX:
+                portrait = whole.of_features(path)
+            else:
+                portrait = whole(recording.load(path))
         except (recording.UnusableRecording, OSError) as error:
             failed.append(f"{path}: {error}")
             continue

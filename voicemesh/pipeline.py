@@ -9,19 +9,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int
+from jaxtyping import Float, Float32, Int, UInt8
 from scipy.special import gammaincinv
 from torch import Tensor
 
-from voicemesh.audio import features, vad
-from voicemesh.audio.recording import Recording
+from voicemesh.audio import feature_files, features, vad
+from voicemesh.audio.recording import SAMPLE_RATE, Recording, UnusableRecording
 from voicemesh.checkpoints.bundle import Bundle
 from voicemesh.mesh import export, render
 from voicemesh.mesh.face_types import FACE_TYPES, SEXES, nearest_sex
 from voicemesh.mesh.landmarks import LENGTH_LABELS, RATIO_LABELS
 from voicemesh.mesh.morphable import FaceMesh, MorphableModel
-from voicemesh.systems.cmp import CrossModalPerceptionist
+from voicemesh.systems.cmp import CrossModalPerceptionist, Perception
 
+OVERLAY = 480  # pixels of the side of the pictured face and of the mesh over it
 CONFIDENCE = 0.8  # of every interval
 LABELS = LENGTH_LABELS | RATIO_LABELS
 
@@ -52,6 +53,17 @@ class Measurement:
 
 
 @dataclass(frozen=True, eq=False)
+class Pictured:
+    """The face image that the unsupervised branch makes of a voice, and its mesh."""
+
+    image: UInt8[np.ndarray, "size size 3"]
+    overlay: UInt8[np.ndarray, "size size 3"]  # the lit mesh where the face is
+    face: FaceMesh
+    sex: str  # as of `Portrait`
+    parameters: Float32[np.ndarray, " params"]
+
+
+@dataclass(frozen=True, eq=False)
 class Portrait:
     """Everything that was read from one voice."""
 
@@ -73,6 +85,7 @@ class Portrait:
     timings: dict[str, float]  # seconds
     bundle: str
     notes: tuple[str, ...] = ()
+    pictured: Pictured | None = None  # None if the bundle has no image branch
 
     def report(self) -> dict[str, Any]:
         """All but the arrays, as plain data."""
@@ -88,6 +101,11 @@ class Portrait:
             "interval": CONFIDENCE,
             "measurements": [asdict(measurement) for measurement in self.measurements],
             "parameters": [round(value, 5) for value in self.parameters.tolist()],
+            "pictured": self.pictured
+            and {
+                "sex": self.pictured.sex,
+                "parameters": [round(value, 5) for value in self.pictured.parameters.tolist()],
+            },
             "timings_s": {name: round(value, 4) for name, value in self.timings.items()},
             "notes": list(self.notes),
         }
@@ -98,7 +116,10 @@ class Portrait:
         return float(np.diff(self.segments, axis=1).sum()) / self.recording.sample_rate
 
     def save(self, folder: str | Path) -> dict[str, Path]:
-        """Write the mesh (obj, ply, glb), a picture and the report; the paths by suffix."""
+        """Write the mesh (obj, ply, glb), a picture and the report; the paths by suffix.
+
+        With an image branch also its image, the mesh over it and that mesh, by name.
+        """
         from PIL import Image
 
         folder = Path(folder)
@@ -111,6 +132,13 @@ class Portrait:
             self.face, size=768, yaw=-14, material=self.material, openness=self.openness
         )
         Image.fromarray(picture).save(paths["png"])
+        if self.pictured:
+            images = {"image": self.pictured.image, "overlay": self.pictured.overlay}
+            for name, pixels in images.items():
+                paths[name] = folder / f"{name}.png"
+                Image.fromarray(pixels).save(paths[name])
+            paths["image_mesh"] = folder / "image_mesh.glb"
+            export.write(self.pictured.face, paths["image_mesh"])
         paths["json"].write_text(json.dumps(self.report(), indent=2, ensure_ascii=False) + "\n")
         return paths
 
@@ -153,23 +181,55 @@ class Pipeline:
         clock.lap("finding speech")
         heard = self.system.perceive(torch.from_numpy(speech)[None].to(self.device))
         clock.lap("listening")
+        log_mel = np.asarray(features.log_mel_picture(recording.waveform))
+        return self.portrait(heard, recording, segments, log_mel, clock)
+
+    def of_features(self, path: str | Path) -> Portrait:
+        """The portrait of a published feature file, which holds no sound any more.
+
+        Raises:
+            UnusableRecording: it is none, or the bundle's nets read other features.
+        """
+        clock, path = Clock(), Path(path)
+        log_mel = feature_files.load(path)
+        if self.system.front_end is not features.FRONT_ENDS["cmp"]:
+            raise UnusableRecording(
+                f"{path.name} holds published features; the bundle {self.bundle.title!r} reads"
+                " others, so convert the published networks and choose their bundle."
+            )
+        heard = self.system.perceive_features(torch.from_numpy(log_mel)[None].to(self.device))
+        clock.lap("listening")
+        samples = int(log_mel.shape[1] * SAMPLE_RATE / feature_files.FRAME_RATE)
+        notes = ("Read from log-mel features, without sound.",)
+        silent = Recording(np.zeros(0, np.float32), path.name, notes=notes)
+        return self.portrait(heard, silent, np.array([[0, samples]]), log_mel, clock)
+
+    def portrait(
+        self,
+        heard: Perception,
+        recording: Recording,
+        segments: Int[np.ndarray, "segments 2"],
+        log_mel: Float[np.ndarray, "mels frames"],
+        clock: "Clock",
+    ) -> Portrait:
+        """Everything that follows from what was heard in one voice."""
         model = self.system.face_model
         shape, expression = heard.shape_params[0], heard.expression_params[0]
         face = model.mesh(shape, expression)
         resting = model.vertices(shape)
-        distances = {
-            name: float((resting - reference).square().sum(1).mean().sqrt())
-            for name, reference in self.references.items()
-        }
+        distances = self.distances(resting)
         sexes = {name: distances[name] for name in ("female", "male") if name in distances}
-        sex = nearest_sex(sexes["male"], sexes["female"]) if len(sexes) == 2 else ""
+        sex = sex_of(distances)
         types = {kind: distances[kind] for kind in FACE_TYPES if kind in distances}
         measurements = self.measurements(model.measure(resting), sex)
         clock.lap("building the face")
+        pictured = self.picture(heard)
+        if pictured:
+            clock.lap("picturing the face")
         return Portrait(
             recording=recording,
             segments=segments,
-            log_mel=np.asarray(features.log_mel_picture(recording.waveform)),
+            log_mel=log_mel,
             face=face,
             material=self.material,
             openness=self.openness,
@@ -185,7 +245,30 @@ class Pipeline:
             timings=clock.finish(),
             bundle=self.bundle.title,
             notes=recording.notes,
+            pictured=pictured,
         )
+
+    def picture(self, heard: Perception) -> Pictured | None:
+        """What the image branch makes of one voice."""
+        images = self.system.images
+        if images is None:
+            return None
+        faces = images.imagine(heard.embedding)
+        resting = self.system.face_model.vertices(faces.shape_params[0])
+        return Pictured(
+            image=images.picture(faces, size=OVERLAY),
+            overlay=images.overlay(faces, size=OVERLAY),
+            face=images.mesh(faces),
+            sex=sex_of(self.distances(resting)),
+            parameters=faces.parameters[0].float().cpu().numpy(),
+        )
+
+    def distances(self, resting: Float[Tensor, "v 3"]) -> dict[str, float]:
+        """To every reference face, in mm, root mean square over the vertices."""
+        return {
+            name: float((resting - reference).square().sum(1).mean().sqrt())
+            for name, reference in self.references.items()
+        }
 
     def measurements(self, lengths: Float[Tensor, " m"], sex: str) -> tuple[Measurement, ...]:
         """The lengths of a head in mm, each beside what is known of it."""
@@ -244,6 +327,12 @@ class Pipeline:
         self.system.perceive(torch.from_numpy(noise)[None].to(self.device))
         self.openness = render.openness_of(self.average())
         render.portrait(self.average(), size=64, openness=self.openness)
+
+
+def sex_of(distances: Mapping[str, float]) -> str:
+    """Whose mean face is nearest; empty without both means."""
+    told = "male" in distances and "female" in distances
+    return nearest_sex(distances["male"], distances["female"]) if told else ""
 
 
 class Clock:

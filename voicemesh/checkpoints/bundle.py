@@ -185,11 +185,14 @@ class BundleWriter:
         half: bool = False,
         **about: Any,
     ) -> None:
-        """Add a network; `half` stores float16. `about`: source, licence, training, results."""
+        """Add a network; `half` stores matrices and kernels as float16, the small rest as it is.
+
+        `about`: source, licence, training, results.
+        """
         tensors = net.state_dict()
         if half:
             tensors = {
-                key: value.half() if value.is_floating_point() else value
+                key: value.half() if value.is_floating_point() and value.ndim > 1 else value
                 for key, value in tensors.items()
             }
         name, arguments = type(net).__name__, json.loads(json.dumps(dict(arguments)))
