@@ -8,23 +8,23 @@ from .field import Field
 # name: (large mode, small mode, deviation inside one mode). The first block is corrected until the
 # lengths measured on the mesh are the lengths asked for, so its values are only starting points.
 TRAITS = {
-    "head_circumference": (3.02, 2.95, 0.25),  # exponent of the skull's horizontal section
-    "head_length": (194.15, 183.68, 7.3),
-    "head_breadth": (154.48, 148.18, 5.8),
-    "min_frontal_breadth": (103.94, 104.63, 5.5),
-    "bizygomatic": (147.25, 136.4, 6.7),
-    "bigonial": (110.74, 104.22, 9.0),
-    "subnasale_sellion": (-44.32, -39.61, 3.8),  # height of the subnasale
-    "subnasale_menton": (115.95, 106.74, 5.0),  # menton below the pupils
+    "head_circumference": (3.71, 3.58, 0.25),  # exponent of the skull's horizontal section
+    "head_length": (193.96, 183.67, 7.3),
+    "head_breadth": (154.49, 148.16, 5.8),
+    "min_frontal_breadth": (102.31, 103.28, 5.5),
+    "bizygomatic": (146.48, 135.87, 6.7),
+    "bigonial": (113.23, 105.95, 9.0),
+    "subnasale_sellion": (-43.58, -38.75, 3.8),  # height of the subnasale
+    "subnasale_menton": (116.86, 106.93, 5.0),  # menton below the pupils
     "interpupillary": (63.82, 61.22, 3.5),
-    "nose_breadth": (33.95, 30.19, 3.0),
-    "nose_protrusion": (20.23, 15.51, 2.5),
-    "lip_length": (52.56, 49.48, 4.0),
-    "chin_height": (33.7, 29.24, 2.8),
-    "upper_vermilion": (9.45, 10.19, 1.3),
+    "nose_breadth": (35.04, 31.44, 3.0),
+    "nose_protrusion": (18.05, 15.42, 2.5),
+    "lip_length": (52.55, 49.49, 4.0),
+    "chin_height": (31.38, 27.34, 2.8),
+    "upper_vermilion": (8.47, 9.12, 1.3),
     "ear_length": (61.42, 57.07, 3.9),
-    "palpebral_length": (30.17, 29.64, 1.5),
-    "neck_circumference": (61.53, 50.93, 4.5),  # radius
+    "palpebral_length": (30.18, 29.63, 1.5),
+    "neck_circumference": (60.92, 50.32, 4.5),  # radius
     "vault": (117.0, 112.0, 4.5),  # vertex above the pupils
     "gonion": (-74.0, -67.0, 3.5),
     "eye_opening": (10.2, 11.3, 0.8),
@@ -94,7 +94,7 @@ def places(t: Traits) -> Places:
         stomion=stomion,
         sublabiale=sublabiale,
         menton=menton,
-        tip_y=subnasale + 5.0 + 0.25 * t["nose_protrusion"] + 0.5 * t["nose_tilt"],
+        tip_y=subnasale + 1.5 + 0.42 * t["nose_protrusion"] + 0.5 * t["nose_tilt"],
         tip_z=SUBNASALE_Z + t["nose_protrusion"],
         alar=t["nose_breadth"] / 2,
         glabella_z=t["head_length"] / 2 - 2,
@@ -166,19 +166,20 @@ def _orbits(f: Field, t: Traits, at: Places) -> None:
 
 
 def _nose(f: Field, t: Traits, at: Places) -> None:
-    wide, tip, z = t["bridge_width"], t["tip_width"], SUBNASALE_Z
+    wide, z, size = t["bridge_width"], SUBNASALE_Z, 0.6 + 0.022 * t["nose_protrusion"]
+    tip = t["tip_width"] * size  # a short nose has a small tip
     y, base = at.tip_y, at.subnasale
     rise = t["bridge_height"] - 0.8 * t["flatness"]
     root, top = at.glabella_z - 2.5 + rise, at.tip_z
     f.capsule((0, 18, at.glabella_z - 9.5), (0, -8, root), (8 * wide, 7 * wide), 18)
-    f.capsule((0, -8, root), (0, y + 4, top - 10.5), (7 * wide, 7 * tip), 12)
+    f.capsule((0, -8, root), (0, y + 4, top - 10.5 * size), (7 * wide, 7 * tip), 12)
     f.capsule((3.5 * wide, -4, root - 10.5), (5.2, y + 5, z - 9), (7 * wide, 8), 18)
-    f.ellipsoid((0, y, top - 8.2 * tip), (7.2 * tip, 6.7 * tip, 8.2), 7)
-    f.ellipsoid((3.2 * tip, y - 0.5, top - 7.2 * tip), (4.2 * tip, 4.5 * tip, 5.6), 6)
+    f.ellipsoid((0, y, top - 8.2 * tip), (7.2 * tip, 6.7 * tip, 8.2 * size), 7)
+    f.ellipsoid((3.2 * tip, y - 0.5, top - 7.2 * tip), (4.2 * tip, 4.5 * tip, 5.6 * size), 6)
     alar = at.alar
     f.ellipsoid((alar - 6.2, base + 6.3, z - 2.8), (6.5, 6.6, 9.6), 4.8, (0, 24, -10))
     f.ellipsoid((alar - 9.5, base + 5.8, z + 4.5), (5, 5.4, 8), 6, (0, 20, 0))
-    f.capsule((0, base + 3, z - 2.5), (0, y - 4.2, top - 6.7), (4, 3.4), 5)
+    f.capsule((0, base + 3, z - 2.5), (0, y - 4.2 * size, top - 6.7 * size), (4, 3.4 * size), 5)
     nostril = (alar - 10.2, base + 0.6, z + 2.6)
     f.ellipsoid(nostril, (3.3, 4, 6), 3.2, (8, -20, 0), carve=True)
 

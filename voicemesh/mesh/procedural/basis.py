@@ -12,7 +12,7 @@ from .paint import paint
 from .people import crowd
 from .points import landmarks, measures
 
-SHAPES, PEOPLE = 40, 240
+SHAPES = 40
 FULL_EXPRESSION = 2.5  # deviations from rest to an expression at full strength
 
 
@@ -64,7 +64,7 @@ def _regions(g: Grower) -> dict[str, Int[np.ndarray, " _"]]:
     }
 
 
-def learn(seed: int = 0, people: int = PEOPLE, count: int = SHAPES) -> MorphableModel:
+def learn(seed: int, people: int, count: int = SHAPES) -> MorphableModel:
     """Grow the template and many people, and keep what a linear model holds of them."""
     g = grower()
     heads, _ = crowd(g, people, np.random.default_rng(seed))

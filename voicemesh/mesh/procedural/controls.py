@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Float
 
 from . import chart as ch
-from .anatomy import Places, Traits, build, places
+from .anatomy import SUBNASALE_Z, Places, Traits, build, places
 from .field import Field
 
 TEMPLE = 32.0, np.radians([34.0])  # height and azimuth of the frontotemporal point
@@ -13,8 +13,8 @@ TEMPLE = 32.0, np.radians([34.0])  # height and azimuth of the frontotemporal po
 def controls(t: Traits) -> Float[np.ndarray, "c 2"]:
     """Chart positions of all named places, left half first, then their mirror images."""
     head, at = build(t), places(t)
-    front = np.array(_eye(t, at) + _nose_and_brow(t, at) + _mouth(t, at), float)
-    left = np.concatenate([head.front(front), _outline(t, at), _rings(head, at)])
+    front = np.array(_eye(t, at) + _brow_and_bridge(t, at) + _mouth(t, at), float)
+    left = np.concatenate([head.front(front), _nose(at), _outline(t, at), _rings(head, at)])
     flat = ch.to_chart(left)
     return np.concatenate([flat, flat[left[:, 0] != 0] * [-1, 1]])
 
@@ -27,16 +27,16 @@ def _eye(t: Traits, at: Places) -> list[tuple[float, float]]:
     return [*points, (at.eye_x, lower[6, 1] - 6)]
 
 
-def _nose_and_brow(t: Traits, at: Places) -> list[tuple[float, float]]:
+def _brow_and_bridge(t: Traits, at: Places) -> list[tuple[float, float]]:
     points = [(13, at.brow + 2), (at.eye_x + 1, at.brow + 5), (at.eye_x + 19, at.brow + 2)]
-    points += [(0, 8), (0, 8 + 0.5 * (at.tip_y - 8)), (0, at.tip_y), (0, at.subnasale)]
-    base, nostril = at.subnasale, max(at.alar - 10.3, 3.0)
-    points += [
-        (at.alar - 0.5, base + 6.5),
-        (at.alar - 2, base + 1.5),
-        (nostril, base + 1.5),
-    ]
-    return [*points, (0, at.brow), (0, 48)]
+    return [*points, (0, 8), (0, 8 + 0.5 * (at.tip_y - 8)), (0, at.brow), (0, 48)]
+
+
+def _nose(at: Places) -> Float[np.ndarray, "n 3"]:
+    """The nose from below: rays from the front would jump from its tip to its base."""
+    base, z, nostril = at.subnasale, SUBNASALE_Z, max(at.alar - 10.3, 3.0)
+    points = [(0, at.tip_y, at.tip_z), (0, base, z), (at.alar, base + 6.5, z - 4)]
+    return np.array([*points, (at.alar - 2, base + 1.5, z - 3), (nostril, base + 1.5, z + 4)])
 
 
 def _mouth(t: Traits, at: Places) -> list[tuple[float, float]]:

@@ -1,5 +1,6 @@
 """The fixed topology: a symmetric skin whose vertices lie on lids, lips and measured rings."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,6 +19,8 @@ LID_POINTS = 84
 LID_RINGS = (0.7, 1.4, 2.2, 3.1, 4.2, 5.4, 6.8)
 LIP_RINGS = (0.6, 1.2, 1.9, 2.7, 3.6, 4.6, 5.8, 7.2, 8.8, 10.6)
 HEAD_RING = 30.0  # height of the tape around the head, over the brow ridge
+Lines = dict[str, Float[np.ndarray, "_ 3"]]
+Spacing = Callable[[Float[np.ndarray, "n 3"]], Float[np.ndarray, " n"]]
 NECK_RING = 14.0  # of the tape around the neck, above its end
 
 
@@ -62,9 +65,7 @@ def grow_template(points: int = POINTS, seed: int = 0) -> Template:
     return _mirrored(half[used], place[triangles], where)
 
 
-def _lines(
-    traits: dict[str, float], head: Field, at: Places
-) -> dict[str, Float[np.ndarray, "n 3"]]:
+def _lines(traits: dict[str, float], head: Field, at: Places) -> Lines:
     """Lines of the left half that must be lines of vertices."""
     lines = {}
     upper, lower = ch.lids(traits, 81)
@@ -109,7 +110,7 @@ def _on(head: Field, directions: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, 
     return ch.POLE + directions * head.cast(origins, directions)[:, None]
 
 
-def _spacing(lines: dict[str, Float[np.ndarray, "n 3"]], at: Places):
+def _spacing(lines: Lines, at: Places) -> Spacing:
     """Wanted distance between vertices, mm, as a function of the place on the neutral head."""
     x = np.linspace(12, 53, 12)
     brow = np.stack([x, at.brow + 3 + 2.5 * np.sin((x - 12) / 41 * np.pi), 105 - 0.012 * x**2], 1)
@@ -133,7 +134,8 @@ def _spacing(lines: dict[str, Float[np.ndarray, "n 3"]], at: Places):
     return spacing
 
 
-def _midline(head, lines, spacing, at) -> Float[np.ndarray, "n 3"]:
+def _midline(head: Field, lines: Lines, spacing: Spacing, at: Places) -> Float[np.ndarray, "n 3"]:
+    """Points of the midline that no other line has taken."""
     turn = np.linspace(-1.4, np.pi + 1.4, 4000)
     line = _on(head, np.stack([0 * turn, np.sin(turn), np.cos(turn)], 1))
     line = line[line[:, 1] > at.neck + 2]
@@ -151,7 +153,14 @@ def _midline(head, lines, spacing, at) -> Float[np.ndarray, "n 3"]:
     return chosen[~(inside & (chosen[:, 2] > 50))]
 
 
-def _scatter(head, fixed, spacing, points, rng, at) -> Float[np.ndarray, "n 3"]:
+def _scatter(
+    head: Field,
+    fixed: Float[np.ndarray, "m 3"],
+    spacing: Spacing,
+    points: int,
+    rng: np.random.Generator,
+    at: Places,
+) -> Float[np.ndarray, "n 3"]:
     """Points of the left half away from the fixed ones, evened out by weighted Lloyd steps."""
     n = 420
     grid = np.stack(np.meshgrid(np.linspace(0, 315, n), np.linspace(-315, 315, 2 * n)), -1)
