@@ -22,6 +22,7 @@ import gradio as gr
 from voicemesh import figures, pipeline
 from voicemesh.audio import recording
 from voicemesh.audio.recording import UnusableRecording
+from voicemesh.checkpoints.bundle import Bundle
 from voicemesh.pipeline import Estimate, Measurement, Pipeline, Portrait
 
 log = logging.getLogger(__name__)
@@ -47,10 +48,7 @@ SERVING = {  # what `launch` is told wherever the page is served
 SWITCH_VIEW = """(view) => {
   const plot = document.querySelector("#mesh .js-plotly-plot");
   const views = plot && plot.layout.meta && plot.layout.meta.views;
-  if (window.Plotly && views && views[view]) {
-    const changes = Object.entries(views[view]).map(([name, value]) => [name, [value]]);
-    window.Plotly.restyle(plot, Object.fromEntries(changes));
-  }
+  if (window.Plotly && views && views[view]) window.Plotly.restyle(plot, views[view]);
 }"""
 
 HEADER = """<header class="masthead"><div><h1>voicemesh</h1>
@@ -67,7 +65,7 @@ of a face leaves no trace: two people with the same voice can look quite differe
 <p>{description} Skin, eyes, brows and hair are set to a neutral middle: the voice says nothing
 about them. Every interval is meant to hold the truth for 80 % of people.</p>
 <p>Recordings are read where this page is served, never sent on and never used for training;
-files are removed within the hour.</p></section>"""
+files are removed within the hour.</p>{measured}</section>"""
 
 
 def portray(
@@ -167,6 +165,7 @@ def measurement(row: Measurement) -> str:
     """One row: name, strip, value with half-width, difference from the mean, share explained."""
     half = "" if row.high is None else f" <small>± {row.high - row.value:.1f}</small>"
     apart = "" if row.mean is None else f"{row.value - row.mean:+.1f}".replace("-", "&minus;")
+    apart = "0.0" if apart[-3:] == "0.0" else apart
     share = "" if row.explained is None else f"{100 * row.explained:.0f} %"
     if share and row.ceiling is not None:
         share += f" <small>({100 * row.ceiling:.0f})</small>"
@@ -203,6 +202,24 @@ def clock(timings: dict[str, float]) -> str:
     )
     total = sum(seconds for name, seconds in timings.items() if name != "total")
     return f"<p class='clock'>{parts} · <b>together {total:.2f} s</b></p>"
+
+
+def measured(bundle: Bundle) -> str:
+    """What the nets were measured to do on people kept out of their training."""
+    results = {key: value for part in bundle.parts.values() for key, value in part.results.items()}
+    if not {"people", "sex", "errors", "coverage"} <= results.keys():
+        return ""
+    landmarks, held = results["errors"]["landmark_mm"], results["coverage"].values()
+    notes = " ".join(escape(note) for note in bundle.notes)
+    return (
+        f"<h2>How well it was measured to do</h2><p>On {results['people']} synthetic people kept"
+        f" out of training, the sex of the face was right for"
+        f" {100 * results['sex']['mesh']['value']:.0f} % of voices. The landmarks were"
+        f" {landmarks['system']:.2f} mm from the truth: the mean face of the right sex is"
+        f" {landmarks['right_sex']:.2f} mm away, and the best possible listener would be"
+        f" {landmarks['ceiling']:.2f} mm. The 80 % intervals held for {100 * min(held):.0f} to"
+        f" {100 * max(held):.0f} % of people, by length. {notes}</p>"
+    )
 
 
 def waiting() -> tuple[str, str, str, str]:
@@ -302,7 +319,7 @@ def build_page(whole: Pipeline) -> gr.Blocks:
                         for label in FILES.values()
                     ]
                 timings = gr.HTML(outlines[3], elem_id="timings")
-                gr.HTML(HONEST.format(description=description))
+                gr.HTML(HONEST.format(description=description, measured=measured(whole.bundle)))
 
         def show(path: str | None, view: str):
             return portray(whole, path, view)

@@ -54,7 +54,8 @@ def test_best_explained_lengths_come_first(shown):
 
 
 def test_view_is_kept(whole, voice):
-    assert app.portray(whole, voice, "uncertainty")[1].data[0].showscale
+    assert app.portray(whole, voice, "uncertainty")[1].data[1].visible
+    assert not app.portray(whole, voice, "grey")[1].data[1].visible
 
 
 @pytest.mark.parametrize(

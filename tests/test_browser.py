@@ -132,14 +132,14 @@ def test_upload_to_mesh_views_and_files(browser, url, voice):
     assert "Cheekbone breadth" in page.locator("#lengths").inner_text()
     page.locator("#sound .js-plotly-plot").wait_for(timeout=PATIENCE)
 
-    page.locator("#view").get_by_text("How sure").click()
-    page.wait_for_function(
-        "() => document.querySelector('#mesh .js-plotly-plot')._fullData[0].showscale"
-    )
-    trace = "document.querySelector('#mesh .js-plotly-plot')._fullData[0]"
-    assert page.evaluate(f"{trace}.intensity.length === {trace}.x.length")
-    page.locator("#view").get_by_text("Grey").click()
-    page.wait_for_function(f"() => !{trace}.showscale && {trace}.vertexcolor.length > 0")
+    plot = "document.querySelector('#mesh .js-plotly-plot')"
+    page.evaluate(f"{plot}.dataset.seen = 'yes'")
+    for view, name in (("How sure", "uncertainty"), ("Grey", "grey"), ("Skin", "skin")):
+        page.locator("#view").get_by_text(view).click()
+        wanted = f"{plot}.layout.meta.views['{name}'].vertexcolor[0]"
+        page.wait_for_function(f"() => {plot}.data[0].vertexcolor === {wanted}")
+        assert page.evaluate(f"{plot}._fullData[1].visible") is (name == "uncertainty")
+    assert page.evaluate(f"{plot}.dataset.seen") == "yes"  # coloured again, not drawn anew
 
     with page.expect_download(timeout=PATIENCE) as waited:  # the button waits for its file
         page.locator("#downloads").get_by_role("button", name="GLB").click(timeout=PATIENCE)

@@ -40,23 +40,35 @@ def test_triangles_stay_outward(face):
 
 
 def test_every_view_travels_with_the_figure(face):
-    uncertainty = np.array([1.0, 2.004, 3.0, 4.0], np.float32)
+    uncertainty = np.array([0.0, 2.0, 4.0, 40.0], np.float32)
     figure = figures.mesh(face, uncertainty, "uncertainty")
     views = figure.layout.meta["views"]
-    assert set(views) == set(figures.VIEWS)
-    assert set(views["skin"]) <= set(views["uncertainty"])
-    assert views["skin"]["vertexcolor"] == ["#ff0000", "#008000", "#0000ff", "#ffffff"]
-    head = figure.data[0]
-    assert head.vertexcolor is None and head.showscale
-    assert np.allclose(head.intensity, [1, 2, 3, 4])
-    assert head.cmax == 4
+    assert list(views) == list(figures.VIEWS)
+    assert views["skin"]["vertexcolor"][0][::2] == ["#ff0000", "#0000ff"]
+    assert len(set(views["grey"]["vertexcolor"][0])) == 1
+    head, bar = figure.data
+    assert bar.visible and bar.marker.cmax == np.ceil(np.percentile(uncertainty, 95))
+    assert list(head.vertexcolor) == views["uncertainty"]["vertexcolor"][0]
+    assert head.vertexcolor[0] == figures.UNCERTAINTY_STOPS[0]
+    assert head.vertexcolor[3] == figures.UNCERTAINTY_STOPS[-1]
+    assert head.intensity is None  # Plotly would not forget it in another view
+    assert not views["skin"]["visible"][1]
     json.loads(figure.to_json())
 
 
 def test_views_without_uncertainty(face):
-    assert set(figures.mesh(face, None, "grey").layout.meta["views"]) == {"skin", "grey"}
+    figure = figures.mesh(face, None, "grey")
+    assert set(figure.layout.meta["views"]) == {"skin", "grey"}
+    assert not figure.data[1].visible
     with pytest.raises(ValueError, match="skin, grey"):
         figures.mesh(face, None, "uncertainty")
+
+
+def test_folds_are_darker(face):
+    openness = np.array([1.0, 0.8, 0.4, 0.0], np.float32)
+    views = figures.mesh(face, None, "grey", openness).layout.meta["views"]
+    levels = [int(colour[1:3], 16) for colour in views["grey"]["vertexcolor"][0]]
+    assert levels[0] == levels[1] > levels[2] > levels[3] > 0
 
 
 def test_voice_marks_speech():

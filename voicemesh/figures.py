@@ -14,6 +14,7 @@ View = Literal["skin", "grey", "uncertainty"]
 VIEWS: tuple[View, ...] = ("skin", "grey", "uncertainty")
 
 GREY = (0.80, 0.785, 0.765)
+GAIN = np.float32(1.25)  # of the skin colours: the light here is white and not strong
 SHADE = 0.45  # of the colour that is left where no sky is seen
 OPEN = 0.8  # share of the sky from which on nothing is darkened
 INK = "#7d8590"  # legible on white and on black: a figure does not know the page's mode
@@ -26,17 +27,17 @@ FONT = {"family": "IBM Plex Sans, ui-sans-serif, system-ui, sans-serif", "size":
 
 # Plotly takes the light's place in the camera's clip space: it stays at the viewer's upper left,
 # in front, while the head turns. Fresnel and specular terms see a wrong eye there: none of them.
-LIGHT_POSITION = {"x": -350, "y": 480, "z": -3}
-LIGHT = {
-    "ambient": 0.6,
-    "diffuse": 0.52,
+LIGHT_POSITION = {"x": -480, "y": 620, "z": -3.4}
+LIGHT = {  # ambient and diffuse add up to one: more would be cut off and flatten the face
+    "ambient": 0.46,
+    "diffuse": 0.54,
     "specular": 0.0,
     "roughness": 0.6,
     "fresnel": 0.0,
     "vertexnormalsepsilon": 1e-12,
     "facenormalsepsilon": 1e-12,
 }
-UNIT = 122.0  # mm per unit of the scene: a head fills the view, and a large one more of it
+UNIT = 138.0  # mm per unit of the scene: a head fills the view, and a large one more of it
 
 WAVEFORM_COLUMNS = 1200  # pairs of minimum and maximum: more than a screen shows
 MEL_COLUMNS = 1200
@@ -48,44 +49,63 @@ def mesh(
     view: View = "skin",
     openness: Float[np.ndarray, " v"] | None = None,
 ) -> "Figure":
-    """The head, to be turned by hand.
+    """The head, to be turned by hand, and a scale in mm that the uncertainty view shows.
 
     `uncertainty` is in mm per vertex; `openness`, the share of the sky over it, darkens folds.
-
     The scene is z up and faces -y, as Plotly's turntable needs it. What the other views need
-    travels in `layout.meta.views`, one set of trace attributes each, so that the page can switch
-    the colouring without asking for the mesh again.
+    travels in `layout.meta.views`, one set of attributes of both traces each, so that the page
+    can switch the colouring without asking for the mesh again.
 
     Raises:
         ValueError: an unknown view, or the uncertainty view without uncertainty.
     """
     import plotly.graph_objects as go
 
-    views = colourings(face.colours, uncertainty, openness)
+    top = 1.0 if uncertainty is None else largest(uncertainty)
+    views = colourings(face.colours, uncertainty, top, openness)
     if view not in views:
         raise ValueError(f"There is no view {view!r} here; there are {', '.join(views)}")
+    colours, bar_shown = views[view]["vertexcolor"][0], views[view]["visible"][1]
     x, y, z = face.vertices.T
     i, j, k = face.triangles.T
     head = {
         "type": "mesh3d",
         **{"x": x, "y": np.negative(z), "z": y, "i": i, "j": j, "k": k},
+        "vertexcolor": colours,
         "flatshading": False,
         "lighting": LIGHT,
         "lightposition": LIGHT_POSITION,
         "hoverinfo": "skip",
-        "colorscale": stops(UNCERTAINTY_STOPS),
-        "colorbar": {
-            "title": {"text": "± mm", "side": "right"},
-            "thickness": 10,
-            "len": 0.6,
-            "x": 0.98,
-            "xanchor": "right",
-            "outlinewidth": 0,
-            "tickfont": FONT,
+    }
+    # A mesh that once had intensities keeps their colour scale: the bar has a trace of its own.
+    bar = {
+        "type": "scatter3d",
+        "mode": "markers",
+        **{"x": x[:1], "y": np.negative(z[:1]), "z": y[:1]},
+        "hoverinfo": "skip",
+        "showlegend": False,
+        "visible": bar_shown,
+        "marker": {
+            "size": 0.1,
+            "opacity": 0,
+            "color": [0.0],
+            "cmin": 0.0,
+            "cmax": top,
+            "colorscale": stops(UNCERTAINTY_STOPS),
+            "showscale": True,
+            "colorbar": {
+                "title": {"text": "within mm", "side": "right"},
+                "thickness": 10,
+                "len": 0.6,
+                "x": 0.98,
+                "xanchor": "right",
+                "outlinewidth": 0,
+                "tickfont": FONT,
+            },
         },
-        **views[view],
     }
     hidden = {"visible": False, "showspikes": False}
+    extent = (np.ptp(face.vertices, axis=0) / UNIT).tolist()
     layout = {
         "meta": {"views": views},
         "font": FONT,
@@ -96,9 +116,7 @@ def mesh(
             "yaxis": hidden,
             "zaxis": hidden,
             "aspectmode": "manual",
-            "aspectratio": dict(
-                zip("xzy", (np.ptp(face.vertices, axis=0) / UNIT).tolist(), strict=True)
-            ),
+            "aspectratio": dict(zip("xzy", extent, strict=True)),
             "dragmode": "turntable",
             "uirevision": "head",
             "bgcolor": "rgba(0,0,0,0)",
@@ -111,37 +129,41 @@ def mesh(
         },
         "uirevision": "head",
     }
-    return go.Figure({"data": [head], "layout": layout}, skip_invalid=False)
+    return go.Figure({"data": [head, bar], "layout": layout})
+
+
+def largest(uncertainty: Float[np.ndarray, " v"]) -> float:
+    """Upper end of the scale: the neck may go beyond it, the face does not."""
+    return max(float(np.ceil(np.percentile(uncertainty, 95))), 1.0)
 
 
 def colourings(
     colours: Float32[np.ndarray, "v 3"],
     uncertainty: Float[np.ndarray, " v"] | None = None,
+    top: float = 1.0,
     openness: Float[np.ndarray, " v"] | None = None,
-) -> dict[str, dict[str, Any]]:
-    """Trace attributes of each view; every set names all of them, so one replaces another."""
-    shade = (
-        np.ones(len(colours))
-        if openness is None
-        else SHADE + (1 - SHADE) * (openness / OPEN).clip(0, 1)
-    )
-    shade = shade[:, None].astype(np.float32)
-    plain = {"vertexcolor": None, "intensity": None, "showscale": False}
-    views = {
-        "skin": plain | {"vertexcolor": hexadecimal(colours * shade)},
-        "grey": plain | {"vertexcolor": hexadecimal(np.float32(GREY) * shade)},
-    }
+) -> dict[str, dict[str, list[Any]]]:
+    """Attributes of each view: one entry per trace, the head's and the bar's."""
+    shade = np.ones((len(colours), 1), np.float32)
+    if openness is not None:
+        shade[:, 0] = SHADE + (1 - SHADE) * (openness / OPEN).clip(0, 1)
+    painted = {"skin": GAIN * colours * shade, "grey": np.float32(GREY) * shade}
     if uncertainty is not None:
-        # Rounded: a hundredth of a millimetre is finer than any eye, and compresses well.
-        values = np.round(uncertainty, 2).astype(np.float32)
-        top = float(np.ceil(np.percentile(values, 99.5))) if len(values) else 1.0
-        views["uncertainty"] = plain | {
-            "intensity": values,
-            "showscale": True,
-            "cmin": 0.0,
-            "cmax": max(top, 1.0),
+        painted["uncertainty"] = scaled(uncertainty / top, UNCERTAINTY_STOPS)
+    return {
+        view: {
+            "vertexcolor": [hexadecimal(colour), None],
+            "visible": [True, view == "uncertainty"],
         }
-    return views
+        for view, colour in painted.items()
+    }
+
+
+def scaled(shares: Float[np.ndarray, " v"], colours: tuple[str, ...]) -> Float32[np.ndarray, "v 3"]:
+    """Colours in [0, 1] of places on a scale from 0 to 1; what lies beyond has its end's."""
+    ends = np.array([[int(c[k : k + 2], 16) for k in (1, 3, 5)] for c in colours]) / 255
+    places = np.linspace(0, 1, len(colours))
+    return np.stack([np.interp(shares, places, end) for end in ends.T], 1).astype(np.float32)
 
 
 def hexadecimal(colours: Float32[np.ndarray, "v 3"]) -> list[str]:
