@@ -10,7 +10,14 @@ from scipy.io import savemat
 from voicemesh import checkpoints
 from voicemesh.checkpoints import upstream
 from voicemesh.mesh.landmarks import BASEL_LANDMARKS
-from voicemesh.nets.cmp import SupervisedHead, VoiceEncoder
+from voicemesh.nets.cmp import (
+    EmbeddingClassifier,
+    FaceEmbedder,
+    FaceGenerator,
+    SupervisedHead,
+    VoiceEncoder,
+)
+from voicemesh.nets.synergynet import MobileNetV2, SynergyNet
 
 VERTICES = 53_000  # enough for the published landmarks
 
@@ -59,10 +66,82 @@ def test_the_supervised_head_of_any_size(tmp_path):
     [
         (VoiceEncoder, {"input_channels": 5, "widths": [6, 7, 8], "embedding": 4}),
         (SupervisedHead, {"embedding": 7, "shape_params": 5, "expression_params": 3}),
+        (FaceGenerator, {"embedding": 5, "widths": [6, 4], "channels": 3}),
+        (FaceEmbedder, {"channels": 3, "widths": [4, 6], "embedding": 5}),
+        (EmbeddingClassifier, {"embedding": 5, "classes": 3}),
+        (MobileNetV2, {"shape_params": 4, "expression_params": 3, "texture_params": 2}),
+        (SynergyNet, {"shape_params": 4, "expression_params": 3, "texture_params": 2}),
     ],
 )
 def test_the_arguments_of_a_net_are_read_off_it(kind, arguments):
     assert upstream.arguments_of(kind(**arguments)) == arguments
+
+
+@pytest.mark.parametrize(
+    ("name", "net"),
+    [
+        ("cmp-generator", FaceGenerator(4, (6, 5), 3)),
+        ("cmp-face-critic", FaceEmbedder(3, (5, 4), 6)),
+        ("cmp-face-classifier", EmbeddingClassifier(4, 7)),
+    ],
+)
+def test_networks_of_images_of_any_size(tmp_path, name, net):
+    torch.save(net.state_dict(), tmp_path / "net.pth")
+    read = checkpoints.load(name, tmp_path / "net.pth")
+    assert type(read) is type(net) and not read.training
+    for key, value in net.state_dict().items():
+        assert torch.equal(read.state_dict()[key], value)
+
+
+def regressor_state(prefix: str, aliases: bool) -> tuple[MobileNetV2, dict[str, torch.Tensor]]:
+    net = MobileNetV2(4, 3, 2).eval()
+    state = net.state_dict()
+    if aliases:
+        for key, value in net.state_dict().items():
+            if key.startswith("features."):
+                half = "first" if int(key.split(".")[1]) <= 8 else "second"
+                state[key.replace("features.", f"features_{half}.")] = value
+    return net, {prefix + key: value for key, value in state.items()}
+
+
+@pytest.mark.parametrize("aliases", [True, False])
+@pytest.mark.parametrize("prefix", ["", "module.", "backbone.", "module.backbone."])
+def test_the_regressor_alone_or_as_a_student(tmp_path, prefix, aliases):
+    net, state = regressor_state(prefix, aliases)
+    torch.save(state, tmp_path / "image3D.pth")
+    read = checkpoints.load("cmp-3dmm-regressor", tmp_path / "image3D.pth")
+    image = torch.randn(1, 3, 40, 40)
+    torch.testing.assert_close(read(image).params, net(image).params, rtol=0, atol=0)
+    student = checkpoints.load("cmp-student", tmp_path / "image3D.pth")
+    torch.testing.assert_close(student(image).params, net(image).params, rtol=0, atol=0)
+
+
+def test_the_teacher_has_a_whitening(tmp_path):
+    net, state = regressor_state("module.IGM.backbone.", False)
+    tensors = face_tensors(70)
+    state |= {f"module.{key}": value for key, value in tensors.items()}
+    torch.save({"state_dict": state}, tmp_path / "x.tar")
+    image = torch.randn(1, 3, 40, 40)
+    for name in ("cmp-3dmm-regressor", "cmp-teacher"):
+        read = checkpoints.load(name, tmp_path / "x.tar")
+        torch.testing.assert_close(read(image).params, net(image).params, rtol=0, atol=0)
+    torch.testing.assert_close(read.pose_mean, tensors["param_mean"][:12])
+    torch.testing.assert_close(read.pose_deviation, tensors["param_std"][:12])
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"backbone.features_first.0.0.weight": torch.zeros(32, 3, 3, 3)}, "once more; the file"),
+        ({"backbone.features_second.9.x": torch.zeros(1)}, r"should be features\.9\.x once more"),
+        ({"u": torch.zeros(1), "stray": torch.zeros(1)}, "has unexpected stray"),
+        ({"backbone.connector.weight": torch.zeros(1)}, r"connector\.weight: unexpected"),
+    ],
+)
+def test_regressors_with_strange_tensors_are_refused(change, fault):
+    _, state = regressor_state("backbone.", True)
+    with pytest.raises(ValueError, match=fault):
+        upstream.build("cmp-3dmm-regressor", state | change, "x")
 
 
 def test_the_face_model_leaves_the_backbone_alone(published):
@@ -114,6 +193,9 @@ def test_the_face_model_without_neck(tmp_path):
         ("cmp-face-model", {"state_dict": {"a": torch.ones(1)}}, "x lacks param_mean, .* it has a"),
         ("cmp-voice-encoder", [1, 2], "x does not hold the tensors of cmp-voice-encoder by key"),
         ("cmp-voice-encoder", {"epoch": 3}, "x does not hold the tensors"),
+        ("cmp-generator", {}, r"x lacks model\.0\.weight and more 2D convolutions; it has "),
+        ("cmp-3dmm-regressor", {}, r"x does not fit MobileNetV2: classifier_exp\.1\.bias: missing"),
+        ("cmp-teacher", {"state_dict": {}}, "x lacks param_mean, param_std"),
         ("cmp-supervised-head", {}, r"x lacks classifier_exp\.1\.weight"),
         (
             "cmp-supervised-head",

@@ -3,7 +3,15 @@
 import torch
 import torch.nn.functional as F
 
-from voicemesh.nets.cmp import TRAITS, SupervisedHead, VoiceEncoder, VoiceTraits
+from voicemesh.nets.cmp import (
+    TRAITS,
+    EmbeddingClassifier,
+    FaceEmbedder,
+    FaceGenerator,
+    SupervisedHead,
+    VoiceEncoder,
+    VoiceTraits,
+)
 
 
 def parameters(net: torch.nn.Module) -> int:
@@ -13,6 +21,9 @@ def parameters(net: torch.nn.Module) -> int:
 def test_published_sizes():
     assert parameters(VoiceEncoder()) == 2_670_720
     assert parameters(SupervisedHead()) == 3_315
+    assert parameters(FaceGenerator()) == 12_191_875
+    assert parameters(FaceEmbedder()) == 3_310_720
+    assert parameters(EmbeddingClassifier(64, 924)) == 64 * 924
 
 
 def test_encoder_follows_its_arguments():
@@ -49,3 +60,17 @@ def test_head_drops_in_training_only():
 
 def test_traits_have_names():
     assert VoiceTraits(embedding=9)(torch.zeros(2, 9)).shape == (2, len(TRAITS))
+
+
+def test_faces_double_with_every_width_and_critics_undo_it():
+    faces = FaceGenerator(5, (8, 6, 4))(F.normalize(torch.randn(2, 5)))
+    assert faces.shape == (2, 3, 16, 16)
+    embedding = FaceEmbedder(3, (4, 6, 8), 7)(faces)
+    assert embedding.shape == (2, 7)
+    assert EmbeddingClassifier(7, 9)(embedding).shape == (2, 9)
+
+
+def test_faces_are_not_bounded():
+    net = FaceGenerator(4, (4, 4))
+    net.model[-1].bias.data.fill_(5.0)
+    assert net(torch.zeros(1, 4)).mean() > 2

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 SMALLEST = 1e-7  # keeps logarithms and quotients of `pkt` finite, as published
 
-Features = Float[Tensor, "batch feature"]
+Features = Float[Tensor, "batch _"]
 Meshes = Float[Tensor, "batch 3 v"]  # x, y and z rows, scaled to pixels of the crop
 
 

@@ -1,0 +1,67 @@
+"""The image regressor: published sizes and keys, stages, whitening."""
+
+import pytest
+import torch
+
+from voicemesh.nets.synergynet import POSE, MobileNetV2, SynergyNet, crop_of
+
+
+@pytest.fixture(scope="module")
+def net() -> MobileNetV2:
+    torch.manual_seed(0)
+    return MobileNetV2().eval()
+
+
+def test_published_size_and_keys(net):
+    assert sum(p.numel() for p in net.parameters()) == 2_354_534
+    keys = set(net.state_dict())
+    assert len(keys) == 320
+    assert {
+        "features.0.0.weight",
+        "features.1.conv.1.weight",
+        "features.1.conv.2.running_var",
+        "features.17.conv.3.bias",
+        "features.18.1.num_batches_tracked",
+        "classifier_ori.1.weight",
+        "classifier_texture.1.bias",
+    } <= keys
+
+
+@pytest.mark.parametrize(
+    ("block", "channels", "side"),
+    [(0, 32, 60), (1, 16, 60), (3, 24, 30), (6, 32, 15), (10, 64, 8), (13, 96, 8), (16, 160, 4)],
+)
+def test_stages(net, block, channels, side):
+    with torch.inference_mode():
+        assert net.features[: block + 1](torch.zeros(1, 3, 120, 120)).shape[1:] == (
+            *(channels, side, side),
+        )
+
+
+def test_what_it_tells(net):
+    image = torch.randn(2, 3, 120, 120)
+    told = net(image)
+    assert told.params.shape == (2, 102)
+    assert told.middle.shape == (2, 64, 8, 8)
+    torch.testing.assert_close(told.pooled, net.features(image).mean((2, 3)))
+    torch.testing.assert_close(told.middle, net.features[:9](image))
+    torch.testing.assert_close(told.params[:, 12:52], net.classifier_shape(told.pooled))
+
+
+def test_whitening_is_that_of_the_pose_alone():
+    student, teacher = SynergyNet(4, 3, 2), SynergyNet(4, 3, 2)
+    teacher.pose_mean, teacher.pose_deviation = torch.randn(POSE), torch.rand(POSE)
+    params = torch.randn(5, POSE + 9)
+    assert torch.equal(student.pose_numbers(params), params[:, :POSE])
+    told = student.whitened_as(teacher).pose_numbers(params)
+    torch.testing.assert_close(told, params[:, :POSE] * teacher.pose_deviation + teacher.pose_mean)
+    shape, expression = student.face_params(params)
+    assert torch.equal(shape, params[:, 12:16]) and torch.equal(expression, params[:, 16:19])
+    assert set(student.state_dict()) - set(teacher.state_dict()) == set()
+
+
+def test_corners_of_a_crop_are_those_of_the_image():
+    image = torch.randn(1, 3, 64, 64)
+    crop = crop_of(image)
+    assert torch.equal(crop[..., 0, 0], image[..., 0, 0])
+    torch.testing.assert_close(crop[..., -1, -1], image[..., -1, -1])
