@@ -94,7 +94,7 @@ def toy_population(folder: Path, identities: int = 8, validation: int = 6) -> Po
             "session": np.tile([0, 0, 1, 1], len(split)),
             "channel": np.tile([-1, 0], 2 * len(split)),
             "clean": np.tile([True, False], 2 * len(split)),
-            "raised": np.zeros(len(identity), bool),
+            "raised": np.tile([False, False, False, split[0] >= identities], len(split)),
             "effort": np.zeros(len(identity)),
         }
         rng = np.random.default_rng(shard)

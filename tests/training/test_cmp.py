@@ -12,7 +12,14 @@ from voicemesh.evaluation import expectation, geometry
 from voicemesh.evaluation.cmp import evaluate
 from voicemesh.population.dataset import Population
 from voicemesh.systems.cmp import CrossModalPerceptionist
-from voicemesh.training.cmp import BUNDLE, RECIPES, CmpTask, parameter_weights, train_cmp
+from voicemesh.training.cmp import (
+    BUNDLE,
+    RECIPES,
+    CmpTask,
+    hide,
+    parameter_weights,
+    train_cmp,
+)
 from voicemesh.training.data import features
 from voicemesh.training.loop import read_metrics
 from voicemesh.training.publish import publish, trained
@@ -51,6 +58,17 @@ def test_a_batch_has_one_length_and_no_one_held_out(folder):
         assert batch["parameters"].shape == (8, 1 + SHAPES + EXPRESSIONS)
         assert (batch["parameters"][:, 0] == 0).all()
         assert (batch["parameters"][:, 1 + SHAPES :] == 0).all()
+
+
+def test_hidden_stretches_are_no_longer_than_asked():
+    crops = torch.ones(200, 30, 50)
+    hide(crops, 6, 9, np.random.default_rng(0))
+    bands = (crops == 0).all(2).sum(1)
+    frames = (crops == 0).all(1).sum(1)
+    assert (bands.min(), bands.max(), frames.min(), frames.max()) == (0, 6, 0, 9)
+    whole = torch.ones(2, 30, 50)
+    hide(whole, 0, 0, np.random.default_rng(0))
+    assert whole.all()
 
 
 def test_selection_never_hears_clean_speech(folder):
@@ -96,8 +114,9 @@ def test_a_run_becomes_a_bundle(run, folder, tmp_path, monkeypatch):
     writer = BundleWriter(tmp_path, "toy")
     writer.face_model(model, compact=False)
     results = publish(run, Population.open(folder), model, writer)
-    assert results["people"] == 30 and "ceiling" in results["measures"]["bigonial"]
-    assert "sex by mesh" in geometry.table(results)
+    assert results["people"] == results["recordings"] == 30  # one more recording is raised
+    assert "ceiling" in results["measures"]["bigonial"]
+    assert "raised voice" in geometry.table(results)
     system = CrossModalPerceptionist.from_bundle(Bundle.open(tmp_path))
     nets, _ = trained(run, model)
     speech = torch.randn(1, 24_000)

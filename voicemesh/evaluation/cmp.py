@@ -23,7 +23,8 @@ def evaluate(
     """All figures of a system, and what "cmp-statistics" says of its errors.
 
     A system with statistics is measured against its own mean faces and by its own intervals, so
-    the population may be any; one without gets both from this population.
+    the population may be any; one without gets both from this population. Sessions in which
+    everyone was made to raise the voice are a test of their own ("raised").
     """
     face_model, people = perceptionist.face_model.to("cpu"), population.people
     targets = people_targets(people, face_model)
@@ -32,8 +33,10 @@ def evaluate(
     baselines = geometry.Baselines(own["mean_male"], own["mean_female"])
     everyone, coupling = np.arange(len(people)), population.recipe.coupling
     best = expected_shape(people, targets.shape_params, everyone, coupling, sessions=1)
-    heard = predict(perceptionist, population)
+    heard, raised = predict(perceptionist, population)
     results = geometry.evaluate(heard, targets, baselines, face_model, best)
+    if len(raised.identity):
+        results["raised"] = geometry.sex_accuracy(raised, targets, baselines, face_model)
     names = (*AXES, *(name for name in APPEARANCE if name != AGEING))
     results["nulls"] = geometry.nulls(heard, {name: people.column(name) for name in names})
     errors, covered = error_statistics(heard, targets, face_model, results["measures"])

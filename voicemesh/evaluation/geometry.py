@@ -75,7 +75,7 @@ def evaluate(
         "people": len(np.unique(identity)),
         "errors": _error_table(errors, weights),
         "measures": _measure_table(squares, list(face_model.measures), weights),
-        "sex": _sex(predictions, baselines, female, face_model, weights),
+        "sex": sex_accuracy(predictions, targets, baselines, face_model),
         "coherence": coherence(predictions, female, face_model, rng),
     }
 
@@ -97,6 +97,27 @@ def shape_errors(
             )
         )
     return torch.cat([ratio_error(*lengths), torch.cat(points)], 1).double().numpy()
+
+
+def sex_accuracy(
+    predictions: Predictions,
+    targets: Targets,
+    baselines: Baselines,
+    face_model: MorphableModel,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Accuracy of the nearest mean shape ("mesh"), and of the traits' own log odds ("odds")."""
+    female = targets.female[torch.from_numpy(predictions.identity)]
+    weights = resampled(len(np.unique(predictions.identity)), np.random.default_rng(seed))
+    gram = shape_gram(face_model)
+    to_women = squared_distance(predictions.shape_params - baselines.female, gram)
+    to_men = squared_distance(predictions.shape_params - baselines.male, gram)
+    answers = {"mesh": to_women <= to_men, "odds": predictions.traits[:, 0] > 0}
+    results = {}
+    for name, answer in answers.items():
+        right = (answer == female).double()[:, None].numpy()
+        results[name] = asdict(mean(identity_means(right, predictions.identity)[:, 0], weights))
+    return results
 
 
 def coherence(
@@ -204,25 +225,6 @@ def _measure_table(
     return results
 
 
-def _sex(
-    predictions: Predictions,
-    baselines: Baselines,
-    female: Bool[Tensor, " rows"],
-    face_model: MorphableModel,
-    weights: Float[np.ndarray, "resamples people"],
-) -> dict[str, Any]:
-    """Accuracy of the nearest mean shape, and of the traits' own log odds."""
-    gram = shape_gram(face_model)
-    to_women = squared_distance(predictions.shape_params - baselines.female, gram)
-    to_men = squared_distance(predictions.shape_params - baselines.male, gram)
-    answers = {"mesh": to_women <= to_men, "odds": predictions.traits[:, 0] > 0}
-    results = {}
-    for name, answer in answers.items():
-        right = (answer == female).double()[:, None].numpy()
-        results[name] = asdict(mean(identity_means(right, predictions.identity)[:, 0], weights))
-    return results
-
-
 def table(results: Mapping[str, Any]) -> str:
     """The figures as lines of text."""
 
@@ -256,6 +258,8 @@ def table(results: Mapping[str, Any]) -> str:
         f"coherence    {both['same_mm']:.2f} mm one speaker, {both['different_mm']:.2f} mm two:"
         f" ratio {both['ratio']:.2f} (within one sex {both['ratio_within_sex']:.2f})",
     ]
+    if "raised" in results:
+        lines.append(f"raised voice {told(results['raised']['mesh'])} sex by mesh")
     for name, entry in results.get("nulls", {}).items():
         lines.append(f"null {name:<18}{told(entry)}")
     if "coverage" in results:

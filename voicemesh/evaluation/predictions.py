@@ -26,6 +26,10 @@ class Predictions:
     identity: Int64[np.ndarray, " rows"]
     session: Int64[np.ndarray, " rows"]
 
+    def rows(self, some: Int64[np.ndarray, " some"]) -> "Predictions":
+        """Those of some recordings."""
+        return Predictions(**{name: value[some] for name, value in vars(self).items()})
+
 
 def speech_of(waveform: Int16[np.ndarray, " samples"]) -> Float[Tensor, " samples"]:
     """The detected speech of a recording, repeated to the recording's length."""
@@ -38,28 +42,30 @@ def speech_of(waveform: Int16[np.ndarray, " samples"]) -> Float[Tensor, " sample
 
 
 def predict(
-    perceptionist: CrossModalPerceptionist, population: Population, clean: bool = False
-) -> Predictions:
+    perceptionist: CrossModalPerceptionist, population: Population
+) -> tuple[Predictions, Predictions]:
     """Hear the held-out people of a population through the whole system.
 
-    All recordings that went through a channel, raised voices included; or the `clean` ones.
+    Of the recordings that went through a channel: those of usual sessions, and those in which
+    everyone was made to raise the voice.
     """
     device = perceptionist.face_model.mean.device
     perceived, heard = [], []
     people = len(population.validation)
     with tqdm(total=people, unit="identity", desc="listening", disable=None) as bar:
         for shard in population.recordings("validation"):
-            rows = np.flatnonzero(shard.clean == clean)
+            rows = np.flatnonzero(~shard.clean)
             for some in np.split(rows, range(AT_ONCE, len(rows), AT_ONCE)):
                 speech = torch.stack([speech_of(shard.waveform[row]) for row in some])
                 perceived.append(perceptionist.perceive(speech.to(device)))
-            heard.append((shard.identity[rows], shard.session[rows]))
+            heard.append((shard.identity[rows], shard.session[rows], shard.raised[rows]))
             bar.update(len(np.unique(shard.identity)))
-    identity, session = (np.concatenate(columns) for columns in zip(*heard, strict=True))
-    return Predictions(
+    identity, session, raised = (np.concatenate(column) for column in zip(*heard, strict=True))
+    whole = Predictions(
         shape_params=torch.cat([seen.shape_params for seen in perceived]).cpu(),
         embedding=torch.cat([seen.embedding for seen in perceived]).cpu(),
         traits=torch.cat([seen.traits for seen in perceived]).cpu(),
         identity=identity,
         session=session,
     )
+    return whole.rows(np.flatnonzero(~raised)), whole.rows(np.flatnonzero(raised))

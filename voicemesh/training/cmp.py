@@ -41,6 +41,8 @@ class CmpRecipe:
     batch_size: int = 64
     shortest_crop: int = 300  # frames
     longest_crop: int = 800
+    masked_bands: int = 0  # at most so many neighbouring channels of a crop are hidden
+    masked_frames: int = 0  # and so many frames
     learning_rate: float = 2e-4
     weight_decay: float = 0.01
     expected_targets: bool = False  # what the voice's own parameters let expect, not the face
@@ -63,7 +65,10 @@ BUNDLE = CmpRecipe(
     batch_size=48,
     shortest_crop=120,
     longest_crop=320,
+    masked_bands=10,
+    masked_frames=20,
     learning_rate=3e-3,
+    weight_decay=0.05,
     expected_targets=True,
     shape_weight=2.0,
     triplet_weight=0.1,
@@ -160,7 +165,9 @@ class CmpTask:
         """Random crops of one length, two recordings per person."""
         frames = int(rng.integers(self.recipe.shortest_crop, self.recipe.longest_crop + 1))
         frames = min(frames, self.utterances.frames)
-        return self.pairs(self.recipe.batch_size // 2, frames, rng)
+        batch = self.pairs(self.recipe.batch_size // 2, frames, rng)
+        hide(batch["features"], self.recipe.masked_bands, self.recipe.masked_frames, rng)
+        return batch
 
     def pairs(self, pairs: int, frames: int, rng: np.random.Generator) -> Batch:
         """Two recordings each of some people to train on."""
@@ -188,6 +195,20 @@ class CmpTask:
             "parameters": self._parameters[people],
             "traits": self._traits[people],
         }
+
+
+def hide(
+    features: Float[Tensor, "batch channels frames"],
+    most_bands: int,
+    most_frames: int,
+    rng: np.random.Generator,
+) -> None:
+    """Set a random stretch of channels and one of frames of every crop to zero, in place."""
+    for item in features:
+        for axis, most in ((0, most_bands), (1, most_frames)):
+            width = int(rng.integers(most + 1))
+            start = int(rng.integers(item.shape[axis] - width + 1))
+            item.narrow(axis, start, width).zero_()
 
 
 def train_cmp(

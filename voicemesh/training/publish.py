@@ -78,6 +78,7 @@ def publish(
         "people": results["people"],
         "recordings": results["recordings"],
         "sex": results["sex"],
+        "sex_of_raised_voices": results.get("raised", {}),
         "errors": results["errors"],
         "coherence": results["coherence"],
     }
