@@ -192,12 +192,12 @@ class Pipeline:
         """
         clock, path = Clock(), Path(path)
         log_mel = feature_files.load(path)
-        if self.system.front_end is not features.FRONT_ENDS["cmp"]:
+        if self.system.feature_voice is None:
             raise UnusableRecording(
                 f"{path.name} holds published features; the bundle {self.bundle.title!r} reads"
                 " others, so convert the published networks and choose their bundle."
             )
-        heard = self.system.perceive_features(torch.from_numpy(log_mel)[None].to(self.device))
+        heard = self.system.perceive_published(torch.from_numpy(log_mel)[None].to(self.device))
         clock.lap("listening")
         samples = int(log_mel.shape[1] * SAMPLE_RATE / feature_files.FRAME_RATE)
         notes = ("Read from log-mel features, without sound.",)

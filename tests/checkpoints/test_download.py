@@ -54,7 +54,7 @@ def bundle(folder, tmp_path_factory):
     model = upstream.load("cmp-face-model", folder / FRONT / "2D-to-3D-pretrained.tar")
     params = torch.linspace(-2, 2, 51)
     params[0] = 1.5
-    for name, sign in (("male", 1), ("slim", -1)):
+    for name, sign in (("male", 1), ("female", 0), ("slim", -1)):
         mesh = basel.scaled_vertices(model, sign * params).tolist()
         lines = [f"v {x!r} {y!r} {z!r}\n" for x, y, z in mesh]
         (folder / FACES / f"{name}.obj").write_text("# a face\n" + "".join(lines) + "f 1 2 3\n")
@@ -85,10 +85,12 @@ def test_every_part_tells_its_files(bundle, folder):
 
 def test_reference_meshes_become_shape_parameters(bundle):
     told = Bundle.open(bundle).tensors("cmp-statistics")
-    assert set(told) == {"mean_male", "type_slim"}
+    assert set(told) == {"mean_male", "mean_female", "type_slim", "measure_mean"}
     expected = torch.linspace(-2, 2, 51)[1:41]
     torch.testing.assert_close(told["mean_male"], expected, atol=1e-3, rtol=1e-3)
     torch.testing.assert_close(told["type_slim"], -expected, atol=1e-3, rtol=1e-3)
+    lengths = Bundle.open(bundle).face_model().measurements(expected)
+    torch.testing.assert_close(told["measure_mean"][0], lengths, atol=0.05, rtol=1e-3)
 
 
 def test_without_the_supervised_archive_the_images_decide(folder, tmp_path):

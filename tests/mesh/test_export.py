@@ -56,6 +56,17 @@ def test_triangles_and_normals_point_outward(face, tmp_path, suffix):
     assert ((found.vertex_normals * found.vertices).sum(1)[used] > 0).all()
 
 
+def test_a_face_without_triangles_is_a_cloud(face, tmp_path):
+    cloud = FaceMesh(face.vertices, face.triangles[:0], face.colours, face.landmarks)
+    for suffix, (precision, unit) in FORMATS.items():
+        path = export.write(cloud, tmp_path / f"cloud{suffix}")
+        if suffix == ".glb":  # a scene of points
+            (found,) = trimesh.load_scene(path).geometry.values()
+            np.testing.assert_allclose(found.vertices / unit, face.vertices, atol=precision)
+        else:
+            assert path.stat().st_size > 1000
+
+
 def glb_colours(path):
     """The only primitive of a GLB file, its materials, and its colours, by the specification."""
     data = path.read_bytes()

@@ -169,6 +169,22 @@ def test_feature_files_want_nets_that_read_them(whole, tmp_path):
         whole.of_features(tmp_path / "a.npy")
 
 
+def test_a_net_of_its_own_may_read_feature_files(both, tmp_path):
+    folder = tmp_path / "bundle"
+    shutil.copytree(both, folder)
+    add_images(folder, **{"cmp-feature-encoder": VoiceEncoder(64, (8, 8), EMBEDDING)})
+    whole = voicemesh.load(folder, "cpu")
+    log_mel = np.random.default_rng(1).normal(size=(300, 64)).astype(np.float32)
+    np.save(tmp_path / "a.npy", log_mel)
+    features = torch.from_numpy(log_mel.T.copy())[None]
+    unit = F.normalize(whole.system.feature_voice(features))
+    np.testing.assert_allclose(
+        whole.of_features(tmp_path / "a.npy").parameters,
+        whole.system.head(unit)[0].detach(),
+        atol=1e-4,
+    )
+
+
 @pytest.mark.parametrize(
     ("content", "fault"),
     [

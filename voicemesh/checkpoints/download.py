@@ -160,6 +160,9 @@ def reference_params(
             )
         kind = "mean" if name in SEXES else "type"
         told[f"{kind}_{name}"] = basel.shape_of_scaled(model, torch.from_numpy(vertices))
+    means = [told[f"mean_{sex}"] for sex in SEXES if f"mean_{sex}" in told]
+    if len(means) == len(SEXES):
+        told["measure_mean"] = model.measurements(torch.stack(means))
     return told
 
 

@@ -72,9 +72,12 @@ def _ply(mesh: FaceMesh) -> bytes:
 
 
 def _glb(mesh: FaceMesh) -> bytes:
-    from trimesh import Scene
+    from trimesh import PointCloud, Scene
     from trimesh.exchange.gltf import export_glb
 
+    if not len(mesh.triangles):  # a face model whose triangles are another file, not given
+        cloud = PointCloud(mesh.vertices * np.float32(METRES), _bytes(mesh.colours))
+        return export_glb(Scene({"face": cloud}))
     guest = _guest(mesh, METRES, vertex_attributes={"_COLOUR": linear(mesh.colours)})
 
     def finish(tree: dict[str, Any]) -> None:

@@ -20,6 +20,7 @@ from voicemesh.nets.cmp import SupervisedHead, VoiceEncoder, VoiceTraits
 from .cmp_unsupervised import GENERATOR, ImageBranch
 
 HEAD = "cmp-supervised-head"
+FEATURE_VOICE = "cmp-feature-encoder"  # reads published features where the voice encoder does not
 FRONT_END_OF_CHANNELS = {64: "cmp", 112: "voicemesh"}  # an encoder's input tells its front end
 SCALED = ("log_f0", "log_vtl", "age")  # traits that a net gives as z-scores
 
@@ -57,11 +58,15 @@ class CrossModalPerceptionist:
         traits: VoiceTraits | None = None,
         statistics: Mapping[str, Tensor] | None = None,
         images: ImageBranch | None = None,
+        feature_voice: VoiceEncoder | None = None,
     ) -> None:
         if head is None and images is None:
             raise ValueError("A supervised head, an image branch or both are needed, none is given")
         self.front_end, self.voice, self.images = front_end, voice.eval(), images
         self.head = head.eval() if head else None
+        if feature_voice is None and front_end is FRONT_ENDS["cmp"]:
+            feature_voice = voice
+        self.feature_voice = feature_voice.eval() if feature_voice else None
         self.face_model, self.traits = face_model, traits.eval() if traits else None
         self.statistics = dict(statistics or {})
 
@@ -83,6 +88,9 @@ class CrossModalPerceptionist:
             traits=traits,
             statistics={name: value.to(device) for name, value in statistics.items()},
             images=ImageBranch.from_bundle(bundle, face_model, device) if imagines else None,
+            feature_voice=(
+                bundle.net(FEATURE_VOICE).to(device) if FEATURE_VOICE in bundle.parts else None
+            ),
         )
 
     @torch.inference_mode()
@@ -93,7 +101,24 @@ class CrossModalPerceptionist:
     @torch.inference_mode()
     def perceive_features(self, features: Float[Tensor, "batch channels frames"]) -> Perception:
         """`perceive` of features that the front end gave before."""
-        embedding = functional.normalize(self.voice(features))
+        return self.perceive_embedding(functional.normalize(self.voice(features)))
+
+    @torch.inference_mode()
+    def perceive_published(self, features: Float[Tensor, "batch 64 frames"]) -> Perception:
+        """`perceive` of published features, whatever the front end of this system is.
+
+        Raises:
+            ValueError: no net of the system reads them.
+        """
+        if self.feature_voice is None:
+            raise ValueError(
+                f"No network here reads published features; a bundle needs {FEATURE_VOICE!r}"
+            )
+        return self.perceive_embedding(functional.normalize(self.feature_voice(features)))
+
+    @torch.inference_mode()
+    def perceive_embedding(self, embedding: Float[Tensor, "batch embedding"]) -> Perception:
+        """All that follows from embeddings of unit length."""
         if self.head is not None:
             parameters = self.head(embedding)
         else:
