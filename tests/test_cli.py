@@ -52,6 +52,18 @@ def test_wrong_overrides_say_what_is_right(pair, message):
         cli.overridden(Recipe(), [pair])
 
 
+def test_overrides_may_stand_anywhere(capsys):
+    words = ["train", "cmp", "steps=3", "--data", "d", "--out", "r", "seed=1", "--minutes", "2"]
+    arguments = cli.parsed(words)
+    assert sorted(arguments.overrides) == ["seed=1", "steps=3"] and arguments.minutes == 2
+    for wrong in (["--stepz=3"], ["steps"], ["-x"]):
+        with pytest.raises(SystemExit):
+            cli.parsed([*words, *wrong])
+    with pytest.raises(SystemExit):
+        cli.parsed(["evaluate", "cmp", "--data", "d", "seed=1"])
+    assert "unrecognized arguments: seed=1" in capsys.readouterr().err
+
+
 def test_targets_of_folders_keep_their_tree(tmp_path):
     for name in ("a/one.wav", "a/deep/one.wav", "b/one.FLAC", "a/notes.txt"):
         path = tmp_path / name

@@ -21,13 +21,26 @@ AUDIO_SUFFIXES = frozenset(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; 0 is success, 1 a recording that failed, 2 a mistake in what was asked."""
-    arguments = parser().parse_args(argv)
+    arguments = parsed(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("accelerate").setLevel(logging.WARNING)  # it tells of every file it saves
     try:
         return arguments.run(arguments)
     except ValueError as error:
         print(f"voicemesh {arguments.command}: {error}", file=sys.stderr)
         return 2
+
+
+def parsed(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The arguments; `name=value` may stand anywhere, which argparse itself does not allow."""
+    whole = parser()
+    arguments, rest = whole.parse_known_args(argv)
+    unknown = [word for word in rest if word.startswith("-") or "=" not in word]
+    if rest and (unknown or not hasattr(arguments, "overrides")):
+        whole.error(f"unrecognized arguments: {' '.join(unknown or rest)}")
+    if rest:
+        arguments.overrides = [*arguments.overrides, *rest]
+    return arguments
 
 
 def parser() -> argparse.ArgumentParser:
@@ -64,6 +77,7 @@ def parser() -> argparse.ArgumentParser:
     publish_.add_argument("run_folder", type=Path, metavar="RUN")
     publish_.add_argument("--data", type=Path, required=True, help="folder of a population")
     publish_.add_argument("--out", type=Path, required=True, help="folder of the bundle")
+    publish_.add_argument("--judges", type=Path, help="another population to measure errors on")
     publish_.add_argument("--title", default="", help="shown on the page")
     add_bundle(publish_, "where the face model is taken from")
     publish_.set_defaults(run=publish)
@@ -250,7 +264,9 @@ def publish(arguments: argparse.Namespace) -> int:
     writer = BundleWriter(arguments.out, arguments.out.name, title=arguments.title)
     writer.face_model(face_model, source=head.source, licence=head.licence)
     population = Population.open(arguments.data)
-    print(geometry.table(written(arguments.run_folder, population, face_model, writer)))
+    judges = Population.open(arguments.judges) if arguments.judges else None
+    results = written(arguments.run_folder, population, face_model, writer, judges)
+    print(geometry.table(results))
     return 0
 
 
