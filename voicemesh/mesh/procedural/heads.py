@@ -10,7 +10,7 @@ from scipy.interpolate import RBFInterpolator
 
 from . import chart as ch
 from . import ears, eyes, features
-from .anatomy import GLOBE, Places, Traits, build, places
+from .anatomy import GLOBE, SUBNASALE_Z, Places, Traits, build, places
 from .controls import controls
 from .field import Field
 from .template import POINTS, Template, grow_template
@@ -69,6 +69,7 @@ class Grower:
         self.eye_points, _, self.eye_angle = eyes.eyeball()
         self.ear_points, _, self.ear_red, self.ear_depth = ears.ear()
         self.smoothing, self.softness = _smoothing(t, self.canon)
+        self.nose_floor = _nose_floor(t, self.canon)
 
     def vertices(self, traits: Traits) -> Float[np.ndarray, "v 3"]:
         """All vertices of one head, mm."""
@@ -107,6 +108,8 @@ class Grower:
         self, skin: Float[np.ndarray, "s 3"], traits: Traits, at: Places
     ) -> Float[np.ndarray, "s 3"]:
         rim = self.template.triangles
+        for _ in range(25):
+            skin = skin + (self.smoothing @ skin - skin) * self.nose_floor[:, None]
         along = normals(skin, rim)
         skin = skin + features.lips(self.canon, traits, along) + along * self.relief[:, None]
         for _ in range(12):
@@ -165,6 +168,14 @@ def _smoothing(t: Template, c: features.Canon) -> tuple[sp.csr_matrix, Float[np.
     soft = ch.smooth(8, 16, c.lid_distance) * ch.smooth(18, 28, nose) * ch.smooth(2, 9, mouth)
     soft = np.where(c.z < 15, 1, soft) * (c.y > c.at.neck + 8)
     return average.tocsr(), 0.55 * soft
+
+
+def _nose_floor(t: Template, c: features.Canon) -> Float[np.ndarray, " s"]:
+    """Where the nose is seen from below: rays graze it, so its vertices would slide and fold."""
+    down = ch.smooth(-0.25, -0.6, normals(t.skin, t.triangles)[:, 1])
+    inside = (c.z > 98) & (c.aside < c.at.alar) & (c.y > c.at.subnasale - 2) & (c.y < c.at.tip_y)
+    base = np.linalg.norm(t.skin - [0, c.at.subnasale, SUBNASALE_Z], axis=1)
+    return 0.9 * down * inside * ch.smooth(1, 4, base)
 
 
 def grower(points: int = POINTS) -> Grower:
