@@ -48,7 +48,7 @@ def precision_of(
     between = np.bincount(np.searchsorted(own, scores, side="right"), minlength=len(own) + 1)
     reached = np.cumsum(between[::-1])[::-1][1:]  # scores >= own[i]
     first = np.searchsorted(own, own, side="left")
-    return float(np.mean((len(own) - first) / reached[first]))
+    return float(np.mean((len(own) - first) / reached))
 
 
 def average_precision(labels: Integer[np.ndarray, " ranked"]) -> float:
