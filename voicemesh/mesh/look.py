@@ -57,7 +57,7 @@ class Look:
     melanin: float = 0.22
     blood: float = 0.013  # a face is ruddier than a forearm
     iris: float = 0.6
-    eumelanin: float = 0.55
+    eumelanin: float = 0.8
     pheomelanin: float = 0.15
     grey: float = 0.0
     beard: float = 0.0
