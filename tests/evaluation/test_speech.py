@@ -48,6 +48,9 @@ def test_clips_are_heard_and_short_ones_left_out(tmp_path, rng):
         path = tmp_path / f"{number}.wav"
         soundfile.write(path, buzz(np.log(130), rng, seconds), 16_000)
         clips.append(speech.Clip(path, "buzz", False))
+    hiss = tmp_path / "hiss.wav"
+    soundfile.write(hiss, 0.1 * rng.standard_normal(80_000), 16_000)
+    clips.append(speech.Clip(hiss, "nobody", True))
     statistics = {
         "mean_male": torch.zeros(40),
         "mean_female": torch.full((40,), 50.0),
@@ -66,6 +69,7 @@ def test_clips_are_heard_and_short_ones_left_out(tmp_path, rng):
     )
     results = json.loads(json.dumps(speech.evaluate(system, clips)))
     assert [entry["path"] for entry in results["clips"]] == [str(clips[1].path)]
+    assert len(results["refused"]) == 1 and "hiss.wav" in results["refused"][0]
     assert results["summary"]["sex_right"] == 1
     assert results["summary"]["pitch_correlation"] is None
 

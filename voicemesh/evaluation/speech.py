@@ -35,9 +35,13 @@ def evaluate(
     pitches: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
     """Read every clip with at least `LEAST` seconds of speech; `pitches` in Hz by path."""
-    rows = []
+    rows, refused = [], []
     for clip in clips:
-        waveform, _ = vad.speech(recording.load(clip.path, limit=LIMIT))
+        try:
+            waveform, _ = vad.speech(recording.load(clip.path, limit=LIMIT))
+        except recording.UnusableRecording as error:
+            refused.append(str(error))
+            continue
         seconds = len(waveform) / recording.SAMPLE_RATE
         if seconds < LEAST:
             log.info("%s: %.1f s of speech, left out", clip.path, seconds)
@@ -56,7 +60,7 @@ def evaluate(
                 "tracked_hz": (pitches or {}).get(str(clip.path)),
             }
         )
-    return {"summary": summary(rows), "clips": rows}
+    return {"summary": summary(rows), "clips": rows, "refused": refused}
 
 
 def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -89,6 +93,7 @@ def table(results: Mapping[str, Any]) -> str:
     lines = [f"{'speaker':<16} sex right"]
     for speaker, count in figures["speakers"].items():
         lines.append(f"{speaker:<16} {count['right']:>3} of {count['clips']}")
+    lines += [f"refused: {reason}" for reason in results.get("refused", [])]
     lines += [
         f"all clips        {figures['sex_right']:.1%} of {figures['clips']}",
         f"speakers         {figures['speakers_right']} of {len(figures['speakers'])} by majority",
