@@ -166,9 +166,9 @@ def measurement(row: Measurement) -> str:
     half = "" if row.high is None else f" <small>± {row.high - row.value:.1f}</small>"
     apart = "" if row.mean is None else f"{row.value - row.mean:+.1f}".replace("-", "&minus;")
     apart = "0.0" if apart[-3:] == "0.0" else apart
-    share = "" if row.explained is None else f"{100 * row.explained:.0f} %"
+    share = "" if row.explained is None else f"{100 * max(row.explained, 0):.0f} %"
     if share and row.ceiling is not None:
-        share += f" <small>({100 * row.ceiling:.0f})</small>"
+        share += f" <small>({100 * max(row.ceiling, 0):.0f})</small>"
     return (
         f"<div class='length'><span>{escape(row.label)}</span>{strip(row)}"
         f"<span>{row.value:.1f}{half}</span><span>{apart}</span><span>{share}</span></div>"

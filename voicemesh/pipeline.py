@@ -89,10 +89,10 @@ class Portrait:
 
     def report(self) -> dict[str, Any]:
         """All but the arrays, as plain data."""
-        return {
+        told = {
             "recording": self.recording.name,
-            "seconds": round(self.recording.seconds, 3),
-            "speech_seconds": round(self.speech_seconds, 3),
+            "seconds": self.recording.seconds,
+            "speech_seconds": self.speech_seconds,
             "bundle": self.bundle,
             "sex": {"nearest": self.sex, "distances_mm": self.sex_distances},
             "face_type": {"nearest": self.face_type, "distances_mm": self.type_distances},
@@ -100,15 +100,13 @@ class Portrait:
             "vocal_tract_cm": asdict(self.tract_cm) if self.tract_cm else None,
             "interval": CONFIDENCE,
             "measurements": [asdict(measurement) for measurement in self.measurements],
-            "parameters": [round(value, 5) for value in self.parameters.tolist()],
+            "parameters": self.parameters.tolist(),
             "pictured": self.pictured
-            and {
-                "sex": self.pictured.sex,
-                "parameters": [round(value, 5) for value in self.pictured.parameters.tolist()],
-            },
-            "timings_s": {name: round(value, 4) for name, value in self.timings.items()},
+            and {"sex": self.pictured.sex, "parameters": self.pictured.parameters.tolist()},
+            "timings_s": dict(self.timings),
             "notes": list(self.notes),
         }
+        return rounded(told)
 
     @property
     def speech_seconds(self) -> float:
@@ -333,6 +331,15 @@ def sex_of(distances: Mapping[str, float]) -> str:
     """Whose mean face is nearest; empty without both means."""
     told = "male" in distances and "female" in distances
     return nearest_sex(distances["male"], distances["female"]) if told else ""
+
+
+def rounded(value: Any, digits: int = 4) -> Any:
+    """Plain data with all its numbers cut to so many digits behind the point."""
+    if isinstance(value, float):
+        return round(value, digits)
+    if isinstance(value, Mapping):
+        return {name: rounded(entry, digits) for name, entry in value.items()}
+    return [rounded(entry, digits) for entry in value] if isinstance(value, list) else value
 
 
 class Clock:
