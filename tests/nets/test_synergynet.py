@@ -62,6 +62,5 @@ def test_whitening_is_that_of_the_pose_alone():
 
 def test_corners_of_a_crop_are_those_of_the_image():
     image = torch.randn(1, 3, 64, 64)
-    crop = crop_of(image)
-    assert torch.equal(crop[..., 0, 0], image[..., 0, 0])
-    torch.testing.assert_close(crop[..., -1, -1], image[..., -1, -1])
+    # 119 steps of the crop are 63 of the image: every 17th point is a pixel.
+    torch.testing.assert_close(crop_of(image)[..., ::17, ::17], image[..., ::9, ::9])

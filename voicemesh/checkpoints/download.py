@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 ENCODER, HEAD, GENERATOR = "cmp-voice-encoder", "cmp-supervised-head", "cmp-generator"
 STUDENT, TEACHER, STATISTICS = "cmp-student", "cmp-teacher", "cmp-statistics"
-# The last two generators of training leave their iteration in the name; all are looked into.
+# Training leaves the iteration in the names, so any will do.
 PATTERNS = {
     ENCODER: "voice_embedding*.pth",
     "generators": "generator*.pth",  # of images and, under the same name, the supervised head
@@ -122,7 +122,7 @@ def find(folder: str | Path, given: Mapping[str, Path | None] | None = None) -> 
         if kind in found:
             continue
         for file in sorted(folder.rglob(pattern)):
-            if not file.is_file() or file.name.startswith("._"):  # a Mac's notes on a file
+            if not file.is_file():
                 continue
             part = generator_kind(file) if kind == "generators" else kind
             twin = found.setdefault(part, file)
