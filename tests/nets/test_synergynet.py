@@ -63,4 +63,5 @@ def test_whitening_is_that_of_the_pose_alone():
 def test_corners_of_a_crop_are_those_of_the_image():
     image = torch.randn(1, 3, 64, 64)
     # 119 steps of the crop are 63 of the image: every 17th point is a pixel.
-    torch.testing.assert_close(crop_of(image)[..., ::17, ::17], image[..., ::9, ::9])
+    crop = crop_of(image)[..., ::17, ::17]
+    torch.testing.assert_close(crop, image[..., ::9, ::9], atol=1e-3, rtol=0)
