@@ -51,6 +51,12 @@ SWITCH_VIEW = """(view) => {
   if (window.Plotly && views && views[view]) window.Plotly.restyle(plot, views[view]);
 }"""
 
+# On a phone the face is below the button.
+SHOW_FACE = """() => {
+  if (window.innerWidth <= 820)
+    document.querySelector("#viewer").scrollIntoView({ behavior: "smooth", block: "start" });
+}"""
+
 HEADER = """<header class="masthead"><div><h1>voicemesh</h1>
 <p>The 3D face that a voice suggests, and how much a voice can tell.</p></div>
 <span class="chip" title="Which nets are used, and where they run">{title} · {device}</span>
@@ -339,6 +345,8 @@ def build_page(whole: Pipeline) -> gr.Blocks:
             show, [voice, view], results, api_visibility="private", **settings
         )
         chosen.success(files, portrait, buttons, api_visibility="private", show_progress="hidden")
+        for event in (pressed, chosen):
+            event.success(None, None, None, js=SHOW_FACE, api_visibility="private")
         view.change(None, view, None, js=SWITCH_VIEW, api_visibility="private")
         page.load(average, None, mesh, api_name="average", show_progress="hidden")
     return page

@@ -54,7 +54,7 @@ def url(tmp_path_factory):
     server = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
     address = f"http://127.0.0.1:{port}/"
     try:
-        for _ in range(600):
+        for _ in range(1800):
             try:
                 urllib.request.urlopen(address, timeout=1).read()
                 break
@@ -158,6 +158,7 @@ def test_microphone_to_mesh_on_a_phone(browser, url):
     press(page)
     assert colours(page) > 200
     assert "s of speech" in page.locator("#caption").inner_text()
+    page.wait_for_function("() => window.scrollY > 100")  # to the face
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     top = [page.locator(place).bounding_box()["y"] for place in ("#input", "#result", "#evidence")]
     assert top == sorted(top)  # one column, the face before its evidence
