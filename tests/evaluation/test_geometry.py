@@ -60,6 +60,18 @@ def test_coherent_meshes_have_a_low_ratio(model, rng):
     assert coherence["different_within_sex_mm"] < coherence["different_mm"]
 
 
+def test_recordings_of_a_person_are_better_together(model, rng):
+    targets = toy_targets(300, rng)
+    predictions = toy_predictions(targets, rng, 0.0, sessions=5)
+    noise = 3 * torch.from_numpy(rng.standard_normal(predictions.shape_params.shape)).float()
+    noisy = type(predictions)(
+        **{**vars(predictions), "shape_params": predictions.shape_params + noise}
+    )
+    sex = geometry.sex_accuracy(noisy, targets, means(targets), model)
+    assert 0.6 < sex["mesh"]["value"] < sex["person"]["value"]
+    assert sex["odds"]["value"] == 1
+
+
 def test_nulls_are_at_chance_and_a_leak_is_not(rng):
     targets = toy_targets(600, rng)
     predictions = toy_predictions(targets, rng, 0.5)

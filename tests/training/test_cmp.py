@@ -130,6 +130,13 @@ def test_a_run_becomes_a_bundle(run, folder, tmp_path, monkeypatch):
     assert set(again["coverage"]) == set(model.measures) and again["people"] == 30
 
 
+def test_a_run_can_start_from_another(run, folder):
+    made = task(folder, replace(SMALL, start=str(run)))
+    nets, _ = trained(run, toy_face_model())
+    theirs = nets.state_dict()
+    assert all(torch.equal(value, theirs[name]) for name, value in made.net.state_dict().items())
+
+
 def test_a_refitted_head_is_no_worse(run, folder):
     made = task(folder, SMALL)
     made.net.load_state_dict(trained(run, toy_face_model())[0].state_dict())

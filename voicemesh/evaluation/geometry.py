@@ -106,17 +106,30 @@ def sex_accuracy(
     face_model: MorphableModel,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Accuracy of the nearest mean shape ("mesh"), and of the traits' own log odds ("odds")."""
-    female = targets.female[torch.from_numpy(predictions.identity)]
-    weights = resampled(len(np.unique(predictions.identity)), np.random.default_rng(seed))
+    """How often the sex is right: by the nearest mean shape, recording by recording ("mesh").
+
+    Also by the traits' own log odds ("odds"), and by the mean of all meshes of a person, which is
+    as good as one longer recording ("person").
+    """
+    people, identity = np.unique(predictions.identity), predictions.identity
+    female = targets.female.numpy()
+    weights = resampled(len(people), np.random.default_rng(seed))
     gram = shape_gram(face_model)
-    to_women = squared_distance(predictions.shape_params - baselines.female, gram)
-    to_men = squared_distance(predictions.shape_params - baselines.male, gram)
-    answers = {"mesh": to_women <= to_men, "odds": predictions.traits[:, 0] > 0}
-    results = {}
-    for name, answer in answers.items():
-        right = (answer == female).double()[:, None].numpy()
-        results[name] = asdict(mean(identity_means(right, predictions.identity)[:, 0], weights))
+
+    def womanly(params: Float[Tensor, "n s"]) -> Bool[np.ndarray, " n"]:
+        to_women = squared_distance(params - baselines.female, gram)
+        return (to_women <= squared_distance(params - baselines.male, gram)).numpy()
+
+    together = identity_means(predictions.shape_params.double().numpy(), identity)
+    whole = womanly(torch.from_numpy(together).float()) == female[people]
+    each = {
+        "mesh": womanly(predictions.shape_params) == female[identity],
+        "odds": (predictions.traits[:, 0] > 0).numpy() == female[identity],
+    }
+    results = {"person": asdict(mean(whole.astype(float), weights))}
+    for name, right in each.items():
+        by_person = identity_means(right.astype(float)[:, None], identity)[:, 0]
+        results[name] = asdict(mean(by_person, weights))
     return results
 
 
@@ -253,7 +266,8 @@ def table(results: Mapping[str, Any]) -> str:
     both = results["coherence"]
     lines += [
         "",
-        f"sex by mesh  {told(results['sex']['mesh'])}",
+        f"sex by mesh  {told(results['sex']['mesh'])}; by all meshes of a person together"
+        f" {told(results['sex']['person'])}",
         f"sex by odds  {told(results['sex']['odds'])}",
         f"coherence    {both['same_mm']:.2f} mm one speaker, {both['different_mm']:.2f} mm two:"
         f" ratio {both['ratio']:.2f} (within one sex {both['ratio_within_sex']:.2f})",

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float, Int64
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -53,6 +54,7 @@ class CmpRecipe:
     age_weight: float = 0.3
     triplet_weight: float = 0.0
     triplet_margin: float = 0.3
+    start: str = ""  # folder of a finished run to start from
     seed: int = 0
 
 
@@ -138,6 +140,8 @@ class CmpTask:
         torch.manual_seed(recipe.seed)
         channels = utterances.shards[0].shape[2]
         self.net: nn.Module = CmpNets(recipe, face_model, channels)
+        if recipe.start:
+            self.net.load_state_dict(load_file(Path(recipe.start) / "best.safetensors"))
         self.optimiser, self.schedule = one_cycle(
             self.net.parameters(), recipe.steps, recipe.learning_rate, recipe.weight_decay
         )
@@ -153,7 +157,8 @@ class CmpTask:
         shape_weights = self.net.weights[1 : 1 + shape_params.shape[1]]
         shape_weights /= shape_params[population.train].var(0) @ shape_weights  # mean face: 1
         mean_face = shape_params[population.train].mean(0)
-        self.net.head.classifier_shape[1].bias.data.copy_(mean_face)  # to start from
+        if not recipe.start:
+            self.net.head.classifier_shape[1].bias.data.copy_(mean_face)
         others = shape_params.new_zeros(len(shape_params), face_model.expression_basis.shape[2])
         self._parameters = torch.cat([others[:, :1], shape_params, others], 1)
         self._traits = targets.traits

@@ -92,7 +92,7 @@ def publish(
             "embedding": recipe.embedding,
         },
         half=True,
-        results={"recipe": asdict(recipe)},
+        results={"recipe": asdict(recipe) | {"start": Path(recipe.start).name}},
         **about,
     )
     shapes, expressions = (
