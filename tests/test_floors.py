@@ -32,7 +32,9 @@ def rooms_imported(path: Path) -> set[str]:
 
 
 def test_every_module_has_a_floor():
-    rooms = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in PACKAGE.rglob("*.py")}
+    rooms = {
+        path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in PACKAGE.rglob("*.py")
+    }
     assert rooms - TOP <= set(HEIGHT)
 
 
