@@ -47,23 +47,23 @@ def error_statistics(
 ) -> tuple[Tensors, dict[str, float]]:
     """Covariance of what is left, 80 % intervals; and the intervals' coverage by measure.
 
-    Intervals are calibrated on one half of the predicted people, their coverage is that of the
-    other half. `measures` are rows of the geometric evaluation: explained variance and, where
-    known, its ceiling.
+    Intervals are calibrated on all predicted people. Their coverage is that of intervals which
+    were calibrated on one half and tried on the other, both ways. `measures` are rows of the
+    geometric evaluation: explained variance and, where known, its ceiling.
     """
     rows = torch.from_numpy(predictions.identity)
     first = halves(predictions, seed)
     residual = targets.shape_params[rows] - predictions.shape_params
     apart = _apart(predictions, targets, face_model)
     heard = (predictions.traits - targets.traits[rows]).abs()
-    intervals = _intervals(apart[first])
-    covered = (apart[~first] <= intervals).double().mean(0).tolist()
+    tried = [(apart[~half] <= _intervals(apart[half])).double().mean(0) for half in (first, ~first)]
+    covered = torch.stack(tried).mean(0).tolist()
     result = {
-        "residual_covariance": residual[first].T @ residual[first] / int(first.sum()),
-        "measure_interval": intervals,
+        "residual_covariance": residual.T @ residual / len(residual),
+        "measure_interval": _intervals(apart),
     }
     for column, (name, (_, deviation)) in enumerate(TRAIT_SCALES.items(), 1):
-        result[f"{name}_interval"] = _intervals(heard[first, column : column + 1]) * deviation
+        result[f"{name}_interval"] = _intervals(heard[:, column : column + 1]) * deviation
     if measures is not None:
         explained = [measures[name]["explained"]["value"] for name in face_model.measures]
         result["measure_explained"] = torch.tensor(explained)
