@@ -65,7 +65,7 @@ def is_noise(waveform: Float[np.ndarray, " samples"]) -> bool:
     # Dull noise is most alike itself at the shortest lag: that is no pitch.
     voiced = (pitch.max(0) > PERIODIC) & (best < len(pitch) - 2)
     power = np.square(centred[: frames * FRAME].reshape(frames, FRAME), dtype=np.float64).mean(1)
-    level = 10 * np.log10(np.maximum(power, power.max() * 1e-6))
+    level = 10 * np.log10(np.maximum(power, max(power.max() * 1e-6, 1e-30)))
     return bool(voiced.mean() < VOICED or level.std() < STEADY)
 
 
