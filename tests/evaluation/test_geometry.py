@@ -60,6 +60,14 @@ def test_coherent_meshes_have_a_low_ratio(model, rng):
     assert coherence["different_within_sex_mm"] < coherence["different_mm"]
 
 
+def test_one_recording_a_person_has_no_coherence(model, rng):
+    targets = toy_targets(50, rng)
+    single = toy_predictions(targets, rng, 0.3).rows(np.arange(0, 100, 2))
+    results = geometry.evaluate(single, targets, means(targets), model)
+    assert len(set(single.identity)) == len(single.identity) and results["coherence"] == {}
+    assert "coherence" not in geometry.table(results) and "nan" not in geometry.table(results)
+
+
 def test_recordings_of_a_person_are_better_together(model, rng):
     targets = toy_targets(300, rng)
     predictions = toy_predictions(targets, rng, 0.0, sessions=5)

@@ -141,12 +141,15 @@ def coherence(
 ) -> dict[str, float]:
     """Root mean square vertex distance (mm) of the meshes of one speaker, and of two.
 
-    `ratio` is same over different; `ratio_within_sex` takes only pairs of one sex.
+    `ratio` is same over different; `ratio_within_sex` takes only pairs of one sex. Empty when no
+    two recordings are of one speaker.
     """
     identity = predictions.identity
     order = np.argsort(identity, kind="stable")
     pairs = np.stack([order[:-1], order[1:]], 1)
     same = pairs[identity[pairs[:, 0]] == identity[pairs[:, 1]]]
+    if not len(same):
+        return {}
     drawn = rng.integers(len(identity), size=(PAIRS, 2))
     other = drawn[identity[drawn[:, 0]] != identity[drawn[:, 1]]]
     sexes = female.numpy()
@@ -269,9 +272,12 @@ def table(results: Mapping[str, Any]) -> str:
         f"sex by mesh  {told(results['sex']['mesh'])}; by all meshes of a person together"
         f" {told(results['sex']['person'])}",
         f"sex by odds  {told(results['sex']['odds'])}",
-        f"coherence    {both['same_mm']:.2f} mm one speaker, {both['different_mm']:.2f} mm two:"
-        f" ratio {both['ratio']:.2f} (within one sex {both['ratio_within_sex']:.2f})",
     ]
+    if both:
+        lines.append(
+            f"coherence    {both['same_mm']:.2f} mm one speaker, {both['different_mm']:.2f} mm two:"
+            f" ratio {both['ratio']:.2f} (within one sex {both['ratio_within_sex']:.2f})"
+        )
     if "raised" in results:
         lines.append(f"raised voice {told(results['raised']['mesh'])} sex by mesh")
     for name, entry in results.get("nulls", {}).items():
