@@ -1,6 +1,7 @@
 """Commands: `python -m voicemesh COMMAND --help` tells each one's story."""
 
 import argparse
+import importlib
 import json
 import logging
 import sys
@@ -62,13 +63,13 @@ def parser() -> argparse.ArgumentParser:
     populate_.set_defaults(run=populate)
 
     train_ = commands.add_parser("train", help="train a system", description=TRAIN)
-    train_.add_argument("system", choices=["cmp"])
+    train_.add_argument("system", choices=sorted(TRAINED))
     train_.add_argument("--data", type=Path, required=True, help="folder of a population")
     train_.add_argument("--out", type=Path, required=True, help="folder of the run")
     train_.add_argument("--recipe", default="bundle", help="the recipe to start from: %(default)s")
     train_.add_argument("--minutes", type=float, default=float("inf"), help="stop after so long")
     train_.add_argument("--workers", type=int, default=1, help="processes that compute features")
-    add_bundle(train_, "where the face model is taken from")
+    add_bundle(train_, "what training starts from: the face model, nets that are there already")
     add_overrides(train_)
     train_.set_defaults(run=train)
 
@@ -104,6 +105,11 @@ def parser() -> argparse.ArgumentParser:
 
 PORTRAY = """Read every recording and write its mesh (obj, ply, glb), a picture and a report: into
 FOLDER for one file, into a folder of its own inside FOLDER for each of several."""
+# What can be trained: a module with RECIPES and `start`, see `voicemesh.training.cmp`.
+TRAINED = {
+    "cmp": "voicemesh.training.cmp",
+    "cmp-features": "voicemesh.training.cmp_features",
+}
 TRAIN = """Train on a population; the same command again goes on where it stopped. On several GPUs:
 `accelerate launch -m voicemesh train ...`."""
 
@@ -239,14 +245,14 @@ def populate(arguments: argparse.Namespace) -> int:
 def train(arguments: argparse.Namespace) -> int:
     """Train, or go on."""
     from voicemesh.checkpoints.bundle import Bundle
-    from voicemesh.training.cmp import RECIPES, train_cmp
 
-    if arguments.recipe not in RECIPES:
-        raise ValueError(f"no recipe {arguments.recipe!r}; there are {', '.join(RECIPES)}")
-    recipe = overridden(RECIPES[arguments.recipe], arguments.overrides)
-    face_model = Bundle.open(arguments.bundle).face_model()
-    best = train_cmp(
-        arguments.data, arguments.out, recipe, face_model, arguments.minutes, arguments.workers
+    module = importlib.import_module(TRAINED[arguments.system])
+    if arguments.recipe not in module.RECIPES:
+        raise ValueError(f"no recipe {arguments.recipe!r}; there are {', '.join(module.RECIPES)}")
+    recipe = overridden(module.RECIPES[arguments.recipe], arguments.overrides)
+    bundle = Bundle.open(arguments.bundle)
+    best = module.start(
+        arguments.data, arguments.out, recipe, bundle, arguments.minutes, arguments.workers
     )
     print(json.dumps(best))
     return 0

@@ -18,7 +18,7 @@ from voicemesh.training.cmp import (
     CmpTask,
     hide,
     parameter_weights,
-    train_cmp,
+    start,
 )
 from voicemesh.training.data import features
 from voicemesh.training.loop import read_metrics
@@ -40,8 +40,14 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(folder, tmp_path_factory):
     where = tmp_path_factory.mktemp("run")
-    train_cmp(folder, where, SMALL, toy_face_model())
+    start(folder, where, SMALL, toy_bundle(tmp_path_factory.mktemp("bundle")))
     return where
+
+
+def toy_bundle(where):
+    """A bundle with the toys' face model and nothing else."""
+    BundleWriter(where / "toys", "toys").face_model(toy_face_model(), compact=False)
+    return Bundle.open(where / "toys")
 
 
 def task(folder, recipe):

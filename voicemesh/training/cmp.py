@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
+from voicemesh.checkpoints.bundle import Bundle
 from voicemesh.evaluation.expectation import expected_shape
 from voicemesh.evaluation.targets import people_targets
 from voicemesh.mesh.morphable import MorphableModel
@@ -216,20 +217,21 @@ def hide(
             item.narrow(axis, start, width).zero_()
 
 
-def train_cmp(
+def start(
     data: Path,
     run: Path,
     recipe: CmpRecipe,
-    face_model: MorphableModel,
+    bundle: Bundle,
     minutes: float = float("inf"),
     workers: int = 1,
 ) -> dict[str, float]:
     """Train on the population in `data`, in the folder `run`; call again to go on.
 
-    `workers` processes compute the features, once. Returns the best validation so far.
+    The face model is that of `bundle`. `workers` processes compute the features, once. Returns
+    the best validation so far.
     """
     population = Population.open(data)
     utterances = features(population.folder, recipe.front_end, workers)
-    task = CmpTask(recipe, population, utterances, face_model)
+    task = CmpTask(recipe, population, utterances, bundle.face_model())
     settings = LoopSettings(recipe.steps, recipe.seed, minutes=minutes)
     return train(task, recipe, run, settings)
