@@ -1,0 +1,110 @@
+"""Convolutions whose input channels each item weighs by its own style: the block of StyleGAN2."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from .bias_act import bias_act_reference
+from .upfirdn2d import resamplings, upfirdn2d_reference
+
+FLOOR = 1e-8  # of power, before its root
+
+
+def modulated_conv2d(
+    x: Float[Tensor, "batch channel height width"],
+    weight: Float[Tensor, "out channel taps taps"],
+    style: Float[Tensor, "batch channel"],
+    *,
+    demodulate: bool = True,
+    weight_gain: float = 1.0,
+    power: Float[Tensor, "out channel"] | None = None,
+    up: int = 1,
+    fir: Float[Tensor, "taps_y taps_x"] | None = None,
+    bias: Float[Tensor, " out"] | None = None,
+    noise: Float[Tensor, "noises 1 out_height out_width"] | None = None,
+    strength: Float[Tensor, "1"] | None = None,
+    slope: float = 1.0,
+    gain: float = 1.0,
+) -> Float[Tensor, "batch out out_height out_width"]:
+    """Convolve `x` with `weight_gain` * `weight` * `style`, then noise, bias and activation.
+
+    With `demodulate` every item's filters are scaled to unit norm first. At the same resolution
+    zeros pad `taps` // 2 a side; with `up` 2 a transposed convolution of stride 2 is followed by
+    the filter `fir` (its gain of 4 included), and height and width double exactly. Noise, bias,
+    slope and gain are those of `bias_act`; as they stand the result is linear.
+
+    The weight is never multiplied per item: styles scale what goes in, the demodulation what comes
+    out, and one ordinary convolution serves the batch. `power` is `weight_power(weight)` where it
+    is kept because the weight does not change. Styles and sums are float32 whatever `x` is.
+    Differentiable by every tensor but `fir`, twice and more.
+
+    Raises:
+        ValueError: an even or oblong weight, `up` other than 1 or 2, `fir` missing with `up` 2 or
+            given without it.
+
+    Source: rosinality/stylegan2-pytorch, model.py, ModulatedConv2d.
+    """
+    check(weight, up, fir)
+    return modulated_conv2d_reference(
+        x, weight, style, demodulate, weight_gain, up, fir, bias, noise, strength, slope, gain
+    )
+
+
+def weight_power(weight: Float[Tensor, "out channel taps taps"]) -> Float[Tensor, "out channel"]:
+    """Sum of squares of every filter: what demodulation needs to know of a weight."""
+    return weight.square().sum((2, 3))
+
+
+def modulated_conv2d_reference(
+    x: Float[Tensor, "batch channel height width"],
+    weight: Float[Tensor, "out channel taps taps"],
+    style: Float[Tensor, "batch channel"],
+    demodulate: bool = True,
+    weight_gain: float = 1.0,
+    up: int = 1,
+    fir: Float[Tensor, "taps_y taps_x"] | None = None,
+    bias: Float[Tensor, " out"] | None = None,
+    noise: Float[Tensor, "noises 1 out_height out_width"] | None = None,
+    strength: Float[Tensor, "1"] | None = None,
+    slope: float = 1.0,
+    gain: float = 1.0,
+) -> Float[Tensor, "batch out out_height out_width"]:
+    """`modulated_conv2d` as its definition reads, item by item with its own weight, in float64."""
+    taps, maps = weight.shape[-1], []
+    for item, of_item in zip(x.double(), style.double(), strict=True):
+        filters = weight_gain * weight.double() * of_item[:, None, None]
+        if demodulate:
+            norm = filters.square().sum((1, 2, 3), keepdim=True) + FLOOR
+            filters = filters * norm.rsqrt()
+        if up == 1:
+            maps.append(functional.conv2d(item[None], filters, padding=taps // 2))
+        else:
+            wide = functional.conv_transpose2d(item[None], filters.transpose(0, 1), stride=2)
+            padding = fir_padding(taps, len(fir))
+            axes = resamplings(wide, fir, 1, 1, padding)
+            maps.append(upfirdn2d_reference(wide, fir, axes))
+    whole = torch.cat(maps) if maps else x.new_zeros(0, len(weight), *(up * n for n in x.shape[2:]))
+    return bias_act_reference(whole, bias, slope, gain, None, noise, strength).to(x.dtype)
+
+
+def fir_padding(taps: int, fir_taps: int) -> tuple[int, int]:
+    """Zeros around a map after a transposed convolution of stride 2 that make it exactly double."""
+    beyond = (fir_taps - 2) - (taps - 1)
+    return (beyond + 1) // 2 + 1, beyond // 2 + 1
+
+
+def check(
+    weight: Float[Tensor, "out channel taps taps"],
+    up: int,
+    fir: Float[Tensor, "taps_y taps_x"] | None,
+) -> None:
+    """Refuse what the published convolution does not know."""
+    if weight.shape[-1] % 2 == 0:
+        raise ValueError(f"Weights have an odd number of taps a side, given {weight.shape[-1]}")
+    if up not in (1, 2):
+        raise ValueError(f"up is 1 or 2, given {up}")
+    if (fir is None) != (up == 1):
+        raise ValueError("The filter fir is for up = 2, and needed there; give both or neither")
+    if fir is not None and fir.shape[0] != fir.shape[1]:
+        raise ValueError(f"fir is square, given {tuple(fir.shape)}")

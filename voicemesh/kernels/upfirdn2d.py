@@ -1,0 +1,96 @@
+"""Maps resampled by whole factors around one small filter: stuff with zeros, filter, keep some."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+Factor = int | tuple[int, int]  # of both axes, or (x, y): the width first
+Padding = tuple[int, int] | tuple[int, int, int, int]  # of both axes, or (x0, x1, y0, y1)
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """What happens to one axis; `before` and `after` count zeros, or crop where negative."""
+
+    up: int
+    down: int
+    before: int
+    after: int
+
+    def size(self, samples: int, taps: int) -> int:
+        """How many samples come out."""
+        return (samples * self.up + self.before + self.after - taps + self.down) // self.down
+
+    def adjoint(self, samples: int, taps: int) -> "Resampling":
+        """What takes gradients back, with the filter turned round."""
+        kept = self.size(samples, taps)
+        after = samples * self.up - kept * self.down + self.before - self.up + 1
+        return Resampling(self.down, self.up, taps - self.before - 1, after)
+
+
+def upfirdn2d(
+    x: Float[Tensor, "batch channel height width"],
+    kernel: Float[Tensor, "taps_y taps_x"],
+    up: Factor = 1,
+    down: Factor = 1,
+    padding: Padding = (0, 0),
+) -> Float[Tensor, "batch channel out_height out_width"]:
+    """Insert `up` - 1 zeros after every sample, pad, convolve with `kernel`, keep every `down`-th.
+
+    A true convolution: the kernel is turned round, and only places where it lies wholly inside
+    count. Factors are (x, y) and padding (x0, x1, y0, y1) as published; one number or pair serves
+    both axes, and negative padding crops the stuffed map. Differentiable by `x` any number of
+    times, as its own adjoint; the kernel is a constant. Half precision accumulates in float32.
+
+    Raises:
+        ValueError: a factor is below 1, nothing comes out, or the kernel wants a gradient.
+
+    Source: rosinality/stylegan2-pytorch, op/upfirdn2d.py.
+    """
+    axes = resamplings(x, kernel, up, down, padding)
+    return upfirdn2d_reference(x, kernel, axes)
+
+
+def upfirdn2d_reference(
+    x: Float[Tensor, "batch channel height width"],
+    kernel: Float[Tensor, "taps_y taps_x"],
+    axes: tuple[Resampling, Resampling],
+) -> Float[Tensor, "batch channel out_height out_width"]:
+    """`upfirdn2d` as its definition reads, in float64; `axes` are those of y and x."""
+    y, x_ = axes
+    batch, channel, height, width = x.shape
+    stuffed = x.new_zeros(batch, channel, height, y.up, width, x_.up, dtype=torch.float64)
+    stuffed[:, :, :, 0, :, 0] = x.double()
+    stuffed = stuffed.reshape(batch, channel, height * y.up, width * x_.up)
+    padded = functional.pad(stuffed, (x_.before, x_.after, y.before, y.after))
+    rows, columns = kernel.shape
+    windows = padded.unfold(2, rows, y.down).unfold(3, columns, x_.down)
+    return (windows * kernel.double().flip(0, 1)).sum((4, 5)).to(x.dtype)
+
+
+def resamplings(
+    x: Float[Tensor, "batch channel height width"],
+    kernel: Float[Tensor, "taps_y taps_x"],
+    up: Factor,
+    down: Factor,
+    padding: Padding,
+) -> tuple[Resampling, Resampling]:
+    """The arguments of `upfirdn2d` as what happens to y and to x, if anything can."""
+    up_x, up_y = (up, up) if isinstance(up, int) else up
+    down_x, down_y = (down, down) if isinstance(down, int) else down
+    x0, x1, y0, y1 = padding if len(padding) == 4 else (*padding, *padding)
+    if min(up_x, up_y, down_x, down_y) < 1:
+        raise ValueError(f"Factors must be at least 1, given up {up} and down {down}")
+    if kernel.requires_grad:
+        raise ValueError("The kernel is a constant: give it detached, no gradient flows to it")
+    axes = Resampling(up_y, down_y, y0, y1), Resampling(up_x, down_x, x0, x1)
+    for axis, samples, taps in zip(axes, x.shape[2:], kernel.shape, strict=True):
+        if not 0 < taps <= samples * axis.up + axis.before + axis.after:
+            raise ValueError(
+                f"Nothing comes out: {samples} samples with {axis} are fewer than the kernel's "
+                f"{taps}; pad more"
+            )
+    return axes
