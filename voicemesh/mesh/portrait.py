@@ -27,6 +27,7 @@ def portrait(
     material: Int[np.ndarray, " v"] | None = None,
     openness: Float[np.ndarray, " v"] | None = None,
     width: float | None = None,
+    focus: Float[np.ndarray, "3"] | None = None,
     fade: float = 20.0,
     backdrop: Triple = BACKDROP,
     samples: int = 2,
@@ -38,6 +39,8 @@ def portrait(
         material: a `Material` per vertex, from `materials`; without it all is skin.
         openness: from `openness_of`, to spare its time when one head is pictured often.
         width: millimetres across the picture at the head; None frames the head.
+        focus: the point of the mesh that the head turns about and the camera looks at; None is
+            the middle of the head.
         fade: millimetres above the lowest vertex over which the neck fades away; 0 for faces
             that have no neck. The inside of a fading neck is not seen either.
         samples: a side of each pixel's grid of samples.
@@ -47,6 +50,7 @@ def portrait(
 
     studio = studio or Studio()
     middle, framed = framing(mesh)
+    middle = middle if focus is None else focus.astype(np.float32)
     side, across = size * samples, width or framed
     centred, triangles = mesh.vertices - middle, np.ascontiguousarray(mesh.triangles, np.int32)
     if openness is None:
