@@ -2,7 +2,12 @@
 
 import torch
 
-from voicemesh.nets.cmpc import ResNetEncoder, VoiceFacePair
+from voicemesh.nets.cmpc import (
+    FeatureVoiceEncoder,
+    GridFaceEncoder,
+    ResNetEncoder,
+    VoiceFacePair,
+)
 
 
 def test_published_sizes():
@@ -37,3 +42,22 @@ def test_another_embedding_is_pooled_from_the_last_width():
     narrow.load_state_dict(wide.state_dict())
     x = torch.randn(2, 1, 9, 9)
     torch.testing.assert_close(narrow(x), wide(x).unflatten(1, (3, 2)).mean(2))
+
+
+def test_small_nets_take_both_signs_and_any_length():
+    voice = FeatureVoiceEncoder("voicemesh", 6, (4, 4), 5).eval()
+    face = GridFaceEncoder(24, (1, 1), (4, 6), 2, 5).eval()
+    for frames, side in ((9, 24), (50, 33)):
+        pair = voice(torch.randn(3, 6, frames)), face(torch.randn(3, 3, side, side))
+        assert pair[0].shape == pair[1].shape == (3, 5)
+        assert min(side.min() for side in pair) < 0 < max(side.max() for side in pair)
+
+
+def test_a_grid_tells_places_and_a_mean_does_not():
+    """A spot at one of two places, far from the edges."""
+    net = GridFaceEncoder(80, (1,), (4,), 4, 5).eval()
+    pictures = torch.zeros(2, 3, 80, 80)
+    pictures[0, :, 38:42, 24:28] = pictures[1, :, 38:42, 52:56] = 1
+    means = net.trunk(pictures)
+    torch.testing.assert_close(means[0], means[1], rtol=1e-3, atol=1e-4)
+    assert (net(pictures)[0] - net(pictures)[1]).norm() > 0.05 * net(pictures).norm()

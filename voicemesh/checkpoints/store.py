@@ -20,7 +20,12 @@ from voicemesh.nets.cmp import (
     VoiceEncoder,
     VoiceTraits,
 )
-from voicemesh.nets.cmpc import ResNetEncoder, VoiceFacePair
+from voicemesh.nets.cmpc import (
+    FeatureVoiceEncoder,
+    GridFaceEncoder,
+    ResNetEncoder,
+    VoiceFacePair,
+)
 from voicemesh.nets.irse import IrBackbone
 from voicemesh.nets.sss import (
     EmbeddingHeads,
@@ -38,7 +43,7 @@ NETS = {
         *(FaceGenerator, FaceEmbedder, EmbeddingClassifier, MobileNetV2, SynergyNet),
         *(ThinVoiceEncoder, IrFaceEncoder, ShapeOfSound, EmbeddingHeads),
         *(ThinResNet, IrBackbone),
-        *(ResNetEncoder, VoiceFacePair),
+        *(ResNetEncoder, VoiceFacePair, FeatureVoiceEncoder, GridFaceEncoder),
     )
 }
 Tensors = dict[str, Shaped[Tensor, "..."]]

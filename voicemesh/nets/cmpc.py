@@ -2,6 +2,7 @@
 
 Keys are those of the published state dicts. There is no projection head: the one in the authors'
 code is never called. Source: Cocoxili/CMPC and audio-visual/cmpc2, fv_resnet.py, fv_wrapper.py.
+Two small nets of our own stand beside them; they say themselves what they read.
 """
 
 from collections.abc import Sequence
@@ -10,6 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
+
+from .cmp import VoiceEncoder
 
 
 class BasicBlock(nn.Module):
@@ -70,10 +73,16 @@ class ResNetEncoder(nn.Module):
         self, x: Float[Tensor, "batch channel height width"]
     ) -> Float[Tensor, "batch embedding"]:
         """Embeddings, not normalised. A voice comes as one channel of mels by frames."""
+        return functional.adaptive_avg_pool1d(self.maps(x).mean((2, 3)), self.embedding)
+
+    def maps(
+        self, x: Float[Tensor, "batch channel height width"]
+    ) -> Float[Tensor, "batch after _ _"]:
+        """What the last stage sees, before it is averaged."""
         x = self.maxpool(torch.relu(self.bn1(self.conv1(x))))
         for stage in range(self.stages):
             x = self.get_submodule(f"layer{stage + 1}")(x)
-        return functional.adaptive_avg_pool1d(x.mean((2, 3)), self.embedding)
+        return x
 
 
 class VoiceFacePair(nn.Module):
@@ -96,3 +105,60 @@ class VoiceFacePair(nn.Module):
     ) -> tuple[Float[Tensor, "batch embedding"], Float[Tensor, "batch embedding"]]:
         """Embeddings of voices and of faces, not normalised."""
         return self.voice_subnet(log_mel[:, None]), self.face_subnet(image)
+
+
+class FeatureVoiceEncoder(nn.Module):
+    """Small: a front end's frames through strided convolutions in time, the mean over frames.
+
+    The embedding takes both signs, so that two voices can be as far apart as vectors can; the
+    published one takes none below zero, where all cosines lie between 0 and 1.
+    """
+
+    def __init__(
+        self,
+        front_end: str = "voicemesh",
+        channels: int = 112,
+        widths: Sequence[int] = (128, 192, 288, 432),
+        embedding: int = 128,
+    ) -> None:
+        super().__init__()
+        self.front_end = front_end
+        self.trunk = VoiceEncoder(channels, widths, embedding)
+
+    def forward(
+        self, features: Float[Tensor, "batch channel frames"]
+    ) -> Float[Tensor, "batch embedding"]:
+        """Embeddings, not normalised."""
+        return self.trunk(features)
+
+
+class GridFaceEncoder(nn.Module):
+    """Small: residual stages, then a linear map that knows where on the picture a map was seen.
+
+    A mean over the plane forgets the place of what it saw, and sizes are distances between places.
+    The embedding takes both signs.
+
+    Args:
+        side: of the square pictures that the net is to be shown, in pixels.
+        grid: rows and columns that the last maps are averaged to.
+    """
+
+    def __init__(
+        self,
+        side: int = 96,
+        blocks: Sequence[int] = (1, 1, 1, 1),
+        widths: Sequence[int] = (24, 48, 96, 160),
+        grid: int = 3,
+        embedding: int = 128,
+    ) -> None:
+        super().__init__()
+        self.side, self.grid = side, grid
+        self.trunk = ResNetEncoder(3, blocks, widths)
+        self.project = nn.Linear(widths[-1] * grid**2, embedding)
+
+    def forward(
+        self, image: Float[Tensor, "batch 3 height width"]
+    ) -> Float[Tensor, "batch embedding"]:
+        """Embeddings, not normalised."""
+        maps = functional.adaptive_avg_pool2d(self.trunk.maps(image), self.grid)
+        return self.project(maps.flatten(1))
