@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from voicemesh.evaluation import association
-from voicemesh.evaluation.association import DIRECTIONS, KINDS, Side
+from voicemesh.evaluation import association, association_table, trials
+from voicemesh.evaluation.association import DIRECTIONS, Side
+from voicemesh.evaluation.trials import KINDS
+from voicemesh.evaluation.verification import auc, equal_error_rate
 
 
 def people(rng, count: int = 60):
@@ -39,38 +41,55 @@ def test_embeddings_of_the_person_are_perfect(rng):
     for direction in DIRECTIONS:
         assert [found[direction]["matching"][kind]["value"] for kind in KINDS] == [1, 1, 1]
         assert found[direction]["verification"]["free"]["value"] == pytest.approx(1)
-        assert found[direction]["equal error rate"]["same sex"] == 0
+        assert found[direction]["equal error rate"]["same sex"]["value"] == 0
         assert found[direction]["retrieval"]["value"] == pytest.approx(1)
 
 
 def test_the_sex_oracle_gains_among_anybody_only(rng):
-    drawn = people(rng)
-    sex, age, speakers, sitters = drawn
-    blank = np.zeros((180, 1)), np.zeros((120, 1))
-    sides = [
-        association.sex_oracle(Side(empty, owners), sex)
-        for empty, owners in zip(blank, (speakers, sitters), strict=True)
-    ]
-    found = association.evaluate(*sides, sex, age, resamples=20)["voice to face"]
-    assert found["matching"]["free"]["value"] == pytest.approx(0.5 + 0.5 * 30 / 59, abs=0.05)
-    assert found["matching"]["same sex"]["value"] == 0.5
-    assert found["verification"]["same sex and age"]["value"] == 0.5
+    sex, age, speakers, sitters = people(rng)
+    scores = association.sex_oracle(speakers, sitters, sex)
+    found = association.evaluate_scores(scores, speakers, sitters, sex, age, resamples=20)
+    for told in found.values():
+        free, alike = told["matching"]["free"], told["matching"]["same sex"]
+        assert free["value"] == pytest.approx(0.5 + 0.5 * 30 / 59, abs=0.06)
+        assert alike["value"] == pytest.approx(0.5, abs=0.1)
+        assert told["verification"]["free"]["value"] == pytest.approx(0.75, abs=0.06)
+        assert told["retrieval"]["value"] > 1.5 * told["retrieval chance"]
 
 
 def test_trials_hold_the_right_person_and_an_allowed_wrong_one(rng):
     sex, age, speakers, sitters = people(rng)
-    probes, gallery = Side(np.zeros((180, 1)), speakers), Side(np.zeros((120, 1)), sitters)
     for kind in KINDS:
-        rivals = association.rivals_of(sex, age, kind)
-        trials = association.drawn(probes, gallery, rivals, rng, 5)
-        assert trials.shape == (900, 3)
-        probe, right, wrong = speakers[trials[:, 0]], sitters[trials[:, 1]], sitters[trials[:, 2]]
+        rivals = trials.rivals_of(sex, age, kind)
+        rows = trials.drawn(speakers, sitters, rivals, rng, 5)
+        probe, right, wrong = speakers[rows[:, 0]], sitters[rows[:, 1]], sitters[rows[:, 2]]
         assert (probe == right).all() and (probe != wrong).all()
-        assert len(np.unique(trials[:, 1])) == 120  # every item has its turn
-        if kind != "free":
-            assert (sex[probe] == sex[wrong]).all()
         if kind == "same sex and age":
-            assert np.abs(age[probe] - age[wrong]).mean() < 5
+            assert (sex[probe] == sex[wrong]).all()
+            assert np.abs(age[probe] - age[wrong]).max() <= trials.YEARS
+        else:
+            assert rows.shape == (900, 3)
+            assert len(np.unique(rows[:, 1])) == 120  # every item has its turn
+            assert (sex[probe] == sex[wrong]).all() == (kind == "same sex")
+
+
+def test_people_without_a_rival_of_their_age_are_left_out(rng):
+    sex, age = np.zeros(4, int), np.array([20.0, 24, 26, 60])
+    rivals = trials.rivals_of(sex, age, "same sex and age")
+    assert rivals.counts.tolist() == [1, 2, 1, 0]
+    rows = trials.drawn(np.arange(4), np.arange(4), rivals, rng, 2)
+    assert set(rows[:, 0]) == {0, 1, 2}
+
+
+def test_estimates_are_those_of_all_pairs(rng):
+    values, labels = rng.integers(0, 9, 300).astype(float), rng.random(300) < 0.4
+    owner, weights = rng.integers(0, 20, 300), rng.multinomial(20, np.full(20, 0.05), size=400)
+    weights[0] = 1
+    area, equal = association.roc_estimates(values, labels, owner, weights)
+    assert area.value == auc(values, labels) and equal.value == equal_error_rate(values, labels)
+    assert area.low < area.value < area.high and equal.low < equal.value < equal.high
+    same, _ = association.roc_estimates(values, labels, owner, weights[:1])
+    assert same.low == pytest.approx(same.value)
 
 
 def test_intervals_narrow_with_more_people(rng):
@@ -81,10 +100,11 @@ def test_intervals_narrow_with_more_people(rng):
         voices = Side(signal[speakers] + rng.normal(size=(3 * count, 8)), speakers)
         faces = Side(signal[sitters] + rng.normal(size=(2 * count, 8)), sitters)
         found = association.evaluate(voices, faces, sex, age)["face to voice"]
-        for entry in (found["matching"]["free"], found["verification"]["free"]):
+        for measure in ("matching", "verification", "equal error rate"):
+            entry = found[measure]["free"]
             assert entry["low"] < entry["value"] < entry["high"]
             widths.append(entry["high"] - entry["low"])
-    assert widths[2] < 0.6 * widths[0] and widths[3] < 0.6 * widths[1]
+    assert (np.array(widths[3:]) < 0.6 * np.array(widths[:3])).all()
 
 
 def test_people_of_one_side_only_are_refused(rng):
@@ -99,9 +119,21 @@ def test_people_of_one_side_only_are_refused(rng):
 def test_the_table_has_ours_chance_and_the_papers(rng):
     drawn = people(rng, 10)
     found = measured(rng.normal(size=(30, 4)), rng.normal(size=(20, 4)), drawn)
-    lines = association.table({"voicemesh": found}, "population").splitlines()
-    assert len(lines) == 1 + 2 * 3
+    best = measured(np.eye(10)[drawn[2]], np.eye(10)[drawn[3]], drawn)
+    results = {"voicemesh": found, "ceiling": best}
+    lines = association_table.table(results, "population", "ceiling", ["voicemesh"]).splitlines()
+    assert len(lines) == 1 + (4 + 2) + (4 + 1)
     assert "1:2 GA" in lines[0] and "mAP" in lines[0]
-    assert lines[2].split()[3:5] == ["chance", "population"]
-    assert "87.2" in lines[3] and "VoxCeleb1, SSS's lists" in lines[3] and "-" in lines[3]
+    assert lines[3].split()[3:5] == ["chance", "population"]
+    assert lines[4].count("% of the way") == len(association_table.COLUMNS)
+    assert "87.2" in lines[5] and "VoxCeleb1, SSS lists" in lines[5] and " - " in lines[5]
     assert len({len(row) for row in lines}) == 1
+
+
+def test_the_way_to_the_ceiling_starts_at_chance(rng):
+    drawn = people(rng, 10)
+    best = measured(np.eye(10)[drawn[2]], np.eye(10)[drawn[3]], drawn)[DIRECTIONS[0]]
+    assert association_table.way_to_ceiling(best, best) == pytest.approx([1] * 8)
+    halfway = {"value": 0.75, "low": 0.7, "high": 0.8}
+    half = {**best, "matching": dict.fromkeys(KINDS, halfway)}
+    assert association_table.way_to_ceiling(half, best)[:3] == pytest.approx([0.5] * 3)

@@ -20,20 +20,45 @@ def average_precisions(
         ValueError: an identity of the probes is not in the gallery.
     """
     heard, seen = unit(probes), unit(gallery)
+    check(probe_identities, gallery_identities)
+    produced = np.zeros(len(probes))
+    for start in range(0, len(probes), BLOCK):
+        block = slice(start, start + BLOCK)
+        scores = heard[block] @ seen.T
+        produced[block] = precisions(scores, probe_identities[block], gallery_identities)
+    return produced
+
+
+def precisions(
+    scores: Float[np.ndarray, "probes gallery"],
+    probe_identities: Integer[np.ndarray, " probes"],
+    gallery_identities: Integer[np.ndarray, " gallery"],
+) -> Float[np.ndarray, " probes"]:
+    """Average precision of each row of scores.
+
+    Raises:
+        ValueError: an identity of the probes is not in the gallery.
+    """
+    check(probe_identities, gallery_identities)
+    produced = np.zeros(len(scores))
+    for identity in np.unique(probe_identities):
+        relevant = np.flatnonzero(gallery_identities == identity)
+        for row in np.flatnonzero(probe_identities == identity):
+            produced[row] = precision_of(scores[row], relevant)
+    return produced
+
+
+def check(
+    probe_identities: Integer[np.ndarray, " probes"],
+    gallery_identities: Integer[np.ndarray, " gallery"],
+) -> None:
+    """Refuse probes whose identity the gallery does not hold."""
     strangers = np.setdiff1d(probe_identities, gallery_identities)
     if len(strangers):
         raise ValueError(
             f"{len(strangers)} identities of the probes have nothing in the gallery, such as"
             f" {strangers[:3].tolist()}; leave their probes out"
         )
-    produced = np.zeros(len(probes))
-    for identity in np.unique(probe_identities):
-        rows = np.flatnonzero(probe_identities == identity)
-        relevant = np.flatnonzero(gallery_identities == identity)
-        for block in np.array_split(rows, -(-len(rows) // BLOCK)):
-            scores = heard[block] @ seen.T
-            produced[block] = [precision_of(row, relevant) for row in scores]
-    return produced
 
 
 def precision_of(
