@@ -74,7 +74,7 @@ def parser() -> argparse.ArgumentParser:
     train_.set_defaults(run=train)
 
     publish_ = commands.add_parser("publish", help="turn a run into a bundle")
-    publish_.add_argument("system", choices=["cmp"])
+    publish_.add_argument("system", choices=sorted(PUBLISHED))
     publish_.add_argument("run_folder", type=Path, metavar="RUN")
     publish_.add_argument("--data", type=Path, required=True, help="folder of a population")
     publish_.add_argument("--out", type=Path, required=True, help="folder of the bundle")
@@ -108,6 +108,11 @@ FOLDER for one file, into a folder of its own inside FOLDER for each of several.
 # What can be trained: a module with RECIPES and `start`, see `voicemesh.training.cmp`.
 TRAINED = {
     "cmp": "voicemesh.training.cmp",
+    "cmp-features": "voicemesh.training.cmp_features",
+}
+# What a run of it becomes: a module with `publish`, which writes parts and returns a table.
+PUBLISHED = {
+    "cmp": "voicemesh.training.publish",
     "cmp-features": "voicemesh.training.cmp_features",
 }
 TRAIN = """Train on a population; the same command again goes on where it stopped. On several GPUs:
@@ -259,20 +264,19 @@ def train(arguments: argparse.Namespace) -> int:
 
 
 def publish(arguments: argparse.Namespace) -> int:
-    """The best nets of a run, their errors measured, as a bundle."""
-    from voicemesh.checkpoints.bundle import Bundle, BundleWriter
-    from voicemesh.evaluation import geometry
+    """The best nets of a run, measured, as parts of a bundle, which is begun or gone on with."""
+    from voicemesh.checkpoints.bundle import FACE_MODEL, Bundle, BundleWriter
     from voicemesh.population.dataset import Population
-    from voicemesh.training.publish import publish as written
 
+    module = importlib.import_module(PUBLISHED[arguments.system])
     source = Bundle.open(arguments.bundle)
-    face_model, head = source.face_model(), source.part("head")
     writer = BundleWriter(arguments.out, arguments.out.name, title=arguments.title)
-    writer.face_model(face_model, source=head.source, licence=head.licence)
+    if FACE_MODEL not in writer.bundle.parts:
+        head = source.part(FACE_MODEL)
+        writer.face_model(source.face_model(), source=head.source, licence=head.licence)
     population = Population.open(arguments.data)
     judges = Population.open(arguments.judges) if arguments.judges else None
-    results = written(arguments.run_folder, population, face_model, writer, judges)
-    print(geometry.table(results))
+    print(module.publish(arguments.run_folder, population, source, writer, judges))
     return 0
 
 

@@ -5,26 +5,31 @@ fed to it. A student that reads the published features of a voice learns to give
 that the encoder gives of the same speech; everything behind the embedding is shared.
 """
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int16, Int64
-from safetensors import safe_open
+from jaxtyping import Float, Int64
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from voicemesh.audio.features import PUBLISHED, log_mel, standardise
-from voicemesh.checkpoints.bundle import Bundle
-from voicemesh.evaluation.predictions import speech_of
+from voicemesh.audio.features import FRONT_ENDS, PUBLISHED, standardise
+from voicemesh.checkpoints.bundle import Bundle, BundleWriter
+from voicemesh.evaluation import geometry
+from voicemesh.evaluation.cmp import evaluate
 from voicemesh.nets.cmp import SupervisedHead, VoiceEncoder
 from voicemesh.population.dataset import Population
+from voicemesh.systems.cmp import FRONT_END_OF_CHANNELS, CrossModalPerceptionist
 
 from .data import FeatureSet, features
-from .loop import Batch, LoopSettings, one_cycle, train
+from .loop import Batch, LoopSettings, one_cycle, read_metrics, train
 from .losses import weighted_error
+from .publish import LICENCE
 
+PART = "cmp-feature-encoder"
 TEACHER = "cmp-voice-encoder"
 HEAD = "cmp-supervised-head"
 VALIDATION_ROWS = 600
@@ -72,26 +77,25 @@ class Apprentice(nn.Module):
 
 
 class FeatureTask:
-    """Recordings, the teacher's embeddings of them and the student: what the loop needs."""
+    """What both ears read of the same recordings, and the student: what the loop needs."""
 
     def __init__(
-        self, recipe: FeatureRecipe, population: Population, utterances: FeatureSet, bundle: Bundle
+        self,
+        recipe: FeatureRecipe,
+        population: Population,
+        published: FeatureSet,
+        utterances: FeatureSet,
+        bundle: Bundle,
     ) -> None:
-        self.recipe, self.utterances = recipe, utterances
-        self.shards = [
-            safe_open(path, "np").get_slice("waveform")
-            for path in sorted(population.folder.glob("shard-*.safetensors"))
-        ]
-        self.starts = np.cumsum([0, *(shard.get_shape()[0] for shard in self.shards)])
-        teacher, head = bundle.net(TEACHER), bundle.net(HEAD)
+        self.recipe, self.published, self.utterances = recipe, published, utterances
+        self.teacher = bundle.net(TEACHER)
         torch.manual_seed(recipe.seed)
         self.net: nn.Module = Apprentice(
-            recipe, teacher.model[-1].out_channels, head, PUBLISHED.mels
+            recipe, self.teacher.model[-1].out_channels, bundle.net(HEAD), PUBLISHED.mels
         )
         self.optimiser, self.schedule = one_cycle(
             self.net.parameters(), recipe.steps, recipe.learning_rate, recipe.weight_decay
         )
-        self.teacher = teacher
         ours = np.isin(utterances.identity, population.train)
         self._rows = np.flatnonzero(ours)
         held_out = np.flatnonzero(~ours & ~utterances.clean)
@@ -100,7 +104,8 @@ class FeatureTask:
     def batch(self, rng: np.random.Generator) -> Batch:
         """Crops of one length, each with the teacher's embedding of the whole recording."""
         rows = rng.choice(self._rows, self.recipe.batch_size, replace=False)
-        frames = int(rng.integers(self.recipe.shortest_crop, self.utterances.frames + 1))
+        longest = self.utterances.frames  # beyond it the published features go round
+        frames = int(rng.integers(min(self.recipe.shortest_crop, longest), longest + 1))
         return self._collate(rows, frames, rng)
 
     def validate(self, device: torch.device) -> dict[str, float]:
@@ -118,19 +123,11 @@ class FeatureTask:
     def _collate(
         self, rows: Int64[np.ndarray, " batch"], frames: int, rng: np.random.Generator | None
     ) -> Batch:
-        heard = self.utterances.crops(rows, self.utterances.frames, None)
-        speech = torch.stack([speech_of(self.waveform(int(row))) for row in rows])
-        mel = log_mel(speech, PUBLISHED)
-        start = int(rng.integers(mel.shape[2] - frames + 1)) if rng else 0
-        return {
-            "features": standardise(mel[..., start : start + frames]),
-            "unit": functional.normalize(self.teacher(heard)),
-        }
-
-    def waveform(self, row: int) -> Int16[np.ndarray, " samples"]:
-        """One recording of the population."""
-        shard = int(np.searchsorted(self.starts, row, side="right")) - 1
-        return self.shards[shard][row - self.starts[shard]]
+        whole = self.utterances.frames
+        first = int(rng.integers(whole - frames + 1)) if rng else 0
+        heard = self.published.crops(rows, whole, None)[..., first : first + frames]
+        unit = functional.normalize(self.teacher(self.utterances.crops(rows, whole, None)))
+        return {"features": standardise(heard), "unit": unit}
 
 
 def start(
@@ -146,6 +143,56 @@ def start(
     The teacher is the voice encoder of `bundle`. Returns the best validation so far.
     """
     population = Population.open(data)
-    utterances = features(population.folder, "voicemesh", workers)
-    task = FeatureTask(recipe, population, utterances, bundle)
+    teacher_hears = FRONT_END_OF_CHANNELS[bundle.net(TEACHER).model[0].in_channels]
+    published, utterances = (
+        features(population.folder, front_end, workers) for front_end in ("cmp", teacher_hears)
+    )
+    task = FeatureTask(recipe, population, published, utterances, bundle)
     return train(task, recipe, run, LoopSettings(recipe.steps, recipe.seed, minutes=minutes))
+
+
+def publish(
+    run: Path,
+    population: Population,
+    source: Bundle,
+    writer: BundleWriter,
+    judges: Population | None = None,
+) -> str:
+    """Write the student of a run as a part of a bundle, measured behind the nets of `source`.
+
+    The people are those held out of the population, or of `judges`.
+
+    Raises:
+        ValueError: the folder holds no run, or one that has not been validated yet.
+    """
+    if not (run / "best.safetensors").exists():
+        raise ValueError(f"{run} holds no best.safetensors; train until the first validation")
+    widths = json.loads((run / "recipe.json").read_text())["recipe"]["widths"]
+    state = load_file(run / "best.safetensors")
+    system = CrossModalPerceptionist.from_bundle(source)
+    embedding = system.voice.model[-1].out_channels
+    student = VoiceEncoder(PUBLISHED.mels, widths, embedding).eval()
+    student.load_state_dict({k.removeprefix("voice."): v for k, v in state.items()})
+    student.half().float()  # as it is stored
+    reader = CrossModalPerceptionist(
+        FRONT_ENDS["cmp"],
+        student,
+        system.head,
+        system.face_model,
+        system.traits,
+        system.statistics,
+    )
+    results, _ = evaluate(reader, judges or population)
+    steps = max(line["step"] for line in read_metrics(run / "metrics.jsonl"))
+    writer.net(
+        PART,
+        student,
+        {"input_channels": PUBLISHED.mels, "widths": widths, "embedding": embedding},
+        half=True,
+        source="trained by voicemesh, python -m voicemesh train cmp-features",
+        licence=LICENCE,
+        training=f"{len(population.train)} synthetic people, {steps} steps after the bundle's own"
+        " encoder; no recording of a person",
+        results={"people_heard": results["people"], "sex_of_features": results["sex"]},
+    )
+    return geometry.table(results)

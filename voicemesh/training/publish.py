@@ -3,12 +3,12 @@
 import json
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
 
 from safetensors.torch import load_file
 
 from voicemesh.audio.features import FRONT_ENDS
-from voicemesh.checkpoints.bundle import BundleWriter
+from voicemesh.checkpoints.bundle import Bundle, BundleWriter
+from voicemesh.evaluation import geometry
 from voicemesh.evaluation.cmp import evaluate
 from voicemesh.evaluation.statistics import people_statistics
 from voicemesh.mesh.morphable import MorphableModel
@@ -44,16 +44,17 @@ def trained(run: Path, face_model: MorphableModel) -> tuple[CmpNets, CmpRecipe]:
 def publish(
     run: Path,
     population: Population,
-    face_model: MorphableModel,
+    source: Bundle,
     writer: BundleWriter,
     judges: Population | None = None,
-) -> dict[str, Any]:
+) -> str:
     """Write the nets of a run and their statistics as parts of a bundle; return the figures.
 
     The head is fitted anew to the population and the face model, on the run's voice encoder.
     Errors are measured and intervals calibrated on people held out: the population's own, or
     those of another population with more of them.
     """
+    face_model = source.face_model()
     nets, recipe = trained(run, face_model)
     utterances = features(population.folder, recipe.front_end)
     task = CmpTask(recipe, population, utterances, face_model)
@@ -108,4 +109,4 @@ def publish(
     writer.net("voice-traits", nets.traits, {"embedding": recipe.embedding}, **about)
     measured = {"coverage": results["coverage"], "nulls": results["nulls"]}
     writer.tensors("cmp-statistics", people | errors, results=measured, **about)
-    return results
+    return geometry.table(results)
