@@ -2,7 +2,6 @@
 
 import json
 import re
-import sys
 import time
 from pathlib import Path
 
@@ -13,10 +12,11 @@ import soundfile
 from bundles import babble, write_bundle
 
 from voicemesh import figures, pipeline
-
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
-import app  # noqa: E402
+from voicemesh.page import build_page, voice
+from voicemesh.page.cards import summary
+from voicemesh.page.files import FILES, KEEP, save
+from voicemesh.page.lengths import strip
+from voicemesh.page.theme import SERVING
 
 
 @pytest.fixture(scope="module")
@@ -25,15 +25,15 @@ def whole(tmp_path_factory) -> pipeline.Pipeline:
 
 
 @pytest.fixture(scope="module")
-def voice(tmp_path_factory) -> str:
+def spoken(tmp_path_factory) -> str:
     path = tmp_path_factory.mktemp("voice") / "voice.wav"
     soundfile.write(path, babble(3.0), 16_000)
     return str(path)
 
 
 @pytest.fixture(scope="module")
-def shown(whole, voice):
-    return app.portray(whole, voice, "skin")
+def shown(whole, spoken):
+    return voice.portray(whole, spoken, "skin")
 
 
 def test_portray_shows_everything(shown):
@@ -53,9 +53,9 @@ def test_best_explained_lengths_come_first(shown):
     assert len(shares) > 20 and shares == sorted(shares, reverse=True)
 
 
-def test_view_is_kept(whole, voice):
-    assert app.portray(whole, voice, "uncertainty")[1].data[1].visible
-    assert not app.portray(whole, voice, "grey")[1].data[1].visible
+def test_view_is_kept(whole, spoken):
+    assert voice.portray(whole, spoken, "uncertainty")[1].data[1].visible
+    assert not voice.portray(whole, spoken, "grey")[1].data[1].visible
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_unusable_recordings_are_told_without_paths(whole, tmp_path, content, wo
     elif content is not None:
         path.write_bytes(content)
     with pytest.raises(gr.Error) as caught:
-        app.portray(whole, content and str(path) if content is not None else None, "skin")
+        voice.portray(whole, str(path) if content is not None else None, "skin")
     assert words in caught.value.message
     assert "server-folder" not in caught.value.message
     assert not caught.value.print_exception
@@ -81,13 +81,13 @@ def test_names_and_notes_are_escaped(whole):
 
     wild = Recording(babble(2.0), name="<b>x</b>", notes=("<script>alert(1)</script>",))
     portrait = whole(wild)
-    assert "<script>" not in app.summary(portrait)
-    assert "&lt;script&gt;" in app.summary(portrait)
+    assert "<script>" not in summary(portrait)
+    assert "&lt;script&gt;" in summary(portrait)
 
 
 def test_strip_stays_inside_its_row():
     row = pipeline.Measurement("x", "X", "mm", 900.0, 890.0, 910.0, 100.0, 5.0, 0.5, 0.6)
-    places = [float(n) for n in re.findall(r"left:(-?[\d.]+)%", app.strip(row))]
+    places = [float(n) for n in re.findall(r"left:(-?[\d.]+)%", strip(row))]
     assert all(0 <= place <= 100 for place in places)
 
 
@@ -97,44 +97,44 @@ def test_files_are_written_and_old_ones_swept(shown, tmp_path):
     old = tmp_path / "old"
     old.mkdir()
     (old / "mesh.obj").touch()
-    os.utime(old, (time.time() - 2 * app.KEEP,) * 2)
-    paths = [Path(path) for path in app.save(shown[0], tmp_path)]
-    assert [path.suffix[1:] for path in paths] == list(app.FILES)
+    os.utime(old, (time.time() - 2 * KEEP,) * 2)
+    paths = [Path(path) for path in save(shown[0], tmp_path)]
+    assert [path.suffix[1:] for path in paths] == list(FILES)
     assert all(path.stat().st_size for path in paths)
     assert not old.exists()
     assert len(list(tmp_path.iterdir())) == 1
-    app.save(shown[0], tmp_path)
+    save(shown[0], tmp_path)
     assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_examples_are_there_and_synthetic():
-    entries = json.loads((app.EXAMPLES / "examples.json").read_text())
+    entries = json.loads((voice.EXAMPLES / "examples.json").read_text())
     assert {entry["label"].split(",")[0] for entry in entries} == {"Woman", "Man"}
     for entry in entries:
-        info = soundfile.info(app.EXAMPLES / entry["file"])
+        info = soundfile.info(voice.EXAMPLES / entry["file"])
         assert 4 <= info.duration <= 8 and info.samplerate == 16_000
         assert entry["source"].startswith("synthetic voice")
 
 
 def test_page_has_named_events_and_keeps_no_history(whole):
-    page = app.build_page(whole)
+    page = build_page(whole)
     events = {fn.api_name: fn for fn in page.fns.values()}
     assert {"portray", "files", "average"} <= set(events)
     assert events["portray"].concurrency_limit == 2
-    assert page.delete_cache == (app.KEEP // 2, app.KEEP)
-    switches = [fn for fn in page.fns.values() if fn.js == app.SWITCH_VIEW]
+    assert page.delete_cache == (KEEP // 2, KEEP)
+    switches = [fn for fn in page.fns.values() if fn.js == voice.switch_view("mesh")]
     assert len(switches) == 1 and switches[0].fn is None  # no voice is read again
 
 
-def test_page_answers_over_http(whole, voice, tmp_path, monkeypatch):
+def test_page_answers_over_http(whole, spoken, tmp_path, monkeypatch):
     from gradio_client import Client, handle_file
 
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    page = app.build_page(whole)
-    _, url, _ = page.queue().launch(prevent_thread_lock=True, quiet=True, **app.SERVING)
+    page = build_page(whole)
+    _, url, _ = page.queue().launch(prevent_thread_lock=True, quiet=True, **SERVING)
     try:
         client = Client(url, verbose=False, download_files=str(tmp_path / "client"))
-        plot, *texts, _, _ = client.predict(handle_file(voice), "grey", api_name="/portray")
+        plot, *texts, _, _ = client.predict(handle_file(spoken), "grey", api_name="/portray")
         head = json.loads(plot["plot"])["data"][0]
         assert (head["type"], head["x"]["dtype"], head["i"]["dtype"]) == ("mesh3d", "f4", "i4")
         assert "Habitual pitch" in texts[1]

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from voicemesh import figures
+from voicemesh.figures.palette import DISTANCE_STOPS
+from voicemesh.figures.voice import MEL_COLUMNS, WAVEFORM_COLUMNS, envelope
 from voicemesh.mesh.morphable import FaceMesh
 
 
@@ -49,8 +51,8 @@ def test_every_view_travels_with_the_figure(face):
     head, bar = figure.data
     assert bar.visible and bar.marker.cmax == np.ceil(np.percentile(uncertainty, 95))
     assert list(head.vertexcolor) == views["uncertainty"]["vertexcolor"][0]
-    assert head.vertexcolor[0] == figures.UNCERTAINTY_STOPS[0]
-    assert head.vertexcolor[3] == figures.UNCERTAINTY_STOPS[-1]
+    assert head.vertexcolor[0] == DISTANCE_STOPS[0]
+    assert head.vertexcolor[3] == DISTANCE_STOPS[-1]
     assert head.intensity is None  # Plotly would not forget it in another view
     assert not views["skin"]["visible"][1]
     json.loads(figure.to_json())
@@ -90,8 +92,8 @@ def test_long_recordings_stay_small():
     waveform = np.random.default_rng(0).normal(size=16_000 * 120).astype(np.float32)
     log_mel = np.random.default_rng(0).normal(size=(64, 12_000)).astype(np.float32)
     figure = figures.voice(waveform, np.zeros((0, 2), np.int64), log_mel)
-    assert np.asarray(figure.data[2].z).shape == (64, figures.MEL_COLUMNS)
-    assert len(figure.data[1].x) == 3 * figures.WAVEFORM_COLUMNS
+    assert np.asarray(figure.data[2].z).shape == (64, MEL_COLUMNS)
+    assert len(figure.data[1].x) == 3 * WAVEFORM_COLUMNS
     assert len(figure.to_json()) < 300_000
 
 
@@ -103,6 +105,6 @@ def test_empty_voice_is_a_figure():
 def test_envelope_keeps_extremes():
     waveform = np.zeros(1000, np.float32)
     waveform[[13, 512]] = [0.25, -0.5]
-    edges, low, high = figures.envelope(waveform, 10)
+    edges, low, high = envelope(waveform, 10)
     assert edges.tolist() == list(range(0, 1000, 100))
     assert high[0] == 0.5 and low[5] == -1.0

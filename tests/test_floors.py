@@ -10,7 +10,7 @@ FLOORS = [
     "checkpoints gallery latent population",
     "systems figures",
     "evaluation pipeline",
-    "training",
+    "training page",
     "cli",
 ]
 HEIGHT = {room: height for height, floor in enumerate(FLOORS) for room in floor.split()}

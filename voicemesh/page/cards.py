@@ -1,0 +1,45 @@
+"""What a portrait says, as HTML: facts on cards, and what was odd about the recording."""
+
+from html import escape
+
+from voicemesh.pipeline import Estimate, Portrait
+
+
+def summary(portrait: Portrait) -> str:
+    """Sex, face type, pitch and vocal tract as cards; what was odd about the recording above."""
+    notes = "".join(f"<p class='note'>{escape(note)}</p>" for note in portrait.notes)
+    cards = [
+        nearest("Nearest mean face", portrait.sex, portrait.sex_distances),
+        nearest("Face type", portrait.face_type, portrait.type_distances),
+        quantity("Habitual pitch", portrait.pitch_hz, "Hz", 0),
+        quantity("Vocal tract", portrait.tract_cm, "cm", 1),
+    ]
+    return f"{notes}<div class='cards'>{''.join(cards)}</div>"
+
+
+def nearest(title: str, name: str, distances: dict[str, float]) -> str:
+    """A card with the nearest of some reference faces and the distance to each."""
+    if not name:
+        return card(title, "&ndash;", "")
+    furthest = max(distances.values())
+    rows = "".join(
+        f"<li{' class=here' if other == name else ''}><span>{escape(other)}</span>"
+        f"<i style='--share:{distance / furthest:.3f}'></i><b>{distance:.1f} mm</b></li>"
+        for other, distance in sorted(distances.items(), key=lambda item: item[1])
+    )
+    return card(title, escape(name.capitalize()), f"<ul>{rows}</ul>")
+
+
+def quantity(title: str, estimate: Estimate | None, unit: str, digits: int) -> str:
+    """A card with a number and its interval."""
+    if estimate is None:
+        return card(title, "&ndash;", "")
+    interval = ""
+    if estimate.low is not None and estimate.high is not None:
+        interval = f"<p>80 %: {estimate.low:.{digits}f} to {estimate.high:.{digits}f} {unit}</p>"
+    return card(title, f"{estimate.value:.{digits}f} <small>{unit}</small>", interval)
+
+
+def card(title: str, value: str, more: str) -> str:
+    """One fact."""
+    return f"<article><h3>{title}</h3><strong>{value}</strong>{more}</article>"

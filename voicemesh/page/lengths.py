@@ -1,0 +1,61 @@
+"""The table of lengths: each with its interval, beside the people of that sex."""
+
+from html import escape
+
+from voicemesh.pipeline import Measurement, Portrait
+
+SPREAD = 3.0  # standard deviations from the middle of a measurement's strip to its end
+NORMAL_80 = 1.2816  # standard deviations on either side that hold 80 %
+
+
+def measurements(portrait: Portrait) -> str:
+    """Every length with its interval beside the people of that sex; best explained first."""
+    people = {"female": "women", "male": "men"}.get(portrait.sex, "people")
+    rows = sorted(portrait.measurements, key=lambda row: -(row.explained or 0.0))
+    legend = (
+        f"<p class='legend'><span class='band'></span>80 % of {people}"
+        f"<span class='bar'></span>this voice, 80 % interval"
+        f"<span class='dot'></span>best guess</p>"
+    )
+    head = (
+        "<div class='length head'><span>Length</span><span></span><span>mm</span>"
+        f"<span title='Against the mean of {people}'>vs mean</span>"
+        "<span title='Share of the variance between people that the voice explains, over both"
+        " sexes; in brackets, the most that any listener could explain'>explained</span></div>"
+    )
+    body = "".join(measurement(row) for row in rows)
+    return f"<section class='lengths'>{legend}<div class='table'>{head}{body}</div></section>"
+
+
+def measurement(row: Measurement) -> str:
+    """One row: name, strip, value with half-width, difference from the mean, share explained."""
+    half = "" if row.high is None else f" <small>± {row.high - row.value:.1f}</small>"
+    apart = "" if row.mean is None else f"{row.value - row.mean:+.1f}".replace("-", "&minus;")
+    apart = "0.0" if apart[-3:] == "0.0" else apart
+    share = "" if row.explained is None else f"{100 * max(row.explained, 0):.0f} %"
+    if share and row.ceiling is not None:
+        share += f" <small>({100 * max(row.ceiling, 0):.0f})</small>"
+    return (
+        f"<div class='length'><span>{escape(row.label)}</span>{strip(row)}"
+        f"<span>{row.value:.1f}{half}</span><span>{apart}</span><span>{share}</span></div>"
+    )
+
+
+def strip(row: Measurement) -> str:
+    """The interval on a scale of standard deviations around the mean."""
+    if row.mean is None or row.deviation is None or row.low is None or row.high is None:
+        return "<div class='strip'></div>"
+
+    def at(value: float) -> float:
+        share = (value - row.mean) / (SPREAD * row.deviation)
+        return 50 + 50 * min(max(share, -1.0), 1.0)
+
+    band = 100 * NORMAL_80 / SPREAD
+    told = f"{row.low:.1f} to {row.high:.1f} mm, mean {row.mean:.1f} mm"
+    return (
+        f"<div class='strip' role='img' aria-label='{told}' title='{told}'>"
+        f"<i class='band' style='left:{50 - band / 2:.1f}%;width:{band:.1f}%'></i>"
+        f"<i class='bar' style='left:{at(row.low):.1f}%;"
+        f"width:{at(row.high) - at(row.low):.1f}%'></i>"
+        f"<i class='middle'></i><i class='dot' style='left:{at(row.value):.1f}%'></i></div>"
+    )

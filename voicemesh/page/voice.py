@@ -1,0 +1,200 @@
+"""One voice: speak or choose a recording, see the face; the first thing on the page."""
+
+import json
+import time
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+import gradio as gr
+
+from voicemesh import figures
+from voicemesh.audio import recording
+from voicemesh.audio.recording import UnusableRecording
+from voicemesh.pipeline import Pipeline, Portrait
+
+from .cards import card, summary
+from .files import FILES, KEEP, save
+from .lengths import measurements
+from .theme import ASSETS
+from .words import HINT, HONEST, measured
+
+EXAMPLES = ASSETS / "examples"
+LIMIT = 60.0  # seconds of a recording that are used
+VIEWS = [("Skin", "skin"), ("Grey", "grey"), ("How sure", "uncertainty")]
+NETS = {"concurrency_limit": 2, "concurrency_id": "nets", "show_progress": "minimal"}
+
+# On a phone the face is below the button.
+SHOW_FACE = """() => {
+  if (window.innerWidth <= 820)
+    document.querySelector("#viewer").scrollIntoView({ behavior: "smooth", block: "start" });
+}"""
+
+
+def switch_view(place: str) -> str:
+    """The colourings travel with the figure: switching them asks nobody for anything."""
+    return f"""(view) => {{
+  const plot = document.querySelector("#{place} .js-plotly-plot");
+  const views = plot && plot.layout.meta && plot.layout.meta.views;
+  if (window.Plotly && views && views[view]) window.Plotly.restyle(plot, views[view]);
+}}"""
+
+
+def heard(path: str | None) -> recording.Recording:
+    """A visitor's recording, or an error that tells what to do."""
+    if not path:
+        raise gr.Error("Record your voice or choose a file first.", print_exception=False)
+    try:
+        return recording.load(path, limit=LIMIT)
+    except UnusableRecording as error:
+        raise refused(error) from error
+
+
+def refused(error: ValueError) -> gr.Error:
+    """An expected error as the page shows it."""
+    return gr.Error(str(error), title="No face from this", print_exception=False)
+
+
+def portray(
+    whole: Pipeline, path: str | None, view: str
+) -> tuple[Portrait, object, str, str, str, object, str]:
+    """A recording to everything that the page shows of it; the portrait itself comes first."""
+    started = time.perf_counter()
+    voice = heard(path)
+    read = time.perf_counter() - started
+    try:
+        portrait = whole(voice)
+    except UnusableRecording as error:
+        raise refused(error) from error
+    started = time.perf_counter()
+    shown = view if view != "uncertainty" or portrait.uncertainty is not None else "skin"
+    head = figures.mesh(portrait.face, portrait.uncertainty, shown, portrait.openness)
+    sound = figures.voice(voice.waveform, portrait.segments, portrait.log_mel)
+    drawn = time.perf_counter() - started
+    timings = {"reading the file": read, **portrait.timings, "drawing": drawn}
+    caption = f"<p>Read from {portrait.speech_seconds:.1f} s of speech</p>"
+    facts, lengths = summary(portrait), measurements(portrait)
+    return portrait, head, caption, facts, lengths, sound, clock(timings)
+
+
+def clock(timings: dict[str, float]) -> str:
+    """Where the time went."""
+    parts = " · ".join(
+        f"{name} {1000 * seconds:.0f} ms" for name, seconds in timings.items() if name != "total"
+    )
+    total = sum(seconds for name, seconds in timings.items() if name != "total")
+    return f"<p class='clock'>{parts} · <b>together {total:.2f} s</b></p>"
+
+
+def waiting() -> tuple[str, str, str, str]:
+    """What stands in the places of the results before there are any: their outlines."""
+    titles = ("Nearest mean face", "Face type", "Habitual pitch", "Vocal tract")
+    cards = "".join(card(title, "&ndash;", "") for title in titles)
+    return (
+        "<p>The middle of all faces. Speak, and it becomes the one that your voice suggests.</p>",
+        f"<div class='cards empty'>{cards}</div>",
+        "<section class='lengths empty'><p>Lengths of the head, each beside the people of that"
+        " sex, will stand here.</p></section>",
+        "<p class='clock'>&nbsp;</p>",
+    )
+
+
+def offer_examples(voice: gr.Audio) -> gr.helpers.Examples:
+    """The voices that ship with the page, and what they are."""
+    entries = json.loads((EXAMPLES / "examples.json").read_text())
+    return gr.Examples(
+        [[str(EXAMPLES / entry["file"])] for entry in entries],
+        voice,
+        label="Or try a synthetic voice (computed, nobody's recording)",
+        example_labels=[entry["label"] for entry in entries],
+        elem_id="examples",
+    )
+
+
+def recorder(label: str, elem_id: str) -> gr.Audio:
+    """Where a voice comes in; the file arrives as it was chosen."""
+    return gr.Audio(
+        sources=["microphone", "upload"],
+        type="filepath",
+        format=None,
+        label=label,
+        elem_id=elem_id,
+        elem_classes="recorder",
+        waveform_options=gr.WaveformOptions(
+            sample_rate=recording.SAMPLE_RATE,
+            waveform_color="#94a3b8",
+            waveform_progress_color="#c65b3a",
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What other parts of the page build on: the portrait, and the events that made it."""
+
+    portrait: gr.State
+    events: tuple[gr.events.Dependency, ...]
+
+
+def build(whole: Pipeline, page: gr.Blocks) -> Heard:
+    """The stage with the head, and all that is told of it."""
+    outlines = waiting()
+    description = escape(whole.bundle.description)
+    portrait = gr.State(time_to_live=KEEP)
+    with gr.Row(elem_id="stage"):
+        with gr.Column(elem_id="input", min_width=0):
+            voice = recorder("Your voice", "voice")
+            gr.HTML(HINT)
+            run = gr.Button("Show the face", variant="primary", size="lg", elem_id="run")
+            examples = offer_examples(voice)
+        with gr.Column(elem_id="result", min_width=0):
+            with gr.Group(elem_id="viewer", elem_classes="viewer"):
+                view = gr.Radio(
+                    VIEWS,
+                    value="skin",
+                    show_label=False,
+                    container=False,
+                    elem_id="view",
+                    elem_classes="views",
+                )
+                mesh = gr.Plot(
+                    show_label=False, container=False, elem_id="mesh", elem_classes="mesh"
+                )
+                caption = gr.HTML(outlines[0], elem_id="caption")
+            facts = gr.HTML(outlines[1], elem_id="facts")
+        with gr.Column(elem_id="evidence", min_width=0):
+            sound = gr.Plot(show_label=False, container=False, elem_id="sound")
+            with gr.Row(elem_id="downloads"):
+                buttons = [
+                    gr.DownloadButton(label, size="sm", min_width=0, interactive=False)
+                    for label in FILES.values()
+                ]
+            timings = gr.HTML(outlines[3], elem_id="timings")
+    with gr.Row(elem_id="telling", elem_classes="pair"):
+        with gr.Column(min_width=0):
+            gr.HTML(HONEST.format(description=description, measured=measured(whole.bundle)))
+        with gr.Column(min_width=0):
+            lengths = gr.HTML(outlines[2], elem_id="lengths")
+
+    def show(path: str | None, view: str):
+        return portray(whole, path, view)
+
+    def files(portrait: Portrait):
+        paths = save(portrait, Path(buttons[0].GRADIO_CACHE) / "portraits")
+        return [gr.update(value=path, interactive=True) for path in paths]
+
+    def average():
+        return figures.mesh(whole.average(), whole.uncertainty, openness=whole.openness)
+
+    results = [portrait, mesh, caption, facts, lengths, sound, timings]
+    pressed = run.click(show, [voice, view], results, api_name="portray", **NETS)
+    pressed.success(files, portrait, buttons, api_name="files", show_progress="hidden")
+    chosen = examples.load_input_event.success(
+        show, [voice, view], results, api_visibility="private", **NETS
+    )
+    chosen.success(files, portrait, buttons, api_visibility="private", show_progress="hidden")
+    for event in (pressed, chosen):
+        event.success(None, None, None, js=SHOW_FACE, api_visibility="private")
+    view.change(None, view, None, js=switch_view("mesh"), api_visibility="private")
+    page.load(average, None, mesh, api_name="average", show_progress="hidden")
+    return Heard(portrait, (pressed, chosen))

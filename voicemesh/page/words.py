@@ -1,0 +1,49 @@
+"""The words of the page that do not depend on a voice."""
+
+from html import escape
+
+from voicemesh.checkpoints.bundle import Bundle
+from voicemesh.pipeline import Pipeline
+
+HEADER = """<header class="masthead"><div><h1>voicemesh</h1>
+<p>The 3D face that a voice suggests, and how much a voice can tell.</p></div>
+<span class="chip" title="Which nets are used, and where they run">{title} · {device}</span>
+</header>"""
+HINT = """<p class="hint">Talk freely for 5 to 10 seconds, in any language. What you say does not
+matter, only how your voice sounds.</p>"""
+HONEST = """<section class="honest"><h2>What a voice can and cannot tell</h2>
+<p>Sex, and to a small degree the size and length of the head, leave traces in a voice: a longer
+vocal tract lowers the resonances, thicker vocal folds the pitch. That is what you see here. Most
+of a face leaves no trace: two people with the same voice can look quite different, so this is
+<b>not your face, but the middle of all faces that fit your voice</b>. It identifies nobody.</p>
+<p>{description} Skin, eyes, brows and hair are set to a neutral middle: the voice says nothing
+about them. Every interval is meant to hold the truth for 80 % of people.</p>
+<p>Recordings are read where this page is served, never sent on and never used for training;
+files are removed within the hour.</p>{measured}</section>"""
+
+
+def measured(bundle: Bundle) -> str:
+    """What the nets were measured to do on people kept out of their training."""
+    results = {key: value for part in bundle.parts.values() for key, value in part.results.items()}
+    if not {"people", "sex", "errors", "coverage"} <= results.keys():
+        return ""
+    landmarks, held = results["errors"]["landmark_mm"], results["coverage"].values()
+    notes = " ".join(escape(note) for note in bundle.notes)
+    return (
+        f"<h2>How well it was measured to do</h2><p>On {results['people']} synthetic people kept"
+        f" out of training, the sex of the face was right for"
+        f" {100 * results['sex']['mesh']['value']:.0f} % of voices. The landmarks were"
+        f" {landmarks['system']:.2f} mm from the truth: the mean face of the right sex is"
+        f" {landmarks['right_sex']:.2f} mm away, and the best possible listener would be"
+        f" {landmarks['ceiling']:.2f} mm. The 80 % intervals held for {100 * min(held):.0f} to"
+        f" {100 * max(held):.0f} % of people, by length. {notes}</p>"
+    )
+
+
+def device_name(whole: Pipeline) -> str:
+    """Where the nets run, in words."""
+    if whole.device.type == "cuda":
+        import torch
+
+        return torch.cuda.get_device_name(whole.device)
+    return whole.device.type.upper()

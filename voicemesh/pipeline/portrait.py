@@ -1,0 +1,139 @@
+"""What is read from one voice, as plain values, and the files it becomes."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Float32, Int, UInt8
+
+from voicemesh.audio.recording import Recording
+from voicemesh.mesh import export, render
+from voicemesh.mesh.morphable import FaceMesh
+
+CONFIDENCE = 0.8  # of every interval
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A quantity heard in the voice with the ends of its 80 % interval, where they are known."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A length of the predicted head against the mean head of its sex."""
+
+    name: str
+    label: str
+    unit: str
+    value: float
+    low: float | None  # ends of the 80 % interval
+    high: float | None
+    mean: float | None  # of the sex whose mean shape is nearest
+    deviation: float | None  # standard deviation between people of that sex
+    explained: float | None  # share of the variance between people that the voice explains
+    ceiling: float | None  # the share that the best possible predictor would explain
+
+
+@dataclass(frozen=True, eq=False)
+class Pictured:
+    """The face image that the unsupervised branch makes of a voice, and its mesh."""
+
+    image: UInt8[np.ndarray, "size size 3"]
+    overlay: UInt8[np.ndarray, "size size 3"]  # the lit mesh where the face is
+    face: FaceMesh
+    sex: str  # as of `Portrait`
+    parameters: Float32[np.ndarray, " params"]
+
+
+@dataclass(frozen=True, eq=False)
+class Portrait:
+    """Everything that was read from one voice."""
+
+    recording: Recording
+    segments: Int[np.ndarray, "segments 2"]  # [start, stop) samples of speech
+    log_mel: Float[np.ndarray, "mels frames"]
+    face: FaceMesh
+    material: Int[np.ndarray, " v"]  # skin, lips, hair or eye, for pictures
+    openness: Float32[np.ndarray, " v"] | None  # share of the sky over each vertex, for pictures
+    uncertainty: Float32[np.ndarray, " v"] | None  # mm within which 80 % of people lie
+    measurements: tuple[Measurement, ...]
+    sex: str  # whose mean shape is nearest: "female", "male", "" if the bundle has no means
+    sex_distances: dict[str, float]  # mm, root mean square over the vertices
+    face_type: str
+    type_distances: dict[str, float]
+    pitch_hz: Estimate | None  # habitual
+    tract_cm: Estimate | None
+    parameters: Float32[np.ndarray, " params"]  # scale, shape, expression; whitened
+    timings: dict[str, float]  # seconds
+    bundle: str
+    notes: tuple[str, ...] = ()
+    pictured: Pictured | None = None  # None if the bundle has no image branch
+
+    def report(self) -> dict[str, Any]:
+        """All but the arrays, as plain data."""
+        told = {
+            "recording": self.recording.name,
+            "seconds": self.recording.seconds,
+            "speech_seconds": self.speech_seconds,
+            "bundle": self.bundle,
+            "sex": {"nearest": self.sex, "distances_mm": self.sex_distances},
+            "face_type": {"nearest": self.face_type, "distances_mm": self.type_distances},
+            "pitch_hz": asdict(self.pitch_hz) if self.pitch_hz else None,
+            "vocal_tract_cm": asdict(self.tract_cm) if self.tract_cm else None,
+            "interval": CONFIDENCE,
+            "measurements": [asdict(measurement) for measurement in self.measurements],
+            "parameters": self.parameters.tolist(),
+            "pictured": self.pictured
+            and {"sex": self.pictured.sex, "parameters": self.pictured.parameters.tolist()},
+            "timings_s": dict(self.timings),
+            "notes": list(self.notes),
+        }
+        return rounded(told)
+
+    @property
+    def speech_seconds(self) -> float:
+        """Length of what was taken for speech."""
+        return float(np.diff(self.segments, axis=1).sum()) / self.recording.sample_rate
+
+    def save(self, folder: str | Path) -> dict[str, Path]:
+        """Write the mesh (obj, ply, glb), a picture and the report; the paths by suffix.
+
+        With an image branch also its image, the mesh over it and that mesh, by name.
+        """
+        from PIL import Image
+
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        paths = {kind: folder / f"mesh.{kind}" for kind in ("obj", "ply", "glb")}
+        for path in paths.values():
+            export.write(self.face, path)
+        paths |= {"png": folder / "preview.png", "json": folder / "report.json"}
+        picture = render.portrait(
+            self.face, size=768, yaw=-14, material=self.material, openness=self.openness
+        )
+        Image.fromarray(picture).save(paths["png"])
+        if self.pictured:
+            images = {"image": self.pictured.image, "overlay": self.pictured.overlay}
+            for name, pixels in images.items():
+                paths[name] = folder / f"{name}.png"
+                Image.fromarray(pixels).save(paths[name])
+            paths["image_mesh"] = folder / "image_mesh.glb"
+            export.write(self.pictured.face, paths["image_mesh"])
+        paths["json"].write_text(json.dumps(self.report(), indent=2, ensure_ascii=False) + "\n")
+        return paths
+
+
+def rounded(value: Any, digits: int = 4) -> Any:
+    """Plain data with all its numbers cut to so many digits behind the point."""
+    if isinstance(value, float):
+        return round(value, digits)
+    if isinstance(value, Mapping):
+        return {name: rounded(entry, digits) for name, entry in value.items()}
+    return [rounded(entry, digits) for entry in value] if isinstance(value, list) else value
