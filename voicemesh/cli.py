@@ -62,6 +62,12 @@ def parser() -> argparse.ArgumentParser:
     add_overrides(populate_)
     populate_.set_defaults(run=populate)
 
+    picture_ = commands.add_parser("picture", help="portraits of a population", description=PICTURE)
+    picture_.add_argument("folder", type=Path, help="folder of the population")
+    add_bundle(picture_, "where the face model is taken from")
+    add_overrides(picture_)
+    picture_.set_defaults(run=picture)
+
     train_ = commands.add_parser("train", help="train a system", description=TRAIN)
     train_.add_argument("system", choices=sorted(TRAINED))
     train_.add_argument("--data", type=Path, required=True, help="folder of a population")
@@ -121,6 +127,10 @@ TRAIN = """Train on a population; the same command again goes on where it stoppe
 CONVERT = """A published file as parts of a bundle, which is begun or gone on with. `convert cmp
 FOLDER` takes the whole unzipped download of Cross-Modal Perceptionist: networks, face model,
 reference faces."""
+
+
+PICTURE = """Portraits of the people of a population, into its folder; the same command again goes
+on where it stopped, and other splits or more people are added to what is there."""
 
 
 def add_bundle(command: argparse.ArgumentParser, purpose: str = "the nets to use") -> None:
@@ -244,6 +254,21 @@ def populate(arguments: argparse.Namespace) -> int:
     recipe = overridden(dataset.PopulationRecipe(), arguments.overrides)
     built = dataset.populate(arguments.folder, recipe)
     print(f"{arguments.folder}: {len(built.train)} people to train on, {len(built.validation)} not")
+    return 0
+
+
+def picture(arguments: argparse.Namespace) -> int:
+    """Take the portraits of a population, or those that are missing."""
+    from voicemesh.checkpoints.bundle import Bundle
+    from voicemesh.population.dataset import Population
+    from voicemesh.population.portrait_set import PortraitRecipe, build
+
+    recipe = overridden(PortraitRecipe(), arguments.overrides)
+    population = Population.open(arguments.folder)
+    taken = build(population, Bundle.open(arguments.bundle).face_model(), recipe)
+    counts = {split: len(taken.files[split]) for split in taken.recipe.splits}
+    told = ", ".join(f"{count} shards of {split}" for split, count in counts.items())
+    print(f"{taken.folder}: {told}")
     return 0
 
 

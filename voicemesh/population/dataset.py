@@ -80,7 +80,7 @@ def populate(folder: str | Path, recipe: PopulationRecipe) -> "Population":
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     _describe(folder, recipe)
-    shards = _shards(recipe)
+    shards = shards_of(recipe)
     missing = [shard for shard in shards if not _path(folder, shard).exists()]
     if len(missing) < len(shards):
         log.info("%s: %d of %d shards are there", folder, len(shards) - len(missing), len(shards))
@@ -115,7 +115,7 @@ class Population:
         if told["format"] != FORMAT:
             raise ValueError(f"{folder} has format {told['format']}; this version reads {FORMAT}")
         recipe = PopulationRecipe(**told["recipe"])
-        missing = [shard for shard in _shards(recipe) if not _path(folder, shard).exists()]
+        missing = [shard for shard in shards_of(recipe) if not _path(folder, shard).exists()]
         if missing:
             raise ValueError(
                 f"{folder} lacks {len(missing)} shards, the first is {missing[0]}; "
@@ -139,7 +139,7 @@ class Population:
             raise ValueError(f"no split {split!r}; there are {', '.join(SPLITS)}")
         first = 0 if split == "train" else self.recipe.identities
         last = first + (self.recipe.identities if split == "train" else self.recipe.validation)
-        for shard, identities in _shards(self.recipe).items():
+        for shard, identities in shards_of(self.recipe).items():
             if first <= identities[0] < last:
                 yield Recordings(**load_file(_path(self.folder, shard)))
 
@@ -187,7 +187,7 @@ def _samples(recipe: PopulationRecipe) -> int:
     return int(recipe.seconds * CONTROL_RATE) * BLOCK
 
 
-def _shards(recipe: PopulationRecipe) -> dict[int, np.ndarray]:
+def shards_of(recipe: PopulationRecipe) -> dict[int, np.ndarray]:
     """Identities by shard; no shard holds both splits."""
     train = np.arange(recipe.identities)
     validation = np.arange(recipe.validation) + recipe.identities
@@ -234,7 +234,7 @@ def _describe(folder: Path, recipe: PopulationRecipe) -> None:
             )
         return
     people = draw(recipe.identities + recipe.validation, recipe.seed, recipe.coupling)
-    _replace(folder / "people.safetensors", people.arrays(), "people")
+    write_whole(folder / "people.safetensors", people.arrays(), "people")
     split = {
         "train": [0, recipe.identities],
         "validation": [recipe.identities, recipe.identities + recipe.validation],
@@ -243,7 +243,7 @@ def _describe(folder: Path, recipe: PopulationRecipe) -> None:
         "format": FORMAT,
         "recipe": asdict(recipe),
         "split": split,  # first and one past the last identity
-        "shards": len(_shards(recipe)),
+        "shards": len(shards_of(recipe)),
         "samples": _samples(recipe),
         "sample_rate": BLOCK * CONTROL_RATE,
     }
@@ -267,13 +267,13 @@ def _built(folder: Path, recipe: PopulationRecipe, shards: list[int]) -> Iterato
 
 def _build(folder: Path, recipe: PopulationRecipe, shard: int) -> int:
     people = People(**load_file(folder / "people.safetensors"))
-    recordings = build_shard(recipe, people, _shards(recipe)[shard])
+    recordings = build_shard(recipe, people, shards_of(recipe)[shard])
     arrays = {name: getattr(recordings, name) for name in Recordings.__dataclass_fields__}
-    _replace(_path(folder, shard), arrays, "recordings")
+    write_whole(_path(folder, shard), arrays, "recordings")
     return shard
 
 
-def _replace(path: Path, arrays: dict[str, np.ndarray], kind: str) -> None:
+def write_whole(path: Path, arrays: dict[str, np.ndarray], kind: str) -> None:
     """Write a file whole or not at all."""
     temporary = path.with_suffix(".part")
     save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, temporary, {"kind": kind})

@@ -1,20 +1,66 @@
-"""Pictures of people: their heads in their own looks, in random poses and expressions."""
+"""Pictures of people: their heads in their own looks, each sitting in its own pose and light.
+
+Framed as photographs of faces are cropped: by the eyes and the mouth, so that a wide head is wide
+against its own eyes and not against the picture.
+"""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
 
+from voicemesh.mesh.landmarks import LANDMARK_GROUPS, LEFT_CHEILION, RIGHT_CHEILION
 from voicemesh.mesh.look import Look
-from voicemesh.mesh.morphable import MorphableModel
+from voicemesh.mesh.morphable import FaceMesh, MorphableModel
+from voicemesh.mesh.studio import Lamp, Studio
+from voicemesh.mesh.view import project, turn
 
+from .appearance import APPEARANCE
 from .law import People
 from .streams import stream
 
-TURN, NOD = 35.0, 12.0  # degrees, largest
-EXPRESSION = 0.7  # standard deviations of a random expression
+TURN, NOD = 20.0, 10.0  # degrees, largest
+EXPRESSION = 0.5  # standard deviations of a random expression
+# A crop of FFHQ is four eye distances wide or 3.6 times the way from eyes to mouth, and looks a
+# tenth of that way below the eyes (Karras et al. 2019); ours is a little wider, for the hair.
+WIDER = 1.04
+EYES, MOUTH, BELOW = 4.0 * WIDER, 3.6 * WIDER, 0.1
+FADE = 8.0  # millimetres over which the neck ends
+LOOKS = (*APPEARANCE, "age")
+# Where the key light stands (degrees; 0 is the camera, positive the viewer's right), its strength
+# and warmth, and the strength of fill, rims and sky against those of the usual studio.
+LIGHTS = ("azimuth", "elevation", "key", "warmth", "fill", "rims", "sky", "exposure")
+NEUTRAL = (-42.2, 31.5, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0)
+NEUTRAL_BACKDROP = (0.80, 0.82, 0.85)
+WARM = np.array([0.30, 0.0, -0.42])  # of a lamp's colour, at a warmth of one
+
+
+@dataclass(frozen=True, eq=False)
+class Sitting:
+    """How a head holds itself before the camera, and what stands around it."""
+
+    yaw: float = 0.0  # degrees, to the viewer's right
+    pitch: float = 0.0  # degrees, upwards
+    expression: Float32[np.ndarray, " e"] | None = None  # whitened; None is at rest
+    light: tuple[float, ...] = NEUTRAL  # in the order of LIGHTS
+    backdrop: tuple[float, float, float] = NEUTRAL_BACKDROP
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A portrait, and the camera that took it."""
+
+    pixels: UInt8[np.ndarray, "size size 3"]
+    camera: Float32[np.ndarray, "3 4"]  # (x, y, z, 1) in mm -> pixels right, down, to the viewer
+    sitting: Sitting
+
+
+def looks_of(people: People, person: int) -> Float32[np.ndarray, " looks"]:
+    """What LOOKS names, of a person."""
+    return np.array([*people.appearance[person], people.age[person]], np.float32)
 
 
 def look_of(people: People, person: int) -> Look:
@@ -29,19 +75,118 @@ def portraits(
     face_model: MorphableModel,
     shape_params: Float[Tensor, " s"],
     count: int = 4,
-    size: int = 224,
+    size: int = 128,
     seed: int = 0,
-) -> Iterator[UInt8[np.ndarray, "size size 3"]]:
-    """`count` pictures of a person; the first looks straight ahead at rest."""
-    from voicemesh.mesh.render import openness_of, portrait
+) -> Iterator[Picture]:
+    """`count` pictures of a person; the first looks straight ahead, at rest, in neutral light."""
+    from voicemesh.mesh.render import materials, openness_of
 
+    look, material = look_of(people, person), materials(face_model)
     openness = None
     for picture in range(count):
         luck = stream(seed, "portrait", person, picture)
-        moving = float(picture > 0)
-        drawn = luck.standard_normal(face_model.expression_basis.shape[2])
-        expression = torch.from_numpy(moving * EXPRESSION * drawn).float()
-        mesh = face_model.mesh(shape_params, expression, look_of(people, person))
+        sat = sitting(luck, face_model.expression_basis.shape[2]) if picture else Sitting()
+        moved = None if sat.expression is None else torch.from_numpy(sat.expression)
+        mesh = face_model.mesh(shape_params, moved, look)
         openness = openness_of(mesh) if openness is None else openness
-        yaw, pitch = moving * luck.uniform(-TURN, TURN), moving * luck.uniform(-NOD, NOD)
-        yield portrait(mesh, size, yaw, pitch, openness=openness)
+        yield taken(mesh, sat, size, material=material, openness=openness)
+
+
+def sitting(luck: np.random.Generator, expressions: int) -> Sitting:
+    """A random one; whatever the light, the photographer exposes the face about rightly."""
+    yaw, pitch = luck.uniform(-TURN, TURN), luck.uniform(-NOD, NOD)
+    expression = (EXPRESSION * luck.standard_normal(expressions)).astype(np.float32)
+    azimuth, elevation = luck.uniform(-75, 75), luck.uniform(0, 65)
+    key, fill, sky = np.exp(np.array([0.35, 0.5, 0.3]) * luck.standard_normal(3))
+    warmth, rims = luck.uniform(-0.5, 1.0), luck.uniform(0, 1.3)
+    facing = np.cos(np.radians(azimuth)) * np.cos(np.radians(elevation))
+    light = 2.2 * key * (0.35 + 0.65 * facing) + 0.6 * fill + 0.6 * sky
+    exposure = 3.0 / light * np.exp(0.15 * luck.standard_normal())
+    hue, strength, value = luck.uniform(), luck.uniform() ** 2, luck.uniform(0.2, 0.95)
+    colour = value * (
+        1 - 0.6 * strength * (0.5 + 0.5 * np.cos(2 * np.pi * (hue - np.arange(3) / 3)))
+    )
+    values = (azimuth, elevation, key, warmth, fill, rims, sky, exposure)
+    return Sitting(
+        yaw, pitch, expression, tuple(map(float, values)), tuple(colour.astype(float).tolist())
+    )
+
+
+def taken(mesh: FaceMesh, sat: Sitting, size: int, **more: object) -> Picture:
+    """The picture of a head in this sitting; `more` goes to `mesh.render.portrait`."""
+    from voicemesh.mesh.render import portrait
+
+    focus, width = framed(mesh, sat)
+    studio = studio_of(sat.light)
+    pixels = portrait(
+        mesh,
+        size,
+        sat.yaw,
+        sat.pitch,
+        focus=focus,
+        width=width,
+        fade=FADE,
+        backdrop=sat.backdrop,
+        studio=studio,
+        **more,
+    )
+    return Picture(pixels, camera_of(mesh, sat, focus, width, studio.distance, size), sat)
+
+
+def framed(mesh: FaceMesh, sat: Sitting) -> tuple[Float32[np.ndarray, "3"], float]:
+    """The point that the camera looks at, and the millimetres across the picture there."""
+    points = mesh.vertices[mesh.landmarks]
+    right, left = (points[LANDMARK_GROUPS[f"{side}_eye"]].mean(0) for side in ("right", "left"))
+    eyes, mouth = (right + left) / 2, (points[RIGHT_CHEILION] + points[LEFT_CHEILION]) / 2
+    across, down = (turn(sat.yaw, sat.pitch) @ np.stack([left - right, mouth - eyes], 1))[:2].T
+    width = max(EYES * np.hypot(*across), MOUTH * np.hypot(*down))
+    return (eyes + BELOW * (mouth - eyes)).astype(np.float32), float(width)
+
+
+def camera_of(
+    mesh: FaceMesh,
+    sat: Sitting,
+    focus: Float32[np.ndarray, "3"],
+    width: float,
+    distance: float,
+    size: int,
+) -> Float32[np.ndarray, "3 4"]:
+    """The weak perspective nearest to the true one, by least squares over the landmarks."""
+    rotation = turn(sat.yaw, sat.pitch)
+    turned = (mesh.vertices[mesh.landmarks] - focus) @ rotation.T
+    seen = project(turned, distance, width, size)[:, :2] * [1, -1]
+    middle, centre = seen.mean(0), turned.mean(0)
+    flat = (turned - centre)[:, :2]
+    scale = ((seen - middle) * flat).sum() / np.square(flat).sum()
+    rows = scale * rotation
+    offset = np.array([*(middle - scale * centre[:2]), 0.0]) - rows @ focus
+    down = np.array([[1.0], [-1.0], [1.0]])
+    return (down * np.column_stack([rows, offset])).astype(np.float32)
+
+
+def studio_of(light: tuple[float, ...]) -> Studio:
+    """The usual studio with its lamps moved, coloured and dimmed as LIGHTS say."""
+    told = dict(zip(LIGHTS, light, strict=True))
+    usual = Studio()
+    warm = 1 + told["warmth"] * WARM
+    key, fill, *rims = usual.lamps
+    opposite = -1.15 * told["azimuth"]
+    lamps = (
+        Lamp(_towards(told["azimuth"], told["elevation"]), _tinted(key, told["key"] * warm)),
+        Lamp(_towards(opposite, 5.0), _tinted(fill, told["fill"] * np.ones(3))),
+        *(Lamp(rim.direction, _tinted(rim, told["rims"] * np.ones(3))) for rim in rims),
+    )
+    sky, ground = (
+        tuple((told["sky"] * np.array(colour)).tolist()) for colour in (usual.sky, usual.ground)
+    )
+    return Studio(usual.distance, lamps, sky, ground, usual.exposure * told["exposure"])
+
+
+def _towards(azimuth: float, elevation: float) -> tuple[float, float, float]:
+    a, b = np.radians([azimuth, elevation])
+    return float(np.sin(a) * np.cos(b)), float(np.sin(b)), float(np.cos(a) * np.cos(b))
+
+
+def _tinted(lamp: Lamp, by: Float[np.ndarray, "3"]) -> tuple[float, float, float]:
+    red, green, blue = np.array(lamp.colour) * by
+    return float(red), float(green), float(blue)
