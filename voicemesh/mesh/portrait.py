@@ -7,6 +7,7 @@ from jaxtyping import Float, Float32, Int, UInt8
 from voicemesh.kernels.rasterize import Fragments, interpolate
 
 from .export import linear
+from .hair import Hair
 from .lighting import Triple, vertex_normals
 from .morphable import FaceMesh
 from .studio import DIFFUSION, SURFACES, Material, Studio
@@ -24,6 +25,7 @@ def portrait(
     yaw: float = 0.0,
     pitch: float = 0.0,
     *,
+    hair: Hair | None = None,
     material: Int[np.ndarray, " v"] | None = None,
     openness: Float[np.ndarray, " v"] | None = None,
     width: float | None = None,
@@ -36,6 +38,7 @@ def portrait(
     """A square picture of a head; yaw turns it to the viewer's right, pitch upwards, in degrees.
 
     Args:
+        hair: what `hair.grow` grew on this head; it brings the colours and materials of the head.
         material: a `Material` per vertex, from `materials`; without it all is skin.
         openness: from `openness_of`, to spare its time when one head is pictured often.
         width: millimetres across the picture at the head; None frames the head.
@@ -49,19 +52,25 @@ def portrait(
     from .shading_cpu import develop
 
     studio = studio or Studio()
-    middle, framed = framing(mesh)
+    hair = hair or bald(mesh, material)
+    middle, framed = framing(mesh, hair.vertices)
     middle = middle if focus is None else focus.astype(np.float32)
     side, across = size * samples, width or framed
-    centred, triangles = mesh.vertices - middle, np.ascontiguousarray(mesh.triangles, np.int32)
     if openness is None:
         openness = openness_of(mesh)
-    if material is None:
-        material = np.full(len(centred), int(Material.SKIN))
+    heads = len(mesh.vertices)
+    centred = np.concatenate([mesh.vertices, hair.vertices]) - middle
+    ribbons = hair.triangles + np.int32(heads)
+    triangles = np.concatenate([mesh.triangles, ribbons]).astype(np.int32)
     rotation = turn(yaw, pitch)
     points = centred @ rotation.T
-    normals = vertex_normals(mesh.vertices, triangles) @ rotation.T
+    normals = np.concatenate([vertex_normals(mesh.vertices, mesh.triangles), hair.normals])
+    normals = normals @ rotation.T
     axes, reach = axes_towards(studio.directions()[0]), reach_of(centred)
-    shadows = depth_map(points, triangles, axes, reach, SHADOW_PIXELS)
+    # Both sides of a ribbon cast a shadow.
+    casting = np.concatenate([triangles, ribbons[:, ::-1]])
+    material = np.concatenate([hair.head_material, np.full(len(hair.vertices), int(Material.LOCK))])
+    shadows = depth_map(points, casting, axes, reach, SHADOW_PIXELS)
     image = project(points, studio.distance, across, side)
     triangles = without_slivers(image, triangles)
     seen = fragments_of(image, triangles, (side, side))
@@ -79,9 +88,10 @@ def portrait(
         image,
         points,
         normals,
-        np.column_stack([linear(mesh.colours), openness, presence(mesh, fade)]).astype(np.float32),
+        paint_of(mesh, hair, openness, fade),
         depth,
         np.ascontiguousarray(material, np.int32),
+        combs_of(hair, rotation, heads),
         SURFACES,
         studio.directions(),
         studio.colours(),
@@ -93,8 +103,8 @@ def portrait(
         folds(low, triangles, normals, turns, studio.distance, across / size),
         turns,
         rotation,
-        middle_of(centred[np.asarray(material) == Material.HAIR]),
-        centred[:, 1].min() + fade,
+        middle_of(centred[:heads][hair.head_material == Material.HAIR]),
+        centred[:heads, 1].min() + fade,
         studio.distance,
         samples,
         diffuse,
@@ -142,13 +152,50 @@ def folds(
     return blur(creases(away, facing, turns, distance, millimetres), 0.8)
 
 
-def presence(mesh: FaceMesh, fade: float) -> Float32[np.ndarray, " v"]:
-    """How much of each vertex shows: nothing at the bottom, all of it `fade` millimetres above."""
+def bald(mesh: FaceMesh, material: Int[np.ndarray, " v"] | None) -> Hair:
+    """No hair but what the mesh is painted with."""
+    if material is None:
+        material = np.full(len(mesh.vertices), int(Material.SKIN))
+    none, empty = np.zeros(0, np.float32), np.zeros((0, 3), np.float32)
+    return Hair(
+        vertices=empty,
+        normals=empty,
+        tangents=empty,
+        colours=empty,
+        openness=none,
+        across=none,
+        along=none,
+        triangles=np.zeros((0, 3), np.int32),
+        head_colours=mesh.colours,
+        head_material=np.asarray(material, np.int32),
+    )
+
+
+def paint_of(
+    mesh: FaceMesh, hair: Hair, openness: Float[np.ndarray, " v"], fade: float
+) -> Float32[np.ndarray, "all 5"]:
+    """Linear colour, openness and presence of the head's vertices and then of the hair's."""
+    below = mesh.vertices[:, 1].min()
+    head = [linear(hair.head_colours), openness, presence(mesh.vertices[:, 1] - below, fade)]
+    ribbons = [hair.colours, hair.openness, presence(hair.vertices[:, 1] - below, fade)]
+    both = [np.column_stack(part) for part in (head, ribbons)]
+    return np.concatenate(both).astype(np.float32)
+
+
+def combs_of(
+    hair: Hair, rotation: Float32[np.ndarray, "3 3"], heads: int
+) -> Float32[np.ndarray, "all 5"]:
+    """Direction of the hair in the picture, and the place in its lock; 0 on the head."""
+    ribbons = np.column_stack([hair.tangents @ rotation.T, hair.across, hair.along])
+    return np.concatenate([np.zeros((heads, 5)), ribbons]).astype(np.float32)
+
+
+def presence(height: Float[np.ndarray, " n"], fade: float) -> Float32[np.ndarray, " n"]:
+    """How much shows at heights above the mesh's lowest: nothing there, all of it at `fade`."""
     if fade <= 0:
-        return np.ones(len(mesh.vertices), np.float32)
-    height = mesh.vertices[:, 1]
-    share = ((height - height.min()) / fade).clip(0, 1)
-    return share * share * (3 - 2 * share)
+        return np.ones(len(height), np.float32)
+    share = (height / fade).clip(0, 1)
+    return (share * share * (3 - 2 * share)).astype(np.float32)
 
 
 def reach_of(points: Float32[np.ndarray, "v 3"]) -> float:

@@ -10,7 +10,7 @@ from typing import no_type_check
 import numpy as np
 from numba import njit
 
-SKIN, EYE, HAIR = 0, 1, 2  # of studio.Material
+SKIN, EYE, HAIR, LOCK = 0, 1, 2, 5  # of studio.Material
 SHADOW_TAPS = 8  # per sample; the samples of a pixel turn their patterns differently
 SHADOW_RADIUS = 3.4  # millimetres
 GOLDEN = 2.399963
@@ -95,6 +95,29 @@ def texture(at, n, made_of, turned, scalp, shown, combed):
 
 @loop
 @no_type_check
+def lock(a, b, c, w0, w1, w2, combs, shown, combed):
+    """Draws the strands of a ribbon into the colour `shown`; returns their grain.
+
+    Fills `combed` with their direction.
+    """
+    across = w0 * combs[a, 3] + w1 * combs[b, 3] + w2 * combs[c, 3]
+    along = w0 * combs[a, 4] + w1 * combs[b, 4] + w2 * combs[c, 4]
+    coarse = noise(across / 1.6, along / 38.0, 0.5)
+    fine = noise(across / 0.6, along / 16.0, 7.5)
+    lift = 0.5 * coarse + 0.5 * fine
+    length = 1e-6
+    for k in range(3):
+        shown[k] *= 0.3 + 1.3 * lift
+        combed[k] = w0 * combs[a, k] + w1 * combs[b, k] + w2 * combs[c, k]
+        length += combed[k] * combed[k]
+    length = math.sqrt(length)
+    for k in range(3):
+        combed[k] /= length
+    return lift
+
+
+@loop
+@no_type_check
 def surface(t, w, triangles, image, points, normals, at, n):
     """Fills position and unit normal under a sample; returns perspective weights and "is a back".
 
@@ -172,7 +195,7 @@ def mirror(n, view, nv, towards, nl, made_of, rough, combed):
         return 0.0
     hx, hy, hz = view[0] + towards[0], view[1] + towards[1], view[2] + towards[2]
     h = math.sqrt(hx * hx + hy * hy + hz * hz) + 1e-9
-    if made_of == HAIR:  # brightest across the strands (Kajiya and Kay)
+    if made_of == HAIR or made_of == LOCK:  # brightest across the strands (Kajiya and Kay)
         along = (combed[0] * hx + combed[1] * hy + combed[2] * hz) / h
         return 0.03 * max(0.0, 1 - along * along) ** 16 * min(1.0, 3 * nl)
     nh = max(0.0, (n[0] * hx + n[1] * hy + n[2] * hz) / h)
@@ -224,6 +247,7 @@ def shade(
     paint,  # [v, 5] linear colour, openness to the sky, presence
     depth,  # [side, side] as `view.project` gave it
     material,  # [v]
+    combs,  # [v, 5] direction of the hair, turned; millimetres across and along it
     surfaces,  # [materials, 3] as studio.SURFACES
     directions,  # [lamps, 3]
     lamps,  # [lamps, 3] colours
@@ -268,7 +292,13 @@ def shade(
                 material[a] if w0 >= w1 and w0 >= w2 else material[b] if w1 >= w2 else material[c]
             )
             rough, strength, wrap = surfaces[made_of]
-            grain = texture(at, n, made_of, turned, scalp, albedo[row, column], combed)
+            if made_of == LOCK:
+                grain = lock(a, b, c, w0, w1, w2, combs, albedo[row, column], combed)
+                if back:  # ribbons have no inside
+                    n[0], n[1], n[2] = -n[0], -n[1], -n[2]
+                    back = False
+            else:
+                grain = texture(at, n, made_of, turned, scalp, albedo[row, column], combed)
             away = math.sqrt(at[0] ** 2 + at[1] ** 2 + (distance - at[2]) ** 2)
             view[0], view[1], view[2] = -at[0] / away, -at[1] / away, (distance - at[2]) / away
             if back:
@@ -308,7 +338,7 @@ def shade(
                 reaches *= dim
                 wrapped = (nl + wrap) / (1 + wrap) * reaches
                 gleam = reaches * mirror(n, view, nv, towards, nl, made_of, rough, combed)
-                gleam *= grain if made_of == HAIR else strength
+                gleam *= grain if made_of == HAIR or made_of == LOCK else strength
                 for k in range(3):
                     received[k] += wrapped * lamps[lamp, k]
                     mirrored[k] += gleam * lamps[lamp, k]
@@ -320,7 +350,7 @@ def shade(
             for k in range(3):
                 diffuse[row, column, k] = received[k]
                 shine[row, column, k] = mirrored[k]
-            if made_of == EYE:
+            if made_of == EYE or made_of == LOCK:
                 albedo[row, column, 3] = -1 - albedo[row, column, 3]  # no creeping light here
             else:
                 for k in range(3):

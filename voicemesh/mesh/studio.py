@@ -18,6 +18,7 @@ class Material(IntEnum):
     HAIR = 2
     LIPS = 3
     MOUTH = 4
+    LOCK = 5  # ribbons of hair
 
 
 # Roughness of the highlight, its strength, light that wraps around the terminator.
@@ -28,6 +29,7 @@ SURFACES = np.array(
         [0.55, 0.10, 0.35],  # hair
         [0.36, 1.10, 0.20],  # lips
         [0.40, 0.30, 0.10],  # mouth
+        [0.55, 1.00, 0.40],  # locks
     ],
     np.float32,
 )

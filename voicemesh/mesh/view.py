@@ -17,9 +17,16 @@ def turn(yaw: float, pitch: float) -> Float32[np.ndarray, "3 3"]:
     return (np.array(about_x) @ np.array(about_y)).astype(np.float32)
 
 
-def framing(mesh: FaceMesh) -> tuple[Float32[np.ndarray, "3"], float]:
-    """The point that the camera looks at, and the millimetres that fit across the picture."""
+def framing(
+    mesh: FaceMesh, hair: Float[np.ndarray, "h 3"] | None = None
+) -> tuple[Float32[np.ndarray, "3"], float]:
+    """The point that the camera looks at, and the millimetres that fit across the picture.
+
+    Hair is framed as far down as the head goes.
+    """
     low, high = mesh.vertices.min(0), mesh.vertices.max(0)
+    if hair is not None and len(hair):
+        high = np.maximum(high, [high[0], hair[:, 1].max(), high[2]]).astype(np.float32)
     return (low + high) / 2, float(1.1 * (high - low).max())
 
 

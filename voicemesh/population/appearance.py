@@ -5,12 +5,17 @@ they do not, so that no voice can be read as an ancestry, and so that they serve
 """
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from .streams import stream
 
 AXES = ("nose_bridge", "lip_fullness", "face_flatness")  # standard deviations, at most 2
 APPEARANCE = ("melanin", "blood", "iris_melanin", "eumelanin", "pheomelanin", "grey")
+# Hair as it is worn, in the order of `mesh.hair_styles.HairStyle`; never stored, always redrawn.
+STYLES = (
+    *("top", "sides", "back", "volume", "parting", "sweep", "curl", "recession", "balding"),
+    *("beard", "cheeks", "moustache", "stubble", "brows"),
+)
 
 # Individual typology angle (degrees) of a two-layer skin, by melanin depth and by blood share.
 _MELANIN = np.array([0.03, 0.08, 0.15, 0.25, 0.40, 0.60, 0.85, 1.20])
@@ -42,6 +47,51 @@ def draw_appearance(
     grey = 1 / (1 + np.exp(-(age - 50) / 8 - stream(seed, "grey").standard_normal(count)))
     looks = [melanin_of(angle, blood), blood, iris, eumelanin, pheomelanin, grey]
     return axes, np.stack(looks, axis=1)
+
+
+def styles(
+    seed: int, mode: Int[np.ndarray, " people"], age: Float[np.ndarray, " people"]
+) -> Float[np.ndarray, "people 14"]:
+    """How everyone wears their hair (columns of STYLES), from streams of its own.
+
+    Given the size mode and the age, nothing of it is tied to the voice. How long hair is worn
+    follows the mode by custom, not by nature, and the two distributions overlap; beards and
+    receding hairlines are men's (mode 0), and come with age, by physiology. Curls, parting,
+    volume and brows are drawn alike for all.
+    """
+    count, men = len(mode), mode == 0
+    luck = stream(seed, "hair style").uniform(size=(count, 20)).T
+    normal = stream(seed, "hair normal").standard_normal((count, 8)).T
+    curl = np.clip(luck[0] ** 2.2 * 1.1 - 0.05, 0, 1)
+    # Length on one scale from a crop (0) over a bob (0.6) to far below the shoulders (1).
+    long = np.where(men, luck[1] ** 2.6, 1 - 0.9 * luck[1] ** 1.7)
+    long = np.where(men & (long > 0.35), 0.35 + 0.6 * (long - 0.35), long)
+    short = long < 0.33
+    sides = np.where(short, 2 + 36 * long, 45 + 190 * (long - 0.33)) * np.exp(0.15 * normal[0])
+    back = sides * np.exp(0.12 * normal[1]) + np.where(short, 2.0, 8.0)
+    top = np.where(short, 7 + 190 * long * np.exp(0.35 * normal[2]), 170 + 220 * long)
+    top = np.where(curl > 0.55, np.minimum(top, 60 + 150 * long), top)
+    volume = np.clip(0.35 + 0.2 * normal[3] + 0.25 * curl, 0.05, 1)
+    parting = np.where(luck[2] < 0.25, 0.0, np.sign(luck[3] - 0.5) * (0.25 + 0.6 * luck[4]))
+    sweep = np.where(luck[5] < 0.28, -luck[6], luck[6] ** 1.5)
+    years = np.clip((age - 22) / 50, 0, 1)
+    recession = np.where(men, np.clip(1.5 * years * luck[7] + 0.2 * luck[8] - 0.15, 0, 1), 0.0)
+    balding = np.where(men & (luck[9] < 0.15 + 0.5 * years), luck[10] ** 0.8 * (0.2 + years), 0.0)
+    balding = np.clip(balding, 0, 1) * (age > 26)
+    bare = balding > 0.35  # who balds keeps the rest short
+    top, sides = (
+        np.where(bare, np.minimum(top, 24), top),
+        np.where(bare, np.minimum(sides, 9), sides),
+    )
+    back = np.where(bare, np.minimum(back, 12), back)
+    wears = men & (luck[11] < 0.3 + 0.18 * years)
+    beard = np.where(wears & (luck[12] < 0.85), 4 + 26 * luck[13] ** 2, 0.0)
+    moustache = np.where(wears, 5 + 6 * luck[14], 0.0)
+    cheeks = np.where(luck[15] < 0.25, 0.0, 0.55 + 0.45 * luck[16])
+    stubble = np.where(men, 0.12 + 0.6 * luck[17] ** 2, 0.0)
+    brows = np.clip(np.exp(0.22 * normal[4]) * np.where(men, 1.12, 0.88), 0.5, 1.6)
+    columns = [top, sides, back, volume, parting, sweep, curl, recession, balding]
+    return np.stack([*columns, beard, cheeks, moustache, stubble, brows], axis=1)
 
 
 def melanin_of(
