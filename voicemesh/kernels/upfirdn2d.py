@@ -1,6 +1,8 @@
 """Maps resampled by whole factors around one small filter: stuff with zeros, filter, keep some."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import no_type_check
 
 import torch
 from jaxtyping import Float
@@ -43,7 +45,8 @@ def upfirdn2d(
     A true convolution: the kernel is turned round, and only places where it lies wholly inside
     count. Factors are (x, y) and padding (x0, x1, y0, y1) as published; one number or pair serves
     both axes, and negative padding crops the stuffed map. Differentiable by `x` any number of
-    times, as its own adjoint; the kernel is a constant. Half precision accumulates in float32.
+    times; the kernel is a constant. Half precision accumulates in float32. CUDA tensors run as one
+    Triton kernel, all others as compiled rows.
 
     Raises:
         ValueError: a factor is below 1, nothing comes out, or the kernel wants a gradient.
@@ -51,7 +54,43 @@ def upfirdn2d(
     Source: rosinality/stylegan2-pytorch, op/upfirdn2d.py.
     """
     axes = resamplings(x, kernel, up, down, padding)
-    return upfirdn2d_reference(x, kernel, axes)
+    if x.is_cuda:
+        from .upfirdn2d_triton import upfirdn2d_triton as form
+    else:
+        from .upfirdn2d_cpu import upfirdn2d_cpu as form
+    return resample(x, kernel, axes, form)
+
+
+def resample(
+    x: Float[Tensor, "batch channel height width"],
+    kernel: Float[Tensor, "taps_y taps_x"],
+    axes: tuple[Resampling, Resampling],
+    form: Callable[..., Tensor],
+) -> Float[Tensor, "batch channel out_height out_width"]:
+    """One form of `upfirdn2d` with its gradients, which are itself with exchanged arguments."""
+    return _Resample.apply(x, kernel, axes, form)
+
+
+class _Resample(torch.autograd.Function):
+    """Linear in x: its gradient is its adjoint, and the gradient of that is itself again."""
+
+    @staticmethod
+    @no_type_check
+    def forward(ctx, x, kernel, axes, form):
+        ctx.save_for_backward(kernel)
+        ctx.form = form
+        ctx.axes = tuple(
+            axis.adjoint(samples, taps)
+            for axis, samples, taps in zip(axes, x.shape[2:], kernel.shape, strict=True)
+        )
+        return form(x, kernel, axes)
+
+    @staticmethod
+    @no_type_check
+    def backward(ctx, gradient):
+        (kernel,) = ctx.saved_tensors
+        back = _Resample.apply(gradient, kernel.flip(0, 1), ctx.axes, ctx.form)
+        return back, None, None, None
 
 
 def upfirdn2d_reference(
@@ -65,7 +104,9 @@ def upfirdn2d_reference(
     stuffed = x.new_zeros(batch, channel, height, y.up, width, x_.up, dtype=torch.float64)
     stuffed[:, :, :, 0, :, 0] = x.double()
     stuffed = stuffed.reshape(batch, channel, height * y.up, width * x_.up)
-    padded = functional.pad(stuffed, (x_.before, x_.after, y.before, y.after))
+    sides = x_.before, x_.after, y.before, y.after
+    padded = functional.pad(stuffed, [max(side, 0) for side in sides])
+    padded = functional.pad(padded, [min(side, 0) for side in sides])
     rows, columns = kernel.shape
     windows = padded.unfold(2, rows, y.down).unfold(3, columns, x_.down)
     return (windows * kernel.double().flip(0, 1)).sum((4, 5)).to(x.dtype)
