@@ -93,6 +93,7 @@ def parser() -> argparse.ArgumentParser:
     evaluate_.add_argument("system", choices=["cmp"])
     evaluate_.add_argument("--data", type=Path, required=True, help="folder of a population")
     evaluate_.add_argument("--out", type=Path, help="also write all figures to this JSON file")
+    evaluate_.add_argument("--meshes", type=Path, help="write the meshes of a Voxceleb-3D here")
     add_bundle(evaluate_)
     evaluate_.set_defaults(run=evaluate)
 
@@ -115,6 +116,7 @@ FOLDER for one file, into a folder of its own inside FOLDER for each of several.
 TRAINED = {
     "cmp": "voicemesh.training.cmp",
     "cmp-features": "voicemesh.training.cmp_features",
+    "cmpc": "voicemesh.training.cmpc_task",
 }
 # What a run of it becomes: a module with `publish`, which writes parts and returns a table.
 PUBLISHED = {
@@ -308,13 +310,17 @@ def publish(arguments: argparse.Namespace) -> int:
 def evaluate(arguments: argparse.Namespace) -> int:
     """All figures of a bundle on the people that were held out."""
     from voicemesh import pipeline
-    from voicemesh.evaluation import cmp, geometry
+    from voicemesh.evaluation import cmp, geometry, voxceleb3d
     from voicemesh.population.dataset import Population
 
-    population = Population.open(arguments.data)
     system = pipeline.load(arguments.bundle, arguments.device).system
-    results, _ = cmp.evaluate(system, population)
-    print(geometry.table(results))
+    if voxceleb3d.is_layout(arguments.data):
+        people = voxceleb3d.Voxceleb3D.open(arguments.data, "validation")
+        results = voxceleb3d.evaluate(system, people, arguments.meshes)
+        print(voxceleb3d.table(results))
+    else:
+        results, _ = cmp.evaluate(system, Population.open(arguments.data))
+        print(geometry.table(results))
     if arguments.out:
         arguments.out.write_text(json.dumps(results, indent=2) + "\n")
     return 0

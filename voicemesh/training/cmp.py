@@ -13,6 +13,7 @@ from torch.nn import functional
 from voicemesh.checkpoints.bundle import Bundle
 from voicemesh.evaluation.expectation import expected_shape
 from voicemesh.evaluation.targets import people_targets
+from voicemesh.evaluation.voxceleb3d import is_layout
 from voicemesh.mesh.morphable import MorphableModel
 from voicemesh.nets.cmp import SupervisedHead, VoiceEncoder, VoiceTraits
 from voicemesh.population.dataset import Population
@@ -227,11 +228,15 @@ def start(
 ) -> dict[str, float]:
     """Train on the population in `data`, in the folder `run`; call again to go on.
 
-    The face model is that of `bundle`. `workers` processes compute the features, once. Returns
-    the best validation so far.
+    `data` may be a Voxceleb-3D instead. The face model is that of `bundle`. `workers` processes
+    compute the features, once. Returns the best validation so far.
     """
+    from .cmp_voxceleb3d import Voxceleb3DTask
+
+    settings = LoopSettings(recipe.steps, recipe.seed, minutes=minutes)
+    if is_layout(data):
+        return train(Voxceleb3DTask(recipe, data, bundle.face_model()), recipe, run, settings)
     population = Population.open(data)
     utterances = features(population.folder, recipe.front_end, workers)
     task = CmpTask(recipe, population, utterances, bundle.face_model())
-    settings = LoopSettings(recipe.steps, recipe.seed, minutes=minutes)
     return train(task, recipe, run, settings)
