@@ -8,15 +8,15 @@ import torch
 from jaxtyping import Bool, Float, Float32, Int, Int32, Int64
 from scipy.spatial import cKDTree
 
-from .hair_styles import HairStyle, bearded, hem, lengths_of, ramp, remaining, topness
+from .hair_styles import HairStyle, bearded, brow_hem, hem, lengths_of, ramp, remaining, topness
 from .lighting import vertex_normals
 from .look import Look, hair, paint
 from .morphable import FaceMesh, MorphableModel
 from .studio import Material, materials
 
-SPACING = {"scalp": 6.0, "beard": 3.6, "brows": 1.7}  # millimetres between roots
+SPACING = {"scalp": 5.2, "beard": 3.2, "brows": 1.4}  # millimetres between roots
 CANDIDATES = 12  # per root
-LOCK = 9.0  # millimetres across a long lock
+LOCK = 6.5  # millimetres across a long lock
 SEED = 20
 
 
@@ -126,10 +126,10 @@ def grow(
     style, look = style or HairStyle(), look or Look()
     soil = ground(face_model)
     normals = vertex_normals(mesh.vertices, mesh.triangles)
+    body = Body.of(soil, mesh.vertices, normals, style.sides > 28)
     parts = [
-        scalp_locks(soil, mesh.vertices, normals, style, look),
-        beard_locks(soil, mesh.vertices, normals, style, look),
-        brow_locks(soil, mesh.vertices, normals, style, look),
+        kind(soil, body, mesh.vertices, normals, style, look)
+        for kind in (scalp_locks, beard_locks, brow_locks)
     ]
     columns, first = [], 0
     for part in parts:
@@ -151,10 +151,11 @@ def groomed(
     thin = np.clip(0.3 + np.where(topness(places) > 0.5, style.top, style.sides + 6) / 14, 0, 1)
     scalp = channels["scalp"].numpy() * left * thin
     beard = bearded(style, places) * [min(style.beard / 8, 1), min(style.moustache / 6, 1)]
-    veil = np.maximum(0.8 * beard.max(1), 0.42 * style.stubble)
+    veil = np.maximum(0.8 * beard.max(1), 0.3 * style.stubble * (1 - 0.75 * look.grey))
     channels["scalp"] = torch.from_numpy(scalp.astype(np.float32))
     channels["beard"] = channels["beard"] * torch.from_numpy(veil.astype(np.float32))
-    channels["brows"] = (channels["brows"] * 0.62 * style.brows).clamp(0, 1)
+    channels["lashes"] = channels["lashes"] ** 0.7
+    channels["brows"] = (channels["brows"] * 0.66 * style.brows).clamp(0, 1)
     colours = paint(channels, replace(look, beard=1.0 if veil.any() else 0.0))
     material = soil.material.copy()
     material[(material == int(Material.HAIR)) & (scalp < 0.5)] = int(Material.SKIN)
@@ -203,6 +204,7 @@ def placed(
 
 def scalp_locks(
     soil: Ground,
+    body: Body,
     vertices: Float[np.ndarray, "v 3"],
     normals: Float[np.ndarray, "v 3"],
     style: HairStyle,
@@ -213,23 +215,24 @@ def scalp_locks(
     everywhere = np.ones(len(roots.rank), bool)
     places = placed(roots, everywhere, soil.neutral)
     length = lengths_of(style, places) * np.exp(0.12 * roots.luck[:, 0])
-    kept = (remaining(style, places) > roots.rank) & (length > 3)
+    fewer = 1 - 0.4 * ramp(70, 160, length) - 0.25 * ramp(0.3, 0.6, np.array(style.curl))
+    kept = (remaining(style, places) * fewer > roots.rank) & (length > 3)
     places, length, luck = places[kept], length[kept], roots.luck[kept]
-    rank = roots.rank[kept]
+    rank = roots.rank[kept] / fewer[kept]
     start, outward = placed(roots, kept, vertices), unit(placed(roots, kept, normals))
     longest = max(style.top, style.sides + 40, style.back + 60)
-    steps = 6 if longest < 70 and style.curl < 0.3 else 12 if longest < 120 else 15
-    body = Body.of(soil, vertices, normals, style.sides > 28)
+    steps = 5 if longest < 70 and style.curl < 0.3 else 10 if style.curl < 0.3 else 13
     layer = rank  # 0 lies on the head, 1 outside
     paths = comb(body, start, outward, places, length, layer, luck, style, steps)
+    length = np.linalg.norm(np.diff(paths, axis=1), axis=2).sum(1)
     paths = curled(paths, length, luck, style.curl)
-    width = np.clip(0.16 * length + 2.6, 3, LOCK) * np.exp(0.15 * luck[:, 1])
-    width *= 1 - 0.35 * style.curl
-    bright = np.exp(0.16 * luck[:, 2])[:, None]
-    grey = np.clip(look.grey + 0.18 * luck[:, 3], 0, 1) if 0.02 < look.grey else 0 * rank
+    width = np.clip(0.11 * length + 1.8, 2.2, LOCK) * np.exp(0.15 * luck[:, 1])
+    width *= (1 - 0.2 * style.curl) / np.sqrt(fewer[kept])
+    bright = np.exp(0.13 * luck[:, 2])[:, None]
+    grey = np.clip(look.grey + 0.07 * luck[:, 3], 0, 1) if 0.02 < look.grey else 0 * rank
     natural, silver = (hair(replace(look, grey=g)).numpy() for g in (0.0, 1.0))
     colour = (natural * (1 - grey[:, None]) + silver * grey[:, None]) * bright
-    return ribbons(paths, length, width, colour, layer, body)
+    return ribbons(paths, length, width, colour, layer, luck[:, 5], body)
 
 
 def comb(
@@ -250,12 +253,13 @@ def comb(
         1 - top
     )
     fringe = front * max(0.0, -style.sweep)
+    swept = max(style.sweep, 0.0 if style.top < 60 else 0.45) * (style.sweep >= 0)
     step = length / (steps - 1)
     loose = 1 - np.exp(-step / 26)
-    thick = 1.2 + (2 + 15 * style.volume) * layer * np.clip(length / 45, 0.25, 1)
+    thick = 1.0 + (1.5 + 11 * style.volume) * layer * np.clip(length / 45, 0.25, 1)
     lift = (0.15 + 0.75 * style.volume * (0.4 + 0.6 * top)) * np.exp(0.2 * luck[:, 4])
     spread = 0.12 + 0.5 * style.curl
-    lie = field(start, side, top, front, fringe, style)
+    lie = field(start, side, top, front, fringe, swept)
     heading = unit(lie - outward * (lie * outward).sum(1, keepdims=True))
     heading = unit(heading + outward * lift[:, None] + spread * luck[:, :3] * 0.5)
     here, near = start.astype(np.float64), outward
@@ -268,18 +272,33 @@ def comb(
         reached = np.linalg.norm(here - start, axis=1) / 18
         need = thick * np.clip(0.15 + reached, 0, 1)
         ahead = ahead + near * (need - off).clip(min=0)[:, None]
-        low = hem(style, ahead)
+        low = np.maximum(hem(style, ahead), brow_hem(ahead, luck))
         cut = (ahead[:, 1] < low) & (ahead[:, 1] < here[:, 1])
         share = np.where(cut, (here[:, 1] - low).clip(min=0) / (here[:, 1] - ahead[:, 1] + 1e-6), 1)
         moved = (ahead - here) * np.clip(share, 0, 1)[:, None]
         heading = unit(ahead - here)
         here = here + moved
         line.append(here)
-        lie = field(here, side, top, front, fringe, style)
+        lie = field(here, side, top, front, fringe, swept)
         close = np.exp(-((off / 14).clip(min=0)))[:, None]
         lie = lie - near * (lie * near).sum(1, keepdims=True) * close
         heading = unit(heading * (1 - loose)[:, None] + unit(lie) * loose[:, None])
-    return np.stack(line, 1).astype(np.float32)
+    return evened(np.stack(line, 1))
+
+
+def evened(paths: Float[np.ndarray, "n k 3"]) -> Float32[np.ndarray, "n k 3"]:
+    """The same lines with their points at equal distances, and their corners rounded."""
+    count = paths.shape[1]
+    steps = np.linalg.norm(np.diff(paths, axis=1), axis=2)
+    gone = np.concatenate([np.zeros((len(paths), 1)), np.cumsum(steps, 1)], 1)
+    wanted = gone[:, -1:] * np.linspace(0, 1, count)
+    below = (gone[:, None, :] <= wanted[..., None]).sum(2).clip(1, count - 1) - 1
+    rows = np.arange(len(paths))[:, None]
+    share = (wanted - gone[rows, below]) / np.maximum(steps[rows, below], 1e-6)
+    share = share.clip(0, 1)[..., None]
+    even = paths[rows, below] * (1 - share) + paths[rows, below + 1] * share
+    even[:, 1:-1] = 0.5 * even[:, 1:-1] + 0.25 * (even[:, :-2] + even[:, 2:])
+    return even.astype(np.float32)
 
 
 def field(
@@ -288,19 +307,21 @@ def field(
     top: Float[np.ndarray, " n"],
     front: Float[np.ndarray, " n"],
     fringe: Float[np.ndarray, " n"],
-    style: HairStyle,
+    swept: float,
 ) -> Float[np.ndarray, "n 3"]:
     """Where the comb and the weight of the hair draw it at a place."""
     x, y, z = at.T
-    swept = max(0.0, style.sweep)
     wide = ramp(34, 74, np.abs(x)) + ramp(-20, -85, z)
     aside = side * (1 - 0.75 * swept * front) * (1 - 0.75 * fringe) * (1 - wide).clip(min=0)
     down = -0.25 - 0.9 * ramp(70, 20, y) - 1.6 * wide
-    back = -0.15 - (1.3 * swept - 0.25 * (1 - style.sweep)) * front * (1 - wide).clip(min=0)
+    back = -0.15 - (1.3 * swept - 0.2 * (1 - swept)) * front * (1 - wide).clip(min=0)
     lie = np.stack([aside * (0.25 + top), down, back + 1.1 * fringe], 1)
     # Hair that reaches the face without being a fringe goes around it.
     face = ramp(30, 62, z) * ramp(66, 40, y) * (1 - fringe)
-    around = np.stack([np.sign(x + 20 * side) * 1.5, -0.5 + 0 * x, -1.2 + 0 * x], 1)
+    beside = ramp(74, 50, np.abs(x))
+    around = np.stack(
+        [np.sign(x + 20 * side) * 1.5 * beside, -0.5 - 0.8 * (1 - beside), -1.2 * beside - 0.2], 1
+    )
     return lie * (1 - face[:, None]) + around * face[:, None]
 
 
@@ -332,6 +353,7 @@ def ribbons(
     width: Float[np.ndarray, " n"],
     colour: Float[np.ndarray, "n 3"],
     layer: Float[np.ndarray, " n"],
+    roll: Float[np.ndarray, " n"],
     body: Body,
 ) -> Part:
     """Ribbons along paths, rounded by their normals, narrow at the tips."""
@@ -341,8 +363,10 @@ def ribbons(
     found = body.tree.query(paths[:, k // 2])[1]
     outward = unit(paths - body.points.mean(0) * [0, 1, 0.4])
     outward = unit(0.6 * outward + 0.4 * body.normals[found][:, None])
-    aside = unit(np.cross(tangents, outward))
-    facing = np.cross(aside, tangents)
+    # Turned a little to the front, or the hair beside a face would be seen edge on.
+    shown = unit(0.65 * outward + [0, 0, 0.5] + 0.35 * roll[:, None, None] * [1, 0, 0])
+    aside = unit(np.cross(tangents, shown))
+    facing = unit(outward - tangents * (outward * tangents).sum(-1, keepdims=True))
     profile = np.minimum(1, 0.55 + 2 * share) * np.sqrt(1 - 0.96 * share**4)
     half = (0.5 * width[:, None] * profile)[..., None] * aside
     points = np.stack([paths - half, paths + half], 2)
@@ -374,6 +398,7 @@ def ribbons(
 
 def beard_locks(
     soil: Ground,
+    body: Body,
     vertices: Float[np.ndarray, "v 3"],
     normals: Float[np.ndarray, "v 3"],
     style: HairStyle,
@@ -398,7 +423,6 @@ def beard_locks(
     reach = (share * length[:, None, None]) * lie[:, None]
     droop = np.array([0, -0.25, 0]) * share**2 * length[:, None, None]
     paths = (start[:, None] + reach + droop + 0.3 * outward[:, None]).astype(np.float32)
-    body = Body.of(soil, vertices, normals, False)
     flat = body.tree.query(paths.reshape(-1, 3))[1]
     off = ((paths.reshape(-1, 3) - body.points[flat]) * body.normals[flat]).sum(1)
     push = (0.8 - off).clip(min=0)[:, None] * body.normals[flat]
@@ -407,11 +431,12 @@ def beard_locks(
     width = np.clip(0.1 * length + 1.6, 1.8, 4)
     colour = hair(replace(look, grey=min(1.0, 1.1 * look.grey))).numpy() * 0.85
     colour = colour * np.exp(0.16 * luck[:, 2])[:, None]
-    return ribbons(paths, length, width, colour, 0.4 + 0.6 * rank, body)
+    return ribbons(paths, length, width, colour, 0.4 + 0.6 * rank, luck[:, 5], body)
 
 
 def brow_locks(
     soil: Ground,
+    body: Body,
     vertices: Float[np.ndarray, "v 3"],
     normals: Float[np.ndarray, "v 3"],
     style: HairStyle,
@@ -419,20 +444,21 @@ def brow_locks(
 ) -> Part:
     """Fine hairs of the brows, laid outward."""
     roots = soil.roots["brows"]
-    kept = roots.rank < 0.65 * style.brows
+    kept = roots.rank < 0.62 * style.brows
     luck, rank = roots.luck[kept], roots.rank[kept]
     start, outward = placed(roots, kept, vertices), unit(placed(roots, kept, normals))
     aside = np.abs(start[:, 0])
     rising = ramp(34, 14, aside)
     side = np.sign(start[:, 0])
-    lie = np.stack([side * (1 - 0.6 * rising), -0.25 + 0.95 * rising, 0 * side], 1)
+    lie = np.stack([side * (1 - 0.35 * rising), -0.3 + 0.75 * rising, 0 * side], 1)
     lie = unit(lie - outward * (lie * outward).sum(1, keepdims=True) + 0.15 * luck[:, :3])
-    length = 6.5 * np.sqrt(style.brows) * np.exp(0.15 * luck[:, 0])
+    length = 5.2 * np.sqrt(style.brows) * np.exp(0.15 * luck[:, 0])
     share = np.linspace(0, 1, 3)[:, None]
     paths = start[:, None] + share * length[:, None, None] * lie[:, None]
     paths = paths + 0.5 * outward[:, None] * (1 + np.sin(np.pi * share) * 0.8)
-    width = 0.9 * np.sqrt(style.brows) * np.ones(len(length))
+    width = 0.75 * np.sqrt(style.brows) * np.ones(len(length))
     colour = hair(replace(look, grey=0.5 * look.grey)).numpy() * 0.7
     colour = colour * np.exp(0.15 * luck[:, 2])[:, None]
-    body = Body.of(soil, vertices, normals, False)
-    return ribbons(paths.astype(np.float32), length, width, colour, 0.6 + 0.4 * rank, body)
+    return ribbons(
+        paths.astype(np.float32), length, width, colour, 0.6 + 0.4 * rank, luck[:, 5], body
+    )

@@ -78,6 +78,15 @@ def hem(style: HairStyle, points: Float[np.ndarray, "n 3"]) -> Float[np.ndarray,
     return (12 - style.sides) * (1 - behind) + (-48 - style.back) * behind
 
 
+def brow_hem(
+    points: Float[np.ndarray, "n 3"], luck: Float[np.ndarray, "n 6"]
+) -> Float[np.ndarray, " n"]:
+    """The height below which no hair is worn over the face; far below it elsewhere."""
+    x, _, z = points.T
+    face = (np.abs(x) < 50) & (z > 52)
+    return np.where(face, 27 + 0.004 * x**2 + 2.5 * luck[:, 4], -1e3)
+
+
 def bearded(style: HairStyle, places: Float[np.ndarray, "n 3"]) -> Float[np.ndarray, "n 2"]:
     """The share of beard and of moustache that a style keeps at each place."""
     x, y, z = places.T

@@ -34,7 +34,7 @@ SKIN = (
     (-0.578, -2.262, -3.954),
 )
 IRIS_STOPS = (0.0, 0.35, 0.7, 1.0)  # iris melanin; linear-RGB at each stop below
-IRIS_COLOURS = ((0.25, 0.38, 0.50), (0.26, 0.30, 0.18), (0.25, 0.13, 0.05), (0.06, 0.03, 0.015))
+IRIS_COLOURS = ((0.15, 0.25, 0.36), (0.16, 0.19, 0.10), (0.17, 0.08, 0.03), (0.05, 0.024, 0.012))
 EUMELANIN = (0.419, 0.697, 1.37)  # absorption per channel (d'Eon et al. 2011)
 PHEOMELANIN = (0.187, 0.4, 1.05)
 HAIR_DEPTH = 8.0

@@ -183,7 +183,7 @@ def highlight(nl, nv, nh, vh, roughness):
         d = nh * nh * (a2 - 1) + 1
         k = (rough + 1) * (rough + 1) / 8
         g = 4 * (nl * (1 - k) + k) * (nv * (1 - k) + k) + 1e-6
-        total += (0.75 if lobe == 0 else 0.25) * a2 / (math.pi * d * d + 1e-9) / g
+        total += (0.85 if lobe == 0 else 0.15) * a2 / (math.pi * d * d + 1e-9) / g
     return total * fresnel * nl
 
 
@@ -315,7 +315,7 @@ def shade(
             if made_of != EYE:
                 strength *= 0.45 + 0.55 * grazing * grazing * (3 - 2 * grazing)
             fold = folds[row // step, column // step]
-            opened = 0.12 + 0.88 * opened * fold
+            opened = 0.24 + 0.76 * opened * fold
             if back:
                 opened *= 0.3
             turn = turns[row % turns.shape[0], column % turns.shape[1]]
@@ -326,7 +326,7 @@ def shade(
                 ambient = sky[k] * hemisphere + ground[k] * (1 - hemisphere)
                 received[k] = ambient * opened
                 mirrored[k] = ambient * sheen
-            keyed = shadow(at, n, axes, shade_map, reach, turn) * (0.4 + 0.6 * fold)
+            keyed = (0.1 + 0.9 * shadow(at, n, axes, shade_map, reach, turn)) * (0.45 + 0.55 * fold)
             dim = 0.3 if back else 1.0
             for lamp in range(directions.shape[0]):
                 towards = directions[lamp]

@@ -24,7 +24,7 @@ class Material(IntEnum):
 # Roughness of the highlight, its strength, light that wraps around the terminator.
 SURFACES = np.array(
     [
-        [0.50, 0.72, 0.24],  # skin
+        [0.56, 0.50, 0.26],  # skin
         [0.12, 1.00, 0.30],  # eye
         [0.55, 0.10, 0.35],  # hair
         [0.36, 1.10, 0.20],  # lips

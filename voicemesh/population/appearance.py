@@ -64,7 +64,7 @@ def styles(
     normal = stream(seed, "hair normal").standard_normal((count, 8)).T
     curl = np.clip(luck[0] ** 2.2 * 1.1 - 0.05, 0, 1)
     # Length on one scale from a crop (0) over a bob (0.6) to far below the shoulders (1).
-    long = np.where(men, luck[1] ** 2.6, 1 - 0.9 * luck[1] ** 1.7)
+    long = np.where(men, luck[1] ** 2.8, 0.06 + 0.9 * luck[1] ** 0.7)
     long = np.where(men & (long > 0.35), 0.35 + 0.6 * (long - 0.35), long)
     short = long < 0.33
     sides = np.where(short, 2 + 36 * long, 45 + 190 * (long - 0.33)) * np.exp(0.15 * normal[0])
@@ -73,7 +73,7 @@ def styles(
     top = np.where(curl > 0.55, np.minimum(top, 60 + 150 * long), top)
     volume = np.clip(0.35 + 0.2 * normal[3] + 0.25 * curl, 0.05, 1)
     parting = np.where(luck[2] < 0.25, 0.0, np.sign(luck[3] - 0.5) * (0.25 + 0.6 * luck[4]))
-    sweep = np.where(luck[5] < 0.28, -luck[6], luck[6] ** 1.5)
+    sweep = np.where(luck[5] < 0.28, -0.55 - 0.45 * luck[6], luck[6] ** 1.5)
     years = np.clip((age - 22) / 50, 0, 1)
     recession = np.where(men, np.clip(1.5 * years * luck[7] + 0.2 * luck[8] - 0.15, 0, 1), 0.0)
     balding = np.where(men & (luck[9] < 0.15 + 0.5 * years), luck[10] ** 0.8 * (0.2 + years), 0.0)
