@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from voicemesh.mesh.hair_styles import HairStyle
 from voicemesh.mesh.landmarks import LEFT_CHEILION, RIGHT_CHEILION
 from voicemesh.mesh.morphable import MorphableModel
 from voicemesh.mesh.studio import Studio
@@ -54,16 +55,19 @@ def ball() -> MorphableModel:
 
 def test_a_look_is_the_persons():
     people = draw(5, seed=1)
-    look, looks = look_of(people, 3), looks_of(people, 3)
+    look, looks = look_of(people, 3), looks_of(people, 3, np.arange(14.0))
     assert look.melanin == people.appearance[3, APPEARANCE.index("melanin")]
     assert look.grey == people.appearance[3, APPEARANCE.index("grey")]
     assert looks[LOOKS.index("blood")] == np.float32(look.blood)
     assert looks[LOOKS.index("age")] == np.float32(people.age[3])
+    assert looks[LOOKS.index("sides")] == 1 and looks[LOOKS.index("brows")] == 13
 
 
 def test_pictures_are_repeatable_and_differ():
     people, model = draw(5, seed=1), ball()
-    one, two = (list(portraits(people, 2, model, torch.zeros(1), 3, 32, 7)) for _ in range(2))
+    one, two = (
+        list(portraits(people, 2, model, torch.zeros(1), HairStyle(), 3, 32, 7)) for _ in range(2)
+    )
     for first, second in zip(one, two, strict=True):
         np.testing.assert_array_equal(first.pixels, second.pixels)
     assert len(one) == 3 and one[0].pixels.shape == (32, 32, 3)
@@ -79,7 +83,9 @@ def test_melanin_darkens():
         looks = people.appearance.copy()
         looks[:, APPEARANCE.index("melanin")] = melanin
         wearing = replace(people, appearance=looks)
-        pictures.append(next(portraits(wearing, 0, ball(), torch.zeros(1), 1, 32)).pixels)
+        pictures.append(
+            next(portraits(wearing, 0, ball(), torch.zeros(1), HairStyle(), 1, 32)).pixels
+        )
     middle = [picture[12:20, 12:20].mean() for picture in pictures]
     assert middle[0] > middle[1] + 40
 

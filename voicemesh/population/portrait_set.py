@@ -1,8 +1,8 @@
 """The portraits of a population on disk, beside its recordings and in the same shards.
 
-POPULATION/portraits-SIZE holds portraits.json (recipe, names of the columns, which splits), the
-shape parameters of everyone's head, and shards of pictures. Every shard depends on the recipe, the
-heads and its own number alone: an interrupted build continues and ends bit-identical.
+POPULATION/portraits-SIZE holds portraits.json (recipe, names of the columns, which splits), shape
+parameters and hair style of everyone's head, and shards of pictures. Every shard depends on the
+recipe, the heads and its own number alone: an interrupted build continues and ends bit-identical.
 """
 
 import hashlib
@@ -21,8 +21,10 @@ import torch
 from jaxtyping import Float32, Int64, UInt8
 from safetensors.numpy import load_file
 
+from voicemesh.mesh.hair_styles import HairStyle
 from voicemesh.mesh.morphable import MorphableModel
 
+from .appearance import styles
 from .dataset import SPLITS, Population, shards_of, write_whole
 from .faces import shape_params
 from .law import People
@@ -142,7 +144,7 @@ def build(
     face_model = face_model.to("cpu")
     shards = shards_of(population.recipe)
     wanted = _wanted(population, recipe)
-    _describe(folder, recipe, wanted, _heads(folder, population.people, face_model))
+    _describe(folder, recipe, wanted, _heads(folder, population, face_model))
     missing = [n for ns in wanted.values() for n in ns if not _path(folder, n).exists()]
     total = sum(len(shards[n]) for ns in wanted.values() for n in ns)
     left = sum(len(shards[n]) for n in missing)
@@ -156,19 +158,22 @@ def build(
 def take_shard(
     people: People,
     heads: Float32[np.ndarray, "people s"],
+    worn: Float32[np.ndarray, "people 14"],
     face_model: MorphableModel,
     recipe: PortraitRecipe,
     identities: Int64[np.ndarray, " identities"],
 ) -> PortraitShard:
     """All portraits of these people."""
+    from voicemesh.mesh.render import openness_of
+
     columns: dict[str, list] = {name: [] for name in PortraitShard.__dataclass_fields__}
+    openness = openness_of(face_model.mesh(torch.zeros(heads.shape[1])))
     rest = np.zeros(face_model.expression_basis.shape[2], np.float32)
     for person in map(int, identities):
         head = torch.from_numpy(heads[person])
-        look = looks_of(people, person)
-        taken = portraits(
-            people, person, face_model, head, recipe.pictures, recipe.size, recipe.seed
-        )
+        look, style = looks_of(people, person, worn[person]), HairStyle(*map(float, worn[person]))
+        what = (recipe.pictures, recipe.size, recipe.seed, openness)
+        taken = portraits(people, person, face_model, head, style, *what)
         for number, picture in enumerate(taken):
             sat = picture.sitting
             moved = rest if sat.expression is None else sat.expression
@@ -203,14 +208,16 @@ def _check(recipe: PortraitRecipe) -> None:
         raise ValueError(f"splits is {recipe.splits}; there are {', '.join(SPLITS)}")
 
 
-def _heads(folder: Path, people: People, face_model: MorphableModel) -> str:
-    """Write everyone's shape parameters once; returns the fingerprint of heads and face model."""
+def _heads(folder: Path, population: Population, face_model: MorphableModel) -> str:
+    """Write everyone's shape parameters and hair style once; the fingerprint of the face model."""
     path = folder / HEADS
     bases = (face_model.mean, face_model.shape_basis * face_model.shape_deviation)
     drawn = hashlib.sha256(b"".join(part.numpy().tobytes() for part in bases)).hexdigest()[:16]
     if not path.exists():
+        people = population.people
+        worn = styles(population.recipe.seed, people.mode, people.age).astype(np.float32)
         params = shape_params(people, face_model).numpy()
-        write_whole(path, {"shape_params": params}, "heads")
+        write_whole(path, {"shape_params": params, "styles": worn}, "heads")
     return drawn
 
 
@@ -267,8 +274,10 @@ def _take_shard(
     identities: np.ndarray,
 ) -> int:
     torch.set_num_threads(1)
-    heads = load_file(folder / HEADS)["shape_params"]
-    shot = take_shard(people, heads, face_model, recipe, identities)
+    heads = load_file(folder / HEADS)
+    shot = take_shard(
+        people, heads["shape_params"], heads["styles"], face_model, recipe, identities
+    )
     arrays = {name: getattr(shot, name) for name in PortraitShard.__dataclass_fields__}
     write_whole(_path(folder, shard), arrays, "portraits")
     return len(identities)

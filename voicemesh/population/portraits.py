@@ -12,13 +12,15 @@ import torch
 from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
 
+from voicemesh.mesh.hair import Hair
+from voicemesh.mesh.hair_styles import HairStyle
 from voicemesh.mesh.landmarks import LANDMARK_GROUPS, LEFT_CHEILION, RIGHT_CHEILION
 from voicemesh.mesh.look import Look
 from voicemesh.mesh.morphable import FaceMesh, MorphableModel
 from voicemesh.mesh.studio import Lamp, Studio
 from voicemesh.mesh.view import project, turn
 
-from .appearance import APPEARANCE
+from .appearance import APPEARANCE, STYLES
 from .law import People
 from .streams import stream
 
@@ -29,7 +31,7 @@ EXPRESSION = 0.5  # standard deviations of a random expression
 WIDER = 1.04
 EYES, MOUTH, BELOW = 4.0 * WIDER, 3.6 * WIDER, 0.1
 FADE = 8.0  # millimetres over which the neck ends
-LOOKS = (*APPEARANCE, "age")
+LOOKS = (*APPEARANCE, "age", *STYLES)
 # Where the key light stands (degrees; 0 is the camera, positive the viewer's right), its strength
 # and warmth, and the strength of fill, rims and sky against those of the usual studio.
 LIGHTS = ("azimuth", "elevation", "key", "warmth", "fill", "rims", "sky", "exposure")
@@ -58,9 +60,11 @@ class Picture:
     sitting: Sitting
 
 
-def looks_of(people: People, person: int) -> Float32[np.ndarray, " looks"]:
+def looks_of(
+    people: People, person: int, style: Float[np.ndarray, "14"]
+) -> Float32[np.ndarray, " looks"]:
     """What LOOKS names, of a person."""
-    return np.array([*people.appearance[person], people.age[person]], np.float32)
+    return np.array([*people.appearance[person], people.age[person], *style], np.float32)
 
 
 def look_of(people: People, person: int) -> Look:
@@ -74,22 +78,29 @@ def portraits(
     person: int,
     face_model: MorphableModel,
     shape_params: Float[Tensor, " s"],
+    style: HairStyle,
     count: int = 4,
     size: int = 128,
     seed: int = 0,
+    openness: Float32[np.ndarray, " v"] | None = None,
 ) -> Iterator[Picture]:
-    """`count` pictures of a person; the first looks straight ahead, at rest, in neutral light."""
-    from voicemesh.mesh.render import materials, openness_of
+    """`count` pictures of a person; the first looks straight ahead, at rest, in neutral light.
 
-    look, material = look_of(people, person), materials(face_model)
-    openness = None
+    Hair grows on a model whose paint says where; a model without has none. The `openness` of any
+    head of the model will do for pictures as small as these.
+    """
+    from voicemesh.mesh.hair import grow
+    from voicemesh.mesh.render import openness_of
+
+    look, hairy = look_of(people, person), face_model.paint is not None
     for picture in range(count):
         luck = stream(seed, "portrait", person, picture)
         sat = sitting(luck, face_model.expression_basis.shape[2]) if picture else Sitting()
         moved = None if sat.expression is None else torch.from_numpy(sat.expression)
         mesh = face_model.mesh(shape_params, moved, look)
         openness = openness_of(mesh) if openness is None else openness
-        yield taken(mesh, sat, size, material=material, openness=openness)
+        hair = grow(face_model, mesh, style, look) if hairy else None
+        yield taken(mesh, sat, size, openness, hair)
 
 
 def sitting(luck: np.random.Generator, expressions: int) -> Sitting:
@@ -112,8 +123,14 @@ def sitting(luck: np.random.Generator, expressions: int) -> Sitting:
     )
 
 
-def taken(mesh: FaceMesh, sat: Sitting, size: int, **more: object) -> Picture:
-    """The picture of a head in this sitting; `more` goes to `mesh.render.portrait`."""
+def taken(
+    mesh: FaceMesh,
+    sat: Sitting,
+    size: int,
+    openness: Float32[np.ndarray, " v"] | None = None,
+    hair: Hair | None = None,
+) -> Picture:
+    """The picture of a head in this sitting."""
     from voicemesh.mesh.render import portrait
 
     focus, width = framed(mesh, sat)
@@ -128,7 +145,8 @@ def taken(mesh: FaceMesh, sat: Sitting, size: int, **more: object) -> Picture:
         fade=FADE,
         backdrop=sat.backdrop,
         studio=studio,
-        **more,
+        openness=openness,
+        hair=hair,
     )
     return Picture(pixels, camera_of(mesh, sat, focus, width, studio.distance, size), sat)
 
