@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ FORMAT = 1
 MANIFEST = "bundle.json"
 LARGEST_FILE = 10_000_000  # bytes; larger ones could live neither in git nor on a Space
 EMBEDDED = Path(__file__).parents[2] / "assets" / "bundle"
+GALLERY, GALLERY_MANIFEST = "gallery", "gallery.json"  # a folder of a bundle, a file in it
 FACE_MODEL = "head"  # the part with the morphable model
 
 
@@ -48,6 +50,8 @@ class Bundle:
     created: str
     parts: dict[str, Part]
     notes: tuple[str, ...] = ()
+    gallery: str = ""  # the name of a folder in it with a gallery of people
+    gallery_sha256: str = ""  # of that gallery's manifest, which tells those of its files
 
     @classmethod
     def open(cls, where: str | Path | None = None) -> "Bundle":
@@ -62,7 +66,14 @@ class Bundle:
         bundle = read_manifest(folder)
         for part in bundle.parts:
             bundle.content(part)
+        if bundle.gallery:
+            check_gallery(bundle)
         return bundle
+
+    @property
+    def gallery_folder(self) -> Path | None:
+        """Where its gallery is, if it has one."""
+        return self.folder / self.gallery if self.gallery else None
 
     def part(self, name: str) -> Part:
         """One entry of the manifest."""
@@ -131,7 +142,48 @@ def read_manifest(folder: Path) -> Bundle:
         raise ValueError(f"{path} is no bundle manifest: {error}") from error
     for name, part in parts.items():
         check_file_name(part.file, f"{path}, part {name!r}")
+    if Path(bundle.gallery).name != bundle.gallery or "\\" in bundle.gallery:
+        raise ValueError(f"{path}: {bundle.gallery!r} is no plain name of a folder")
     return bundle
+
+
+def check_gallery(bundle: Bundle) -> None:
+    """Refuse a gallery whose manifest is not the one that was embedded, or lacks a file.
+
+    Its files are compared with that manifest when the gallery is opened.
+
+    Raises:
+        ValueError: the manifest is missing or altered, or a file of it is missing.
+    """
+    path = bundle.folder / bundle.gallery / GALLERY_MANIFEST
+    if not path.is_file():
+        raise ValueError(f"The bundle {bundle.name!r} lacks the file {path}")
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != bundle.gallery_sha256:
+        raise ValueError(
+            f"{path} is not the gallery that the bundle describes: sha256 {found[:12]}..., "
+            f"stated {bundle.gallery_sha256[:12]}...; copy or download the bundle again"
+        )
+    missing = [name for name in gallery_files(path.parent) if not (path.parent / name).is_file()]
+    if missing:
+        raise ValueError(f"The bundle {bundle.name!r} lacks {path.parent / missing[0]}")
+
+
+def gallery_files(folder: Path) -> list[str]:
+    """The files that the manifest of a gallery names.
+
+    Raises:
+        ValueError: it names none, or some that leave the folder.
+    """
+    path = folder / GALLERY_MANIFEST
+    try:
+        names = sorted(json.loads(path.read_text(encoding="utf-8"))["files"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is no gallery manifest: {error}") from error
+    for name in names:
+        if Path(name).name != name or "\\" in name:
+            raise ValueError(f"{path}: {name!r} is no plain name of a file")
+    return names
 
 
 def check_file_name(file: str, origin: str) -> None:
@@ -144,7 +196,14 @@ def complete(folder: Path) -> bool:
     """Whether a folder has a manifest and every file that it names."""
     if not (folder / MANIFEST).is_file():
         return False
-    return all((folder / part.file).is_file() for part in read_manifest(folder).parts.values())
+    bundle = read_manifest(folder)
+    named = [folder / part.file for part in bundle.parts.values()]
+    if bundle.gallery:
+        manifest = folder / bundle.gallery / GALLERY_MANIFEST
+        if not manifest.is_file():
+            return False
+        named += [manifest.with_name(name) for name in gallery_files(manifest.parent)]
+    return all(path.is_file() for path in named)
 
 
 class BundleWriter:
@@ -213,6 +272,30 @@ class BundleWriter:
         name = MorphableModel.__name__
         self._add(part, packed(tensors, {"net": name, "arguments": header}), network=name, **about)
 
+    def gallery(self, source: str | Path) -> None:
+        """Copy a finished gallery in, in place of the one that is there.
+
+        Raises:
+            ValueError: a file is missing or too large.
+        """
+        source, target = Path(source), self.bundle.folder / GALLERY
+        names = [GALLERY_MANIFEST, *gallery_files(source)]
+        for name in names:
+            size = (source / name).stat().st_size
+            if self.largest is not None and size > self.largest:
+                raise ValueError(
+                    f"{source / name} has {size:,} bytes; a file of a bundle has at most "
+                    f"{self.largest:,}: make a smaller gallery"
+                )
+        if not target.is_dir() or not source.samefile(target):
+            shutil.rmtree(target, ignore_errors=True)
+            target.mkdir()
+            for name in names:
+                shutil.copyfile(source / name, target / name)
+        sha256 = hashlib.sha256((target / GALLERY_MANIFEST).read_bytes()).hexdigest()
+        self.bundle = replace(self.bundle, gallery=GALLERY, gallery_sha256=sha256)
+        self._write_manifest()
+
     def _add(self, name: str, content: bytes, **about: Any) -> None:
         if self.largest is not None and len(content) > self.largest:
             raise ValueError(
@@ -230,5 +313,7 @@ class BundleWriter:
         bundle = self.bundle
         written = {"format": FORMAT, **asdict(bundle), "notes": list(bundle.notes)}
         del written["folder"]
+        if not bundle.gallery:
+            del written["gallery"], written["gallery_sha256"]
         text = json.dumps(written, indent=2, ensure_ascii=False) + "\n"
         (bundle.folder / MANIFEST).write_text(text, encoding="utf-8")

@@ -30,7 +30,6 @@ class Recall:
     visited: int  # cells per probe
     recall: float  # share of the ten exact nearest rows that are among the ten found
     probes: int  # on how many this was measured
-    seconds: float  # that the build took
 
 
 class CellIndex:
@@ -103,12 +102,10 @@ def build(
     index = faiss.IndexIVFScalarQuantizer(
         centres, width, cells, eight_bits, faiss.METRIC_INNER_PRODUCT
     )
-    index.own_fields = False
     index.train(vectors[np.sort(chosen)].astype(np.float32))
     for start in range(0, rows, AT_ONCE):
         index.add(vectors[start : start + AT_ONCE].astype(np.float32))
     built = CellIndex(index, cells)
-    built.centres = centres  # lives as long as the index that uses it
     exact = exact_nearest(vectors, probes, NEIGHBOURS)
     visited, recall = 4, 0.0
     while True:
@@ -117,9 +114,11 @@ def build(
             break
         visited = -(-visited * 5 // 4)
     built.visited = min(visited, cells)
-    seconds = time.perf_counter() - begun
-    log.info("%d rows in %d cells, %d visited: recall %.3f", rows, cells, built.visited, recall)
-    return built, Recall(cells, built.visited, recall, len(probes), seconds)
+    log.info(
+        "%d rows in %d cells in %.0f s; %d visited: recall %.3f",
+        *(rows, cells, time.perf_counter() - begun, built.visited, recall),
+    )
+    return built, Recall(cells, built.visited, round(recall, 4), len(probes))
 
 
 def recall_of(

@@ -8,7 +8,7 @@ of their best matches is kept.
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Float32, Int64, UInt8
+from jaxtyping import Float, Float32, Int32, UInt8
 
 from .search import Side
 
@@ -20,7 +20,7 @@ class Probes:
     """Embeddings to calibrate on, of people of the gallery or of others."""
 
     units: Float[np.ndarray, "probes d"]
-    person: Int64[np.ndarray, " probes"]  # in the gallery, or -1
+    person: Int32[np.ndarray, " probes"]  # in the gallery, or -1
     sex: UInt8[np.ndarray, " probes"]  # as in its files
 
 

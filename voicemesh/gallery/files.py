@@ -112,6 +112,15 @@ class Packed:
         return cls(np.frombuffer(b"".join(coded), np.uint8), ends)
 
     @classmethod
+    def joined(cls, columns: Sequence["Packed"]) -> "Packed":
+        """Several packed runs as one."""
+        starts = np.cumsum([0, *(len(column.content) for column in columns)], dtype=np.int64)
+        ends = [column.ends + start for column, start in zip(columns, starts, strict=False)]
+        content = [column.content for column in columns]
+        empty = np.zeros(0, np.uint8), np.zeros(0, np.int64)
+        return cls(np.concatenate([empty[0], *content]), np.concatenate([empty[1], *ends]))
+
+    @classmethod
     def among(cls, arrays: Mapping[str, Shaped[np.ndarray, "..."]], name: str) -> "Packed":
         """The packed runs that `arrays_as` wrote under this name.
 

@@ -192,12 +192,12 @@ class FolderGallery(Gallery):
                 name: Space(space["nets"], space["width"], tuple(space["sides"]))
                 for name, space in told["spaces"].items()
             }
-            self._columns = self._mapped(told["entries"]["file"])
-            self._texts = {name: Packed.among(self._columns, name) for name in TEXTS}
-            self._people = Packed.among(self._columns, "people")
+            self.columns = self._mapped(told["entries"]["file"])
+            self._texts = {name: Packed.among(self.columns, name) for name in TEXTS}
+            self._people = Packed.among(self.columns, "people")
             self._count = told["entries"]["count"]
             lengths = {len(column) for column in self._texts.values()}
-            lengths |= {len(self._columns[name]) for name in ("sex", "age", "person")}
+            lengths |= {len(self.columns[name]) for name in ("sex", "age", "person")}
             if lengths != {self._count}:
                 raise ValueError(f"{folder}: its columns do not have {self._count} entries each")
             self._stored = {kind: self._blobs(kind) for kind in MEDIA}
@@ -223,13 +223,13 @@ class FolderGallery(Gallery):
         """One entry, its media included."""
         if not 0 <= number < len(self):
             raise ValueError(f"No entry {number}; {self.name!r} has {len(self)}")
-        age = float(self._columns["age"][number])
-        shapes = self._columns.get("shape_params")
+        age = float(self.columns["age"][number])
+        shapes = self.columns.get("shape_params")
         shape = None if shapes is None else np.array(shapes[number], np.float32)
         return Entry(
             number=number,
             **{name: column.text(number) for name, column in self._texts.items()},
-            sex=SEXES[self._columns["sex"][number]],
+            sex=SEXES[self.columns["sex"][number]],
             age=None if math.isnan(age) else age,
             picture=self._blob("pictures", number),
             voice=self._blob("voices", number),
@@ -241,7 +241,7 @@ class FolderGallery(Gallery):
         person = self._person(identity)
         if person is None:
             return []
-        return np.flatnonzero(self._columns["person"] == person).tolist()
+        return np.flatnonzero(self.columns["person"] == person).tolist()
 
     def search(
         self,
@@ -304,7 +304,7 @@ class FolderGallery(Gallery):
         if "index" in told:
             recall = Recall(**told["index"]["recall"])
             index = CellIndex.open(self.folder / told["index"]["file"], recall.visited)
-        person, sex = self._columns["person"][entries], self._columns["sex"][entries]
+        person, sex = self.columns["person"][entries], self.columns["sex"][entries]
         return Side(vectors, entries, person, sex, index, recall)
 
     def _blobs(self, kind: str) -> list[tuple[np.ndarray, Packed]]:

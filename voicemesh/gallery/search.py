@@ -150,7 +150,7 @@ class Side:
         values = best[places]
         if count < len(values):
             places = places[values >= np.partition(values, -count)[-count]] if count else places[:0]
-        rows = np.array([self.row(place, scores) for place in places], np.int64)
+        rows = np.array([self.row(int(place), scores) for place in places], np.int64)
         rows = rows[np.lexsort((rows, -scores[rows]))][:count]
         less = np.searchsorted(np.sort(values), scores[rows])
         return matches(self.entries[rows].astype(np.int64), scores[rows], less, people, strangers)
@@ -167,7 +167,7 @@ class Side:
         best = self.best(scores)
         own, number = best[place], self.row(place, scores)
         level = np.flatnonzero((best == own) & allowed)
-        before = sum(self.row(other, scores) < number for other in level)
+        before = sum(self.row(int(other), scores) < number for other in level)
         return int((best[allowed] > own).sum()) + before + 1, len(allowed[allowed])
 
     def _through_cells(
