@@ -14,7 +14,7 @@ from .look import Look, hair, paint
 from .morphable import FaceMesh, MorphableModel
 from .studio import Material, materials
 
-SPACING = {"scalp": 5.2, "beard": 3.2, "brows": 1.4}  # millimetres between roots
+SPACING = {"scalp": 5.9, "beard": 3.4, "brows": 1.5}  # millimetres between roots
 CANDIDATES = 12  # per root
 LOCK = 6.5  # millimetres across a long lock
 SEED = 20
@@ -154,8 +154,11 @@ def groomed(
     veil = np.maximum(0.8 * beard.max(1), 0.3 * style.stubble * (1 - 0.75 * look.grey))
     channels["scalp"] = torch.from_numpy(scalp.astype(np.float32))
     channels["beard"] = channels["beard"] * torch.from_numpy(veil.astype(np.float32))
+    channels["shade"] = channels["shade"] * (
+        1 - 0.35 * (soil.neutral[:, 1] > -45) * (soil.neutral[:, 1] < -30)
+    )
     channels["lashes"] = channels["lashes"] ** 0.7
-    channels["brows"] = (channels["brows"] * 0.66 * style.brows).clamp(0, 1)
+    channels["brows"] = (channels["brows"] * 0.8 * style.brows).clamp(0, 1)
     colours = paint(channels, replace(look, beard=1.0 if veil.any() else 0.0))
     material = soil.material.copy()
     material[(material == int(Material.HAIR)) & (scalp < 0.5)] = int(Material.SKIN)
@@ -223,16 +226,17 @@ def scalp_locks(
     longest = max(style.top, style.sides + 40, style.back + 60)
     steps = 5 if longest < 70 and style.curl < 0.3 else 10 if style.curl < 0.3 else 13
     layer = rank  # 0 lies on the head, 1 outside
-    paths = comb(body, start, outward, places, length, layer, luck, style, steps)
+    share = np.linspace(0, 1, steps) ** (1.4 if style.curl < 0.3 else 1.0)  # dense where it bends
+    paths = comb(body, start, outward, places, length, layer, luck, style, share)
     length = np.linalg.norm(np.diff(paths, axis=1), axis=2).sum(1)
-    paths = curled(paths, length, luck, style.curl)
-    width = np.clip(0.11 * length + 1.8, 2.2, LOCK) * np.exp(0.15 * luck[:, 1])
+    paths = curled(paths, length, luck, style.curl, share)
+    width = np.clip(0.11 * length + 2.0, 2.5, LOCK) * np.exp(0.15 * luck[:, 1])
     width *= (1 - 0.2 * style.curl) / np.sqrt(fewer[kept])
     bright = np.exp(0.13 * luck[:, 2])[:, None]
-    grey = np.clip(look.grey + 0.07 * luck[:, 3], 0, 1) if 0.02 < look.grey else 0 * rank
+    grey = np.clip(look.grey * (1 + 0.35 * (1 - look.grey) * luck[:, 3]), 0, 1)
     natural, silver = (hair(replace(look, grey=g)).numpy() for g in (0.0, 1.0))
     colour = (natural * (1 - grey[:, None]) + silver * grey[:, None]) * bright
-    return ribbons(paths, length, width, colour, layer, luck[:, 5], body)
+    return ribbons(paths, length, width, colour, layer, luck[:, 5], body, share)
 
 
 def comb(
@@ -244,7 +248,7 @@ def comb(
     layer: Float[np.ndarray, " n"],
     luck: Float[np.ndarray, "n 6"],
     style: HairStyle,
-    steps: int,
+    share: Float[np.ndarray, " k"],
 ) -> Float32[np.ndarray, "n k 3"]:
     """The middle lines of locks: they rise, follow the comb, lie on the head and hang."""
     top = topness(places)
@@ -254,9 +258,9 @@ def comb(
     )
     fringe = front * max(0.0, -style.sweep)
     swept = max(style.sweep, 0.0 if style.top < 60 else 0.45) * (style.sweep >= 0)
-    step = length / (steps - 1)
-    loose = 1 - np.exp(-step / 26)
-    thick = 1.0 + (1.5 + 11 * style.volume) * layer * np.clip(length / 45, 0.25, 1)
+    thick = 1.0 + (1.5 + 11 * style.volume) * layer * np.clip(length / 45, 0.25, 1) * (
+        1 - 0.3 * top
+    )
     lift = (0.15 + 0.75 * style.volume * (0.4 + 0.6 * top)) * np.exp(0.2 * luck[:, 4])
     spread = 0.12 + 0.5 * style.curl
     lie = field(start, side, top, front, fringe, swept)
@@ -264,7 +268,9 @@ def comb(
     heading = unit(heading + outward * lift[:, None] + spread * luck[:, :3] * 0.5)
     here, near = start.astype(np.float64), outward
     line = [here]
-    for _ in range(steps - 1):
+    for part in np.diff(share):
+        step = length * part
+        loose = 1 - np.exp(-step / 26)
         ahead = here + heading * step[:, None]
         found = body.tree.query(ahead)[1]
         near = body.normals[found]
@@ -274,8 +280,10 @@ def comb(
         ahead = ahead + near * (need - off).clip(min=0)[:, None]
         low = np.maximum(hem(style, ahead), brow_hem(ahead, luck))
         cut = (ahead[:, 1] < low) & (ahead[:, 1] < here[:, 1])
-        share = np.where(cut, (here[:, 1] - low).clip(min=0) / (here[:, 1] - ahead[:, 1] + 1e-6), 1)
-        moved = (ahead - here) * np.clip(share, 0, 1)[:, None]
+        within = np.where(
+            cut, (here[:, 1] - low).clip(min=0) / (here[:, 1] - ahead[:, 1] + 1e-6), 1
+        )
+        moved = (ahead - here) * np.clip(within, 0, 1)[:, None]
         heading = unit(ahead - here)
         here = here + moved
         line.append(here)
@@ -283,15 +291,17 @@ def comb(
         close = np.exp(-((off / 14).clip(min=0)))[:, None]
         lie = lie - near * (lie * near).sum(1, keepdims=True) * close
         heading = unit(heading * (1 - loose)[:, None] + unit(lie) * loose[:, None])
-    return evened(np.stack(line, 1))
+    return evened(np.stack(line, 1), share)
 
 
-def evened(paths: Float[np.ndarray, "n k 3"]) -> Float32[np.ndarray, "n k 3"]:
-    """The same lines with their points at equal distances, and their corners rounded."""
+def evened(
+    paths: Float[np.ndarray, "n k 3"], share: Float[np.ndarray, " k"]
+) -> Float32[np.ndarray, "n k 3"]:
+    """The same lines with their points at these shares of their length, and corners rounded."""
     count = paths.shape[1]
     steps = np.linalg.norm(np.diff(paths, axis=1), axis=2)
     gone = np.concatenate([np.zeros((len(paths), 1)), np.cumsum(steps, 1)], 1)
-    wanted = gone[:, -1:] * np.linspace(0, 1, count)
+    wanted = gone[:, -1:] * share
     below = (gone[:, None, :] <= wanted[..., None]).sum(2).clip(1, count - 1) - 1
     rows = np.arange(len(paths))[:, None]
     share = (wanted - gone[rows, below]) / np.maximum(steps[rows, below], 1e-6)
@@ -330,6 +340,7 @@ def curled(
     length: Float[np.ndarray, " n"],
     luck: Float[np.ndarray, "n 6"],
     curl: float,
+    share: Float[np.ndarray, " k"],
 ) -> Float32[np.ndarray, "n k 3"]:
     """Paths wound about themselves, as tightly as their points allow."""
     if curl < 0.03:
@@ -340,7 +351,6 @@ def curled(
     along = unit(np.gradient(paths, axis=1))
     first = unit(np.cross(along, np.array([0.3, 0.5, 0.8])))
     second = np.cross(along, first)
-    share = np.linspace(0, 1, count)
     turn = 2 * np.pi * (share * (length / wave)[:, None]) + 2 * luck[:, 5:6]
     grown = np.clip(share * length[:, None] / 22, 0, 1) * np.minimum(wide, 0.16 * wave)[:, None]
     around = np.cos(turn)[..., None] * first + np.sin(turn)[..., None] * second
@@ -355,10 +365,10 @@ def ribbons(
     layer: Float[np.ndarray, " n"],
     roll: Float[np.ndarray, " n"],
     body: Body,
+    share: Float[np.ndarray, " k"],
 ) -> Part:
     """Ribbons along paths, rounded by their normals, narrow at the tips."""
     n, k = paths.shape[:2]
-    share = np.linspace(0, 1, k)
     tangents = unit(np.gradient(paths, axis=1)) if n else paths
     found = body.tree.query(paths[:, k // 2])[1]
     outward = unit(paths - body.points.mean(0) * [0, 1, 0.4])
@@ -427,11 +437,11 @@ def beard_locks(
     off = ((paths.reshape(-1, 3) - body.points[flat]) * body.normals[flat]).sum(1)
     push = (0.8 - off).clip(min=0)[:, None] * body.normals[flat]
     paths = (paths + push.reshape(paths.shape)).astype(np.float32)
-    paths = curled(paths, length, luck, 0.5 * style.curl)
+    paths = curled(paths, length, luck, 0.5 * style.curl, share[:, 0])
     width = np.clip(0.1 * length + 1.6, 1.8, 4)
     colour = hair(replace(look, grey=min(1.0, 1.1 * look.grey))).numpy() * 0.85
     colour = colour * np.exp(0.16 * luck[:, 2])[:, None]
-    return ribbons(paths, length, width, colour, 0.4 + 0.6 * rank, luck[:, 5], body)
+    return ribbons(paths, length, width, colour, 0.4 + 0.6 * rank, luck[:, 5], body, share[:, 0])
 
 
 def brow_locks(
@@ -452,13 +462,20 @@ def brow_locks(
     side = np.sign(start[:, 0])
     lie = np.stack([side * (1 - 0.35 * rising), -0.3 + 0.75 * rising, 0 * side], 1)
     lie = unit(lie - outward * (lie * outward).sum(1, keepdims=True) + 0.15 * luck[:, :3])
-    length = 5.2 * np.sqrt(style.brows) * np.exp(0.15 * luck[:, 0])
+    length = 4.8 * np.sqrt(style.brows) * np.exp(0.15 * luck[:, 0])
     share = np.linspace(0, 1, 3)[:, None]
     paths = start[:, None] + share * length[:, None, None] * lie[:, None]
     paths = paths + 0.5 * outward[:, None] * (1 + np.sin(np.pi * share) * 0.8)
-    width = 0.75 * np.sqrt(style.brows) * np.ones(len(length))
-    colour = hair(replace(look, grey=0.5 * look.grey)).numpy() * 0.7
+    width = 0.65 * np.sqrt(style.brows) * np.ones(len(length))
+    colour = hair(replace(look, grey=0.5 * look.grey)).numpy() * 0.9
     colour = colour * np.exp(0.15 * luck[:, 2])[:, None]
     return ribbons(
-        paths.astype(np.float32), length, width, colour, 0.6 + 0.4 * rank, luck[:, 5], body
+        paths.astype(np.float32),
+        length,
+        width,
+        colour,
+        0.6 + 0.4 * rank,
+        luck[:, 5],
+        body,
+        share[:, 0],
     )

@@ -87,9 +87,11 @@ def texture(at, n, made_of, turned, scalp, shown, combed):
     if made_of != SKIN:
         return 1.0
     blotch = noise(own[0] / 4.5, own[1] / 4.5, own[2] / 4.5)
-    shown[0] *= 0.985 + 0.03 * blotch
-    shown[1] *= 0.965 + 0.07 * blotch
-    shown[2] *= 0.965 + 0.07 * blotch
+    flush = noise(own[0] / 13.0, own[1] / 13.0, own[2] / 13.0 + 5.0)
+    speck = noise(own[0] / 1.5, own[1] / 1.5, own[2] / 1.5)
+    shown[0] *= 0.955 + 0.03 * blotch + 0.03 * flush + 0.03 * speck
+    shown[1] *= 0.89 + 0.07 * blotch + 0.09 * flush + 0.06 * speck
+    shown[2] *= 0.89 + 0.07 * blotch + 0.09 * flush + 0.06 * speck
     return noise(own[0] / 0.7, own[1] / 0.7, own[2] / 0.7)
 
 
@@ -104,10 +106,10 @@ def lock(a, b, c, w0, w1, w2, combs, shown, combed):
     along = w0 * combs[a, 4] + w1 * combs[b, 4] + w2 * combs[c, 4]
     coarse = noise(across / 1.6, along / 38.0, 0.5)
     fine = noise(across / 0.6, along / 16.0, 7.5)
-    lift = 0.5 * coarse + 0.5 * fine
+    lift = min(1.0, max(0.0, 0.5 + 1.7 * (0.5 * coarse + 0.5 * fine - 0.5)))
     length = 1e-6
     for k in range(3):
-        shown[k] *= 0.3 + 1.3 * lift
+        shown[k] *= 0.3 + 1.35 * lift
         combed[k] = w0 * combs[a, k] + w1 * combs[b, k] + w2 * combs[c, k]
         length += combed[k] * combed[k]
     length = math.sqrt(length)
@@ -197,7 +199,8 @@ def mirror(n, view, nv, towards, nl, made_of, rough, combed):
     h = math.sqrt(hx * hx + hy * hy + hz * hz) + 1e-9
     if made_of == HAIR or made_of == LOCK:  # brightest across the strands (Kajiya and Kay)
         along = (combed[0] * hx + combed[1] * hy + combed[2] * hz) / h
-        return 0.03 * max(0.0, 1 - along * along) ** 16 * min(1.0, 3 * nl)
+        sharp = 0.03 if made_of == HAIR else 0.085
+        return sharp * max(0.0, 1 - along * along) ** 16 * min(1.0, 3 * nl)
     nh = max(0.0, (n[0] * hx + n[1] * hy + n[2] * hz) / h)
     vh = max(0.0, (view[0] * hx + view[1] * hy + view[2] * hz) / h)
     return highlight(nl, nv, nh, vh, rough)
@@ -324,7 +327,8 @@ def shade(
             sheen = (REFLECTANCE + 0.25 * grazed**5) * opened * strength * 0.6
             for k in range(3):
                 ambient = sky[k] * hemisphere + ground[k] * (1 - hemisphere)
-                received[k] = ambient * opened
+                # What reaches a fold of skin has been under skin before, and is redder.
+                received[k] = ambient * (opened**0.75 if k == 0 and made_of == SKIN else opened)
                 mirrored[k] = ambient * sheen
             keyed = (0.1 + 0.9 * shadow(at, n, axes, shade_map, reach, turn)) * (0.45 + 0.55 * fold)
             dim = 0.3 if back else 1.0
