@@ -61,6 +61,9 @@ def test_the_supervised_head_of_any_size(tmp_path):
     torch.testing.assert_close(read(unit), net(unit), rtol=0, atol=0)
 
 
+REGRESSOR = {"shape_params": 4, "expression_params": 3, "texture_params": 2, "width": 0.5}
+
+
 @pytest.mark.parametrize(
     ("kind", "arguments"),
     [
@@ -69,8 +72,8 @@ def test_the_supervised_head_of_any_size(tmp_path):
         (FaceGenerator, {"embedding": 5, "widths": [6, 4], "channels": 3}),
         (FaceEmbedder, {"channels": 3, "widths": [4, 6], "embedding": 5}),
         (EmbeddingClassifier, {"embedding": 5, "classes": 3}),
-        (MobileNetV2, {"shape_params": 4, "expression_params": 3, "texture_params": 2}),
-        (SynergyNet, {"shape_params": 4, "expression_params": 3, "texture_params": 2}),
+        (MobileNetV2, REGRESSOR),
+        (SynergyNet, REGRESSOR),
     ],
 )
 def test_the_arguments_of_a_net_are_read_off_it(kind, arguments):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from voicemesh.nets.synergynet import POSE, MobileNetV2, SynergyNet, crop_of
+from voicemesh.nets.synergynet import POSE, MobileNetV2, SynergyNet, crop_of, narrowed
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +46,16 @@ def test_what_it_tells(net):
     torch.testing.assert_close(told.pooled, net.features(image).mean((2, 3)))
     torch.testing.assert_close(told.middle, net.features[:9](image))
     torch.testing.assert_close(told.params[:, 12:52], net.classifier_shape(told.pooled))
+
+
+def test_narrow_nets_are_narrow_everywhere():
+    slim = SynergyNet(5, 3, 2, width=0.3)
+    assert narrowed(320, 0.3) == 96 and narrowed(16, 0.3) == 8 and narrowed(1280, 1.0) == 1280
+    told = slim(torch.randn(2, 3, 60, 60))
+    assert told.pooled.shape == (2, 384) and told.middle.shape == (2, 16, 4, 4)
+    assert told.params.shape == (2, POSE + 10)
+    wide = sum(p.numel() for p in SynergyNet().parameters())
+    assert 6 < wide / sum(p.numel() for p in slim.parameters()) < 12
 
 
 def test_whitening_is_that_of_the_pose_alone():

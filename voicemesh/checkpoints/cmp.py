@@ -161,6 +161,7 @@ def regressor_arguments(net: MobileNetV2) -> dict[str, Any]:
         "shape_params": net.classifier_shape[1].out_features,
         "expression_params": net.classifier_exp[1].out_features,
         "texture_params": net.classifier_texture[1].out_features,
+        "width": net.width,
     }
 
 

@@ -21,14 +21,15 @@ STAGES = (
 )
 STEM, POOLED = 32, 1280
 MIDDLE = 8  # the block whose output is distilled
+WHOLE = 8  # channels; narrower nets have multiples of it
 
 
 class Regression(NamedTuple):
     """What the regressor says of faces, and two views of how it came to it."""
 
     params: Float[Tensor, "batch params"]  # pose, shape, expression, texture; whitened
-    pooled: Float[Tensor, "batch 1280"]
-    middle: Float[Tensor, "batch 64 height width"]  # at a sixteenth of the image
+    pooled: Float[Tensor, "batch pooled"]  # 1280 as published
+    middle: Float[Tensor, "batch middle height width"]  # 64 channels at a sixteenth of the image
 
 
 class Pose(NamedTuple):
@@ -88,7 +89,8 @@ class InvertedResidual(nn.Module):
 class MobileNetV2(nn.Module):
     """RGB face crops in [-1, 1] to whitened 3DMM parameters; the defaults are the published net.
 
-    Crops are published at 120 x 120 pixels; any size will do.
+    Crops are published at 120 x 120 pixels; any size will do. `width` multiplies the channels of
+    every layer, the last one too.
     """
 
     def __init__(
@@ -97,19 +99,22 @@ class MobileNetV2(nn.Module):
         expression_params: int = 10,
         texture_params: int = 40,
         dropout: float = 0.2,
+        width: float = 1.0,
     ) -> None:
         super().__init__()
-        blocks: list[nn.Module] = [Convolution(3, STEM, 3, 2)]
-        inputs = STEM
-        for expansion, outputs, count, stride in STAGES:
+        self.width = width
+        inputs, pooled = narrowed(STEM, width), narrowed(POOLED, width)
+        blocks: list[nn.Module] = [Convolution(3, inputs, 3, 2)]
+        for expansion, channels, count, stride in STAGES:
+            outputs = narrowed(channels, width)
             for number in range(count):
                 step = 1 if number else stride
                 blocks.append(InvertedResidual(inputs, outputs, step, expansion))
                 inputs = outputs
-        self.features = nn.Sequential(*blocks, Convolution(inputs, POOLED, 1))
+        self.features = nn.Sequential(*blocks, Convolution(inputs, pooled, 1))
 
         def head(outputs: int) -> nn.Sequential:
-            return nn.Sequential(nn.Dropout(dropout), nn.Linear(POOLED, outputs))
+            return nn.Sequential(nn.Dropout(dropout), nn.Linear(pooled, outputs))
 
         self.classifier_ori = head(POSE)
         self.classifier_shape = head(shape_params)
@@ -134,10 +139,14 @@ class SynergyNet(nn.Module):
     """The regressor with the whitening of its pose; that of the others is the face model's."""
 
     def __init__(
-        self, shape_params: int = 40, expression_params: int = 10, texture_params: int = 40
+        self,
+        shape_params: int = 40,
+        expression_params: int = 10,
+        texture_params: int = 40,
+        width: float = 1.0,
     ) -> None:
         super().__init__()
-        self.backbone = MobileNetV2(shape_params, expression_params, texture_params)
+        self.backbone = MobileNetV2(shape_params, expression_params, texture_params, width=width)
         self.register_buffer("pose_mean", torch.zeros(POSE))
         self.register_buffer("pose_deviation", torch.ones(POSE))
 
@@ -170,6 +179,11 @@ class SynergyNet(nn.Module):
         """Shape and expression parameters among all, whitened."""
         shapes = POSE + self.shape_params
         return params[:, POSE:shapes], params[:, shapes : shapes + self.expression_params]
+
+
+def narrowed(channels: int, width: float) -> int:
+    """So many times the channels, in whole eights."""
+    return max(WHOLE, round(channels * width / WHOLE) * WHOLE)
 
 
 def crop_of(image: Float[Tensor, "batch 3 _ _"]) -> Float[Tensor, "batch 3 120 120"]:
