@@ -5,8 +5,8 @@ import re
 import torch
 from conformance.case import Arrays, Case, compare, relative_error
 
-from voicemesh import latent
 from voicemesh.checkpoints import stylegan2 as checkpoints
+from voicemesh.latent.statistics import Statistics
 from voicemesh.nets import stylegan2 as nets
 from voicemesh.training import stylegan2_augment as augmentation
 from voicemesh.training import stylegan2_losses as losses
@@ -78,7 +78,7 @@ def mapping(case: Case) -> Arrays:
     z = tensor(case, "z", grad=True)
     w = net.mapping(z)
     (gradient,) = torch.autograd.grad((tensor(case, "probe") * w).sum(), z)
-    told = latent.Statistics.of(w.detach())
+    told = Statistics.of(w.detach())
     (psi,) = re.findall(r"([\d.]+) \(w - mean\)", case.description["call"]["w_truncated"])
     produced = {
         "w": w,
@@ -164,9 +164,9 @@ def augment(case: Case) -> Arrays:
     images = tensor(case, "image")
     turn, size, x, y = map(float, factors(case.description["call"]["G"]))
     parameters = tensor(case, "affine_parameters")
-    height, width = images.shape[2:]
+    height = images.shape[2]
     scale = torch.exp(parameters[:, 1:2] * size).expand(-1, 2)
-    shift = parameters[:, 2:] * torch.tensor([x * height, y * height])
+    shift = parameters[:, 2:] * torch.tensor([x, y]) * height
     maps = augmentation.rotation(parameters[:, :1] * turn) @ augmentation.scaling(scale)
     maps[:, :2, 2] = shift
     (amount,) = re.findall(r"([\d.]+) \* colour_offset", case.description["call"]["C"])

@@ -1,14 +1,16 @@
 """StyleGAN2, its perceptual distance and VoiceStyle's clusters out of the published files."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import nn
 
+from voicemesh.nets.lpips import Lpips
 from voicemesh.nets.stylegan2 import Discriminator, Generator, published_widths
 
-from .association import size
+from .association import size, without_fixed
 from .store import Tensors, fill
 
 NOISE_SEED = 0  # of the noise maps that the published file lacks
@@ -27,6 +29,12 @@ def generator(tensors: Tensors, origin: str) -> nn.Module:
 def discriminator(tensors: Tensors, origin: str) -> nn.Module:
     """`d` of any size."""
     return fill(Discriminator(**discriminator_arguments(tensors)), tensors, origin)
+
+
+def arguments_of_generator(net: nn.Module) -> dict[str, Any]:
+    """Arguments of a generator, the rate of its mapping included, which no tensor tells."""
+    assert isinstance(net, Generator)
+    return {**generator_arguments(net.state_dict()), "mapping_rate": net.mapping_rate}
 
 
 def generator_arguments(tensors: Tensors) -> dict[str, Any]:
@@ -53,7 +61,34 @@ def discriminator_arguments(tensors: Tensors) -> dict[str, Any]:
     }
 
 
+def mapping(tensors: Tensors, origin: str) -> nn.Module:
+    """z to w alone, out of a generator's file."""
+    style = size(tensors, "1.weight", 1, 512)
+    depth = len(numbers(r"(\d+)\.weight", tensors)) or 8
+    return fill(Generator((4,), style, depth).style, tensors, origin)
+
+
+def lpips(tensors: Tensors, origin: str) -> nn.Module:
+    """The perceptual distance; its backbone may have torchvision's keys, its scaling may lack."""
+    net, renamed = Lpips(), dict(tensors)
+    own = net.state_dict()
+    layers = {key.split(".", 2)[2]: key for key in own if key.startswith("net.")}
+    for key in [key for key in renamed if key.startswith("features.")]:
+        place = key.removeprefix("features.")
+        renamed[layers.get(place, key)] = renamed.pop(key)
+    fixed = {key: own[key] for key in own if key.startswith("scaling_layer.")}
+    return fill(net, fixed | without_fixed(renamed, fixed, origin), origin)
+
+
 def numbers(pattern: str, tensors: Tensors) -> list[int]:
     """The numbers in the keys that match, in order."""
     found = (re.fullmatch(pattern, key) for key in tensors)
     return sorted(int(match[1]) for match in found if match)
+
+
+# Constructor arguments of each net.
+ARGUMENTS: dict[type[nn.Module], Callable[[nn.Module], dict[str, Any]]] = {
+    Generator: arguments_of_generator,
+    Discriminator: lambda net: discriminator_arguments(net.state_dict()),
+    Lpips: lambda net: {"stages": net.stages},
+}

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from voicemesh.mesh import basel
 from voicemesh.mesh.morphable import MorphableModel
 
-from . import association, cmp
+from . import association, cmp, stylegan2
 from .store import Tensors
 from .unpickle import array_file, existing, torch_file
 
@@ -79,6 +79,19 @@ TABLE = {
         "checkpoint_CMPC.pth.tar", association.cmpc_encoder, "model", "face_subnet."
     ),
     "ir-se50": Published("model_ir_se50.pth", association.ir_backbone),
+    "voicestyle-id-loss": Published("model_ir_se50.pth", association.ir_backbone),
+    # Sizes are read off the tensors; the names are those of the cases.
+    **dict.fromkeys(
+        ("stylegan2-generator", "stylegan2-generator-256", "stylegan2-generator-64"),
+        Published("550000.pt", stylegan2.generator, "g_ema"),
+    ),
+    **dict.fromkeys(
+        ("stylegan2-discriminator", "stylegan2-discriminator-64"),
+        Published("550000.pt", stylegan2.discriminator, "d"),
+    ),
+    "stylegan2-mapping": Published("550000.pt", stylegan2.mapping, "g_ema", "style."),
+    # The weights of the distance and its backbone are published apart: `convert voicestyle`.
+    "lpips-vgg": Published("vgg.pth", stylegan2.lpips, others=("classifier.*",)),
 }
 
 SYSTEMS = {  # the parts of a bundle that one published file makes
@@ -123,8 +136,9 @@ def build(
 
 def arguments_of(net: nn.Module) -> dict[str, Any]:
     """The constructor arguments of a net that came out of the table."""
-    if type(net) in cmp.ARGUMENTS:
-        return cmp.ARGUMENTS[type(net)](net)
+    for table in (cmp.ARGUMENTS, stylegan2.ARGUMENTS):
+        if type(net) in table:
+            return table[type(net)](net)
     return association.arguments_of(net)
 
 

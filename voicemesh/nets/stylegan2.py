@@ -70,7 +70,7 @@ class Generator(nn.Module):
             self.convs.append(StyledConv(before, after, style, up=True))
             self.convs.append(StyledConv(after, after, style))
             self.to_rgbs.append(ToRgb(after, style))
-        self.widths, self.features = tuple(widths), style
+        self.widths, self.features, self.mapping_rate = tuple(widths), style, mapping_rate
         for number, noise in enumerate(self.fresh_noise(1)):
             self.noises.register_buffer(f"noise_{number}", noise)
 

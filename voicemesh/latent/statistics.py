@@ -1,4 +1,4 @@
-"""StyleGAN2 latents: their statistics, the prior among them, inversion, search under a loss."""
+"""The law of StyleGAN2 latents: mean, spread, and the prior that keeps a search likely."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -73,11 +73,8 @@ class Statistics:
 
     def whiten(self, w: Float[Tensor, "batch style"]) -> Float[Tensor, "batch axes"]:
         """v of w: deviations along each axis; what lies beside all axes is lost."""
-        squared = self.axes.square().sum(1)
-        likely = squared > 1e-10 * squared.max()
-        inverse = torch.where(
-            likely, 1 / squared.where(likely, torch.ones(())), squared.new_zeros(())
-        )
+        power = self.axes.square().sum(1)
+        inverse = torch.where(power > 1e-10 * power.max(), 1 / power, torch.zeros_like(power))
         return (straightened(w) - self.centre) @ (self.axes.T * inverse)
 
     def unwhiten(self, v: Float[Tensor, "batch axes"]) -> Float[Tensor, "batch style"]:

@@ -1,0 +1,69 @@
+"""What inversions and searches lower: noise that hides a picture, another identity."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+SMALLEST = 8  # side of the noise maps that are not halved further
+CROP_OF = 256  # side of the pictures that the crop is told for
+CROP_TOP, CROP_LEFT, CROP_SIDE = 35, 32, 188  # published, of FFHQ-framed faces
+IDENTITY_SIDE = 112
+
+
+def noise_regularity(noise: Sequence[Float[Tensor, "_ 1 _ _"]]) -> Float[Tensor, ""]:
+    """How much neighbours of the noise maps have in common, at every scale: 0 for true noise.
+
+    Source: audio-visual/voicestyle, generation/projector.py, noise_regularize.
+    """
+    total = noise[0].new_zeros(())
+    for whole in noise:
+        level = whole
+        while True:
+            for axis in (3, 2):
+                total = total + (level * level.roll(1, axis)).mean().square()
+            if level.shape[2] <= SMALLEST:
+                break
+            level = functional.avg_pool2d(level, 2)
+    return total
+
+
+@torch.no_grad()
+def normalise_noise(noise: Sequence[Float[Tensor, "_ 1 _ _"]]) -> None:
+    """Bring every map to mean 0 and deviation 1 in place, over all its images together."""
+    for whole in noise:
+        whole.sub_(whole.mean()).div_(whole.std())
+
+
+def face_crop(image: Float[Tensor, "batch 3 _ _"]) -> Float[Tensor, "batch 3 112 112"]:
+    """The middle of a portrait as the identity network sees it."""
+    if image.shape[3] != CROP_OF:
+        image = functional.adaptive_avg_pool2d(image, CROP_OF)
+    rows = slice(CROP_TOP, CROP_TOP + CROP_SIDE)
+    columns = slice(CROP_LEFT, CROP_LEFT + CROP_SIDE)
+    return functional.adaptive_avg_pool2d(image[:, :, rows, columns], IDENTITY_SIDE)
+
+
+class Identity(nn.Module):
+    """Unit identity features of portraits in [-1, 1], by an IR-SE50 or another net of 112 pixels.
+
+    The published network was trained on pictures in the order B, G, R and is published to be fed
+    R, G, B; `bgr` feeds it what it knows.
+    """
+
+    def __init__(self, net: nn.Module, bgr: bool = False) -> None:
+        super().__init__()
+        self.net, self.bgr = net.eval().requires_grad_(False), bgr
+
+    def forward(self, image: Float[Tensor, "batch 3 _ _"]) -> Float[Tensor, "batch features"]:
+        """Features of length 1."""
+        crop = face_crop(image)
+        return functional.normalize(self.net(crop.flip(1) if self.bgr else crop), eps=0.0)
+
+    def loss(
+        self, features: Float[Tensor, "batch features"], image: Float[Tensor, "batch 3 _ _"]
+    ) -> Float[Tensor, " batch"]:
+        """1 - cosine to features that were taken before."""
+        return 1 - (self(image) * features).sum(1)
