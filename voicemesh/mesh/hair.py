@@ -223,8 +223,9 @@ def scalp_locks(
     places, length, luck = places[kept], length[kept], roots.luck[kept]
     rank = roots.rank[kept] / fewer[kept]
     start, outward = placed(roots, kept, vertices), unit(placed(roots, kept, normals))
-    longest = max(style.top, style.sides + 40, style.back + 60)
-    steps = 5 if longest < 70 and style.curl < 0.3 else 10 if style.curl < 0.3 else 13
+    longest = float(length.max(initial=0))
+    steps = round(3 + longest / 20) if style.curl < 0.3 else round(5 + longest / 13)
+    steps = min(max(steps, 5), 10 if style.curl < 0.3 else 13)
     layer = rank  # 0 lies on the head, 1 outside
     share = np.linspace(0, 1, steps) ** (1.4 if style.curl < 0.3 else 1.0)  # dense where it bends
     paths = comb(body, start, outward, places, length, layer, luck, style, share)
@@ -259,9 +260,9 @@ def comb(
     fringe = front * max(0.0, -style.sweep)
     swept = max(style.sweep, 0.0 if style.top < 60 else 0.45) * (style.sweep >= 0)
     thick = 1.0 + (1.5 + 11 * style.volume) * layer * np.clip(length / 45, 0.25, 1) * (
-        1 - 0.3 * top
+        1 - 0.45 * top
     )
-    lift = (0.15 + 0.75 * style.volume * (0.4 + 0.6 * top)) * np.exp(0.2 * luck[:, 4])
+    lift = (0.15 + 0.75 * style.volume * (0.4 + 0.35 * top)) * np.exp(0.2 * luck[:, 4])
     spread = 0.12 + 0.5 * style.curl
     lie = field(start, side, top, front, fringe, swept)
     heading = unit(lie - outward * (lie * outward).sum(1, keepdims=True))

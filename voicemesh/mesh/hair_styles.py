@@ -64,7 +64,7 @@ def lengths_of(style: HairStyle, places: Float[np.ndarray, "n 3"]) -> Float[np.n
     behind = ramp(10, -35, z)
     hanging = style.sides * (1 - behind) + style.back * behind
     above = np.where(behind > 0.5, y + 55, y - 10).clip(min=0)
-    low = hanging + above * ramp(40, 90, hanging)
+    low = hanging + above * ramp(40, 90, np.maximum(style.sides, hanging))
     top = topness(places)
     front = ramp(62, 84, z) * ramp(35, 50, y)
     fringe = max(0.0, -style.sweep)

@@ -12,7 +12,7 @@ from numba import njit
 
 SKIN, EYE, HAIR, LOCK = 0, 1, 2, 5  # of studio.Material
 SHADOW_TAPS = 8  # per sample; the samples of a pixel turn their patterns differently
-SHADOW_RADIUS = 3.4  # millimetres
+SHADOW_RADIUS = 7.5  # millimetres
 GOLDEN = 2.399963
 CROWN = (0.0, 0.82, -0.57)  # where the hair parts, seen from the middle of the scalp
 STRANDS = 85.0  # clumps of hair in a radian about the crown
@@ -199,8 +199,9 @@ def mirror(n, view, nv, towards, nl, made_of, rough, combed):
     h = math.sqrt(hx * hx + hy * hy + hz * hz) + 1e-9
     if made_of == HAIR or made_of == LOCK:  # brightest across the strands (Kajiya and Kay)
         along = (combed[0] * hx + combed[1] * hy + combed[2] * hz) / h
-        sharp = 0.03 if made_of == HAIR else 0.085
-        return sharp * max(0.0, 1 - along * along) ** 16 * min(1.0, 3 * nl)
+        across = max(0.0, 1 - along * along)
+        shone = 0.03 * across**16 if made_of == HAIR else 0.012 * across**12 + 0.075 * across**60
+        return shone * min(1.0, 3 * nl)
     nh = max(0.0, (n[0] * hx + n[1] * hy + n[2] * hz) / h)
     vh = max(0.0, (view[0] * hx + view[1] * hy + view[2] * hz) / h)
     return highlight(nl, nv, nh, vh, rough)
@@ -330,7 +331,7 @@ def shade(
                 # What reaches a fold of skin has been under skin before, and is redder.
                 received[k] = ambient * (opened**0.75 if k == 0 and made_of == SKIN else opened)
                 mirrored[k] = ambient * sheen
-            keyed = (0.1 + 0.9 * shadow(at, n, axes, shade_map, reach, turn)) * (0.45 + 0.55 * fold)
+            keyed = (0.17 + 0.83 * shadow(at, n, axes, shade_map, reach, turn)) * (0.45 + 0.55 * fold)
             dim = 0.3 if back else 1.0
             for lamp in range(directions.shape[0]):
                 towards = directions[lamp]
