@@ -9,7 +9,7 @@ FLOORS = [
     "audio images mesh nets",
     "checkpoints gallery latent population",
     "systems figures",
-    "evaluation pipeline",
+    "evaluation indexing pipeline",
     "training page",
     "cli",
 ]

@@ -97,6 +97,14 @@ def parser() -> argparse.ArgumentParser:
     add_bundle(evaluate_)
     evaluate_.set_defaults(run=evaluate)
 
+    index_ = commands.add_parser("index", help="faces and voices to a gallery", description=INDEX)
+    index_.add_argument("folder", type=Path)
+    index_.add_argument("--out", type=Path, required=True, metavar="GALLERY", help="its folder")
+    index_.add_argument("--table", type=Path, help="a csv: file, identity, label, sex, age, ...")
+    index_.add_argument("--title", default="", help="shown on the page")
+    add_bundle(index_)
+    index_.set_defaults(run=index)
+
     convert_ = commands.add_parser(
         "convert", help="published weights into a bundle", description=CONVERT
     )
@@ -125,6 +133,10 @@ PUBLISHED = {
 }
 TRAIN = """Train on a population; the same command again goes on where it stopped. On several GPUs:
 `accelerate launch -m voicemesh train ...`."""
+
+INDEX = """Embed all pictures of faces and all recordings in FOLDER. Each of its subfolders is a
+person, or a csv says who is who. The same command goes on where it stopped, and later adds what is
+new in FOLDER."""
 
 CONVERT = """A published file as parts of a bundle, which is begun or gone on with. `convert cmp
 FOLDER` takes the whole unzipped download of Cross-Modal Perceptionist: networks, face model,
@@ -324,6 +336,25 @@ def evaluate(arguments: argparse.Namespace) -> int:
     if arguments.out:
         arguments.out.write_text(json.dumps(results, indent=2) + "\n")
     return 0
+
+
+def index(arguments: argparse.Namespace) -> int:
+    """A folder of faces and voices as a gallery; a file that cannot be used does not stop it."""
+    from voicemesh.checkpoints.bundle import Bundle
+    from voicemesh.indexing import index as indexing
+    from voicemesh.indexing import sources
+
+    table, folder = arguments.table, arguments.folder
+    found = sources.of_table(table) if table else sources.of_folder(folder)
+    bundle = Bundle.open(arguments.bundle)
+    built = indexing.index(folder, found, arguments.out, bundle, arguments.device, arguments.title)
+    left_out = built.manifest["left_out"]
+    for file, reason in left_out.items():
+        print(f"{file}: {reason}", file=sys.stderr)
+    if left_out:
+        print(f"{len(left_out)} of {len(found)} files could not be used", file=sys.stderr)
+    print(f"{arguments.out}: {len(built)} entries of {built.people} people")
+    return 1 if left_out else 0
 
 
 def convert(arguments: argparse.Namespace) -> int:

@@ -236,6 +236,10 @@ class FolderGallery(Gallery):
             shape_params=None if shape is None or np.isnan(shape).any() else shape,
         )
 
+    def files(self) -> set[str]:
+        """The files that its entries were made of."""
+        return {name.decode() for name in self._texts["file"]}
+
     def numbers(self, identity: str) -> list[int]:
         """The entries of a person, ascending; none for a stranger."""
         person = self._person(identity)
