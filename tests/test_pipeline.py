@@ -11,7 +11,11 @@ from PIL import Image
 import voicemesh
 from voicemesh import pipeline
 from voicemesh.audio.recording import Recording, UnusableRecording
+from voicemesh.checkpoints.bundle import BundleWriter
+from voicemesh.mesh.comparison import PARTS
 from voicemesh.mesh.landmarks import LENGTHS
+from voicemesh.pipeline.certainty import vertex_radius
+from voicemesh.systems.fusion import TRAITS, Repeats
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +77,7 @@ def test_radius_holds_eighty_percent_of_people():
     model = egg()
     generator = torch.Generator().manual_seed(3)
     root = torch.randn(SHAPES, SHAPES, generator=generator) * 0.2
-    radius = pipeline.vertex_radius(model, root @ root.T)
+    radius = vertex_radius(model, root @ root.T)
     drawn = torch.randn(4000, SHAPES, generator=generator) @ root.T
     rest = model.vertices(torch.zeros(SHAPES))
     apart = (model.vertices(drawn) - rest).norm(dim=-1).numpy()
@@ -130,3 +134,72 @@ def test_public_names():
     assert voicemesh.load is pipeline.load
     with pytest.raises(AttributeError, match="Pipeline, Portrait, load"):
         _ = voicemesh.portray
+
+
+@pytest.fixture(scope="module")
+def repeated(tmp_path_factory) -> pipeline.Pipeline:
+    """A pipeline that knows how readings of one voice vary."""
+    folder = write_bundle(tmp_path_factory.mktemp("repeats"))
+    session, person = 0.1 * torch.eye(SHAPES), torch.eye(SHAPES)
+    known = Repeats(session, person).tensors() | Repeats(
+        torch.diag(torch.tensor([0.1, 0.01, 0.01, 0.5])), torch.eye(4)
+    ).tensors(TRAITS)
+    known |= {"same_distance": torch.linspace(0, 4, 5), "other_distance": torch.linspace(1, 9, 5)}
+    BundleWriter(folder, "untrained").tensors("cmp-repeats", known)
+    return voicemesh.load(folder, "cpu")
+
+
+@pytest.fixture(scope="module")
+def recordings() -> list[Recording]:
+    return [Recording(babble(2.0, 110 + 40 * k, k), name=f"{k}.wav") for k in range(3)]
+
+
+def test_several_recordings_become_one_that_is_surer(repeated, recordings):
+    several = repeated.several(recordings)
+    each = np.stack([portrait.parameters for portrait in several.each])
+    np.testing.assert_allclose(several.fused.parameters, each.mean(0), atol=1e-5)
+    alone, fused = several.each[0], several.fused
+    for one, other in zip(alone.measurements, fused.measurements, strict=True):
+        assert 0.5 * (one.high - one.low) < other.high - other.low < one.high - one.low
+    assert (fused.uncertainty < alone.uncertainty).all()
+    pitches = [portrait.pitch_hz.value for portrait in several.each]
+    assert np.isclose(fused.pitch_hz.value, np.exp(np.mean(np.log(pitches))), rtol=1e-4)
+    assert fused.pitch_hz.high / fused.pitch_hz.value < alone.pitch_hz.high / alone.pitch_hz.value
+    assert 0 < several.narrower < 0.5
+    assert fused.speech_seconds == pytest.approx(sum(p.speech_seconds for p in several.each))
+    assert fused.recording.name == "0.wav + 1.wav + 2.wav"
+
+
+def test_agreement_is_in_millimetres(repeated, recordings):
+    several = repeated.several(recordings)
+    model = repeated.system.face_model
+    meshes = model.vertices(torch.stack([repeated.shape_of(p.parameters) for p in several.each]))
+    apart = (meshes - meshes.mean(0)).norm(dim=2)
+    np.testing.assert_allclose(several.apart, apart.square().mean(0).sqrt(), rtol=1e-3)
+    np.testing.assert_allclose(several.distances, apart.square().mean(1).sqrt(), rtol=1e-3)
+    pair = (meshes[0] - meshes[1]).square().sum(1).mean().sqrt()
+    two = repeated.several(recordings[:2])
+    assert two.between == pytest.approx(float(pair), rel=1e-3)
+    assert two.usual.same == pytest.approx(min(two.between / 4, 1), abs=1e-3)
+    assert json.dumps(several.report())
+
+
+def test_one_voice_twice_agrees(whole, recordings):
+    several = whole.several([recordings[0], recordings[0]])
+    assert several.between == pytest.approx(0, abs=1e-3)
+    assert several.narrower is None and several.usual is None  # the bundle does not know
+    with pytest.raises(UnusableRecording, match="Two or more"):
+        whole.several(recordings[:1])
+
+
+def test_two_voices_are_compared_part_by_part(repeated, recordings):
+    first, second = (repeated(one) for one in recordings[:2])
+    comparison = repeated.compare(first, second)
+    assert comparison.distance > 0
+    assert {part.name for part in comparison.parts} <= set(PARTS)
+    assert all(part.distance >= abs(part.outward) - 1e-5 for part in comparison.parts)
+    for row, told in zip(comparison.lengths, second.measurements, strict=True):
+        assert (row.label, row.second) == (told.label, pytest.approx(told.value, abs=1e-3))
+    assert json.dumps(comparison.report())
+    same = repeated.compare(first, first)
+    assert same.distance == 0 and np.abs(same.outward).max() < 1e-3

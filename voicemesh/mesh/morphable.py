@@ -97,6 +97,10 @@ class MorphableModel:
         points = self._points((basis[rows], rest[rows]), shape_params, expression_params)
         return self._lengths(points, segments)
 
+    def sensitivity(self) -> Float[Tensor, "m s"]:
+        """How every length of the average resting head changes with every shape parameter."""
+        return torch.func.jacrev(self.measurements)(torch.zeros_like(self.shape_mean))
+
     def colours(self, look: Look | None = None) -> Float[Tensor, "v 3"]:
         """Vertex colours in sRGB [0, 1]; a model without paint is skin all over."""
         look = look or Look()

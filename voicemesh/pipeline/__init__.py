@@ -1,14 +1,19 @@
-"""One recording in, one portrait out."""
+"""One recording in, one portrait out; portraits beside each other."""
 
-from .pipeline import Pipeline, load, vertex_radius
+from .comparison import Comparison, Difference, Part, Several, Usual
+from .pipeline import Pipeline, load
 from .portrait import Estimate, Measurement, Pictured, Portrait
 
 __all__ = [
+    "Comparison",
+    "Difference",
     "Estimate",
     "Measurement",
+    "Part",
     "Pictured",
     "Pipeline",
     "Portrait",
+    "Several",
+    "Usual",
     "load",
-    "vertex_radius",
 ]

@@ -1,26 +1,30 @@
 """One recording in, one portrait out: the whole product on one screen."""
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float, Float32, Int
-from scipy.special import gammaincinv
 from torch import Tensor
 
 from voicemesh.audio import feature_files, features, vad
 from voicemesh.audio.recording import SAMPLE_RATE, Recording, UnusableRecording
 from voicemesh.checkpoints.bundle import Bundle
 from voicemesh.mesh import render
+from voicemesh.mesh.comparison import parts_of
 from voicemesh.mesh.face_types import FACE_TYPES, SEXES, nearest_sex
 from voicemesh.mesh.landmarks import LENGTH_LABELS, RATIO_LABELS
-from voicemesh.mesh.morphable import FaceMesh, MorphableModel
+from voicemesh.mesh.morphable import FaceMesh
+from voicemesh.systems import fusion
 from voicemesh.systems.cmp import CrossModalPerceptionist, Perception
 
-from .portrait import CONFIDENCE, Estimate, Measurement, Pictured, Portrait
+from .certainty import Certainty
+from .comparison import Comparison, Several, compared, usual
+from .portrait import Estimate, Measurement, Pictured, Portrait
 
 OVERLAY = 480  # pixels of the side of the pictured face and of the mesh over it
 LABELS = LENGTH_LABELS | RATIO_LABELS
@@ -34,7 +38,7 @@ class Pipeline:
     bundle: Bundle
     device: torch.device
     material: Int[np.ndarray, " v"] = field(init=False)
-    uncertainty: Float32[np.ndarray, " v"] | None = field(init=False)
+    certainty: Certainty = field(init=False)
     references: dict[str, Float[Tensor, "v 3"]] = field(init=False)
     # Of the average face, which serves for all; `warm_up` fills it in.
     openness: Float32[np.ndarray, " v"] | None = field(init=False, default=None)
@@ -42,8 +46,7 @@ class Pipeline:
     def __post_init__(self) -> None:
         model, statistics = self.system.face_model, self.system.statistics
         self.material = render.materials(model)
-        spread = statistics.get("residual_covariance")
-        self.uncertainty = None if spread is None else vertex_radius(model, spread)
+        self.certainty = Certainty.after_one(self.system)
         named = {sex: f"mean_{sex}" for sex in SEXES} | {
             kind: f"type_{kind}" for kind in FACE_TYPES
         }
@@ -60,12 +63,99 @@ class Pipeline:
             UnusableRecording: there is too little speech in it.
         """
         clock = Clock()
+        return self.portrait(*self.hear(recording, clock), clock)
+
+    def hear(
+        self, recording: Recording, clock: "Clock | None" = None
+    ) -> tuple[
+        Perception, Recording, Int[np.ndarray, "segments 2"], Float[np.ndarray, "mels frames"]
+    ]:
+        """What `portrait` needs of a recording."""
+        clock = clock or Clock()
         speech, segments = vad.speech(recording)
         clock.lap("finding speech")
         heard = self.system.perceive(torch.from_numpy(speech)[None].to(self.device))
         clock.lap("listening")
-        log_mel = np.asarray(features.log_mel_picture(recording.waveform))
-        return self.portrait(heard, recording, segments, log_mel, clock)
+        return heard, recording, segments, np.asarray(features.log_mel_picture(recording.waveform))
+
+    @property
+    def uncertainty(self) -> Float32[np.ndarray, " v"] | None:
+        """Millimetres within which 80 % of people lie around each vertex, after one recording."""
+        return self.certainty.uncertainty
+
+    @cached_property
+    def repeats(self) -> dict[str, Tensor]:
+        """How readings of one voice vary; empty where the bundle does not know."""
+        known = fusion.PART in self.bundle.parts
+        tensors = self.bundle.tensors(fusion.PART) if known else {}
+        return {name: value.to(self.device) for name, value in tensors.items()}
+
+    def several(self, recordings: Sequence[Recording]) -> Several:
+        """One portrait of several recordings of one voice, and how well they agree.
+
+        Raises:
+            UnusableRecording: there is too little speech in one of them, or only one is given.
+        """
+        if len(recordings) < 2:
+            raise UnusableRecording("Two or more recordings of one voice are needed.")
+        clock = Clock()
+        heard = [self.hear(recording) for recording in recordings]
+        each = [self.portrait(*one, Clock()) for one in heard]
+        clock.lap("reading each recording")
+        count, model = len(each), self.system.face_model
+        certainty = self.certainty
+        if self.repeats:
+            certainty = certainty.after(count, self.system, self.repeats)
+        perceptions, _, segments, log_mels = zip(*heard, strict=True)
+        lengths = [len(recording.waveform) for recording in recordings]
+        starts = np.cumsum([0, *lengths[:-1]])
+        together = Recording(
+            np.concatenate([recording.waveform for recording in recordings]),
+            " + ".join(recording.name for recording in recordings),
+            notes=tuple(f"{one.name}: {note}" for one in recordings for note in one.notes),
+        )
+        fused = self.portrait(
+            fusion.mean_of(perceptions),
+            together,
+            np.concatenate([one + start for one, start in zip(segments, starts, strict=True)]),
+            np.concatenate(log_mels, axis=1),
+            clock,
+            certainty,
+        )
+        points = model.vertices(torch.stack([one.shape_params[0] for one in perceptions]))
+        away = (points - points.mean(0)).square().sum(2)
+        pairs = torch.combinations(torch.arange(count)).T
+        apart = (points[pairs[0]] - points[pairs[1]]).square().sum(2).mean(1).sqrt()
+        shares = None
+        if self.certainty.lengths is not None and certainty is not self.certainty:
+            shares = 1 - float((certainty.lengths / self.certainty.lengths).mean())
+        between = float(apart.mean())
+        return Several(
+            each=tuple(each),
+            fused=fused,
+            apart=away.mean(0).sqrt().cpu().numpy(),
+            distances=tuple(away.mean(1).sqrt().tolist()),
+            between=between,
+            narrower=shares,
+            usual=usual(between, self.repeats),
+        )
+
+    def compare(self, first: Portrait, second: Portrait) -> Comparison:
+        """Two portraits' resting heads, and where they differ."""
+        labels = [LABELS.get(name, name) for name in self.system.face_model.measures]
+        shapes = (self.shape_of(portrait.parameters) for portrait in (first, second))
+        comparison = compared(self.system.face_model, *shapes, labels, self.parts)
+        return replace(comparison, usual=usual(comparison.distance, self.repeats))
+
+    @cached_property
+    def parts(self) -> dict[str, Int[Tensor, " _"]]:
+        """The vertices of each part of the head."""
+        return parts_of(self.system.face_model)
+
+    def shape_of(self, parameters: Float32[np.ndarray, " params"]) -> Float[Tensor, " s"]:
+        """The shape parameters among all of a portrait's."""
+        shapes = self.system.face_model.shape_basis.shape[2]
+        return torch.from_numpy(parameters[1 : 1 + shapes]).to(self.device)
 
     def of_features(self, path: str | Path) -> Portrait:
         """The portrait of a published feature file, which holds no sound any more.
@@ -94,9 +184,10 @@ class Pipeline:
         segments: Int[np.ndarray, "segments 2"],
         log_mel: Float[np.ndarray, "mels frames"],
         clock: "Clock",
+        certainty: Certainty | None = None,
     ) -> Portrait:
         """Everything that follows from what was heard in one voice."""
-        model = self.system.face_model
+        model, certainty = self.system.face_model, certainty or self.certainty
         shape, expression = heard.shape_params[0], heard.expression_params[0]
         face = model.mesh(shape, expression)
         resting = model.vertices(shape)
@@ -104,7 +195,7 @@ class Pipeline:
         sexes = {name: distances[name] for name in ("female", "male") if name in distances}
         sex = sex_of(distances)
         types = {kind: distances[kind] for kind in FACE_TYPES if kind in distances}
-        measurements = self.measurements(model.measure(resting), sex)
+        measurements = self.measurements(model.measure(resting), sex, certainty.lengths)
         clock.lap("building the face")
         pictured = self.picture(heard)
         if pictured:
@@ -116,14 +207,14 @@ class Pipeline:
             face=face,
             material=self.material,
             openness=self.openness,
-            uncertainty=self.uncertainty,
+            uncertainty=certainty.uncertainty,
             measurements=measurements,
             sex=sex,
             sex_distances=sexes,
             face_type=min(types, key=types.__getitem__) if types else "",
             type_distances=types,
-            pitch_hz=self.estimate(heard.pitch_hz, "log_f0_interval"),
-            tract_cm=self.estimate(heard.tract_cm, "log_vtl_interval"),
+            pitch_hz=estimate(heard.pitch_hz, certainty.log_f0),
+            tract_cm=estimate(heard.tract_cm, certainty.log_vtl),
             parameters=heard.parameters[0].float().cpu().numpy(),
             timings=clock.finish(),
             bundle=self.bundle.title,
@@ -153,11 +244,13 @@ class Pipeline:
             for name, reference in self.references.items()
         }
 
-    def measurements(self, lengths: Float[Tensor, " m"], sex: str) -> tuple[Measurement, ...]:
+    def measurements(
+        self, lengths: Float[Tensor, " m"], sex: str, intervals: Float[Tensor, " m"] | None
+    ) -> tuple[Measurement, ...]:
         """The lengths of a head in mm, each beside what is known of it."""
         known = {
             name: self.system.statistics[f"measure_{name}"]
-            for name in ("interval", "explained", "ceiling", "mean", "deviation")
+            for name in ("explained", "ceiling", "mean", "deviation")
             if f"measure_{name}" in self.system.statistics
         }
         for name in ("mean", "deviation"):
@@ -168,7 +261,7 @@ class Pipeline:
         for at, name in enumerate(self.system.face_model.measures):
             value = float(lengths[at])
             row = {key: values[at] for key, values in columns.items()}
-            half = row.get("interval")
+            half = None if intervals is None else float(intervals[at])
             told.append(
                 Measurement(
                     name=name,
@@ -185,16 +278,6 @@ class Pipeline:
             )
         return tuple(told)
 
-    def estimate(self, value: Float[Tensor, "1"] | None, interval: str) -> Estimate | None:
-        """A positive trait whose interval is a half-width of its logarithm."""
-        if value is None:
-            return None
-        half = self.system.statistics.get(interval)
-        if half is None:
-            return Estimate(float(value))
-        factor = float(torch.exp(half))
-        return Estimate(float(value), float(value) / factor, float(value) * factor)
-
     def average(self) -> FaceMesh:
         """The face between the mean woman and the mean man: what a voice unheard suggests."""
         model, statistics = self.system.face_model, self.system.statistics
@@ -210,6 +293,16 @@ class Pipeline:
         self.system.perceive(torch.from_numpy(noise)[None].to(self.device))
         self.openness = render.openness_of(self.average())
         render.portrait(self.average(), size=64, openness=self.openness)
+
+
+def estimate(value: Float[Tensor, "1"] | None, half: float | None) -> Estimate | None:
+    """A positive trait whose interval is a half-width of its logarithm."""
+    if value is None:
+        return None
+    if half is None:
+        return Estimate(float(value))
+    factor = float(np.exp(half))
+    return Estimate(float(value), float(value) / factor, float(value) * factor)
 
 
 def sex_of(distances: Mapping[str, float]) -> str:
@@ -233,23 +326,6 @@ class Clock:
     def finish(self) -> Mapping[str, float]:
         """All laps and their total."""
         return self.laps | {"total": time.perf_counter() - self.start}
-
-
-def vertex_radius(
-    model: MorphableModel, spread: Float[Tensor, "s s"], confidence: float = CONFIDENCE
-) -> Float32[np.ndarray, " v"]:
-    """Radius in mm around each vertex that holds the true one with this confidence.
-
-    `spread` is the covariance of the whitened shape parameters given the voice. The squared
-    distance is a weighted sum of chi-squares; one scaled chi-square of the same mean and variance
-    stands for it (Satterthwaite).
-    """
-    basis = (model.shape_basis * model.shape_deviation).double()
-    covariance = basis @ spread.double() @ basis.mT
-    mean = covariance.diagonal(dim1=1, dim2=2).sum(1).clamp(min=1e-12)
-    squares = covariance.square().sum((1, 2)).clamp(min=1e-24)
-    scale, degrees = (squares / mean).cpu().numpy(), (mean.square() / squares).cpu().numpy()
-    return np.sqrt(scale * 2 * gammaincinv(degrees / 2, confidence)).astype(np.float32)
 
 
 def load(bundle: str | Path | None = None, device: torch.device | str | None = None) -> Pipeline:
