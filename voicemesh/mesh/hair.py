@@ -14,7 +14,7 @@ from .look import Look, hair, paint
 from .morphable import FaceMesh, MorphableModel
 from .studio import Material, materials
 
-SPACING = {"scalp": 5.9, "beard": 3.4, "brows": 1.5}  # millimetres between roots
+SPACING = {"scalp": 5.9, "beard": 3.7, "brows": 1.5}  # millimetres between roots
 CANDIDATES = 12  # per root
 LOCK = 6.5  # millimetres across a long lock
 SEED = 20
@@ -34,6 +34,8 @@ class Hair:
     triangles: Int32[np.ndarray, "t 3"]
     head_colours: Float32[np.ndarray, "v 3"]  # sRGB: shaved, receded, with the style's brows
     head_material: Int32[np.ndarray, " v"]
+    scalp_vertices: int = 0  # of the head's own locks, which come first
+    scalp_triangles: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,8 +119,13 @@ def grow(
     mesh: FaceMesh,
     style: HairStyle | None = None,
     look: Look | None = None,
+    before: Hair | None = None,
 ) -> Hair:
     """The hair of a head of this model, for `portrait(mesh, ..., hair=...)`.
+
+    Args:
+        before: what the same head wears with another expression, to spare time: only its brows
+            and its beard grow anew.
 
     Raises:
         ValueError: the model has no paint that says where hair grows.
@@ -127,17 +134,26 @@ def grow(
     soil = ground(face_model)
     normals = vertex_normals(mesh.vertices, mesh.triangles)
     body = Body.of(soil, mesh.vertices, normals, style.sides > 28)
-    parts = [
-        kind(soil, body, mesh.vertices, normals, style, look)
-        for kind in (scalp_locks, beard_locks, brow_locks)
-    ]
+    on_head = (soil, body, mesh.vertices, normals, style, look)
+    scalp = scalp_locks(*on_head) if before is None else scalp_of(before)
+    parts = [scalp, beard_locks(*on_head), brow_locks(*on_head)]
     columns, first = [], 0
     for part in parts:
-        columns.append((*part[:-1], part[-1] + first))
+        columns.append((*part[:-1], part[-1] + np.int32(first)))
         first += len(part[0])
     joined = [np.concatenate(column) for column in zip(*columns, strict=True)]
-    colours, material = groomed(face_model, soil, style, look)
-    return Hair(*joined, colours, material)
+    if before is None:
+        colours, material = groomed(face_model, soil, style, look)
+    else:
+        colours, material = before.head_colours, before.head_material
+    return Hair(*joined, colours, material, len(scalp[0]), len(scalp[-1]))
+
+
+def scalp_of(before: Hair) -> "Part":
+    """The locks that do not move with the face."""
+    rows = slice(before.scalp_vertices)
+    columns = (getattr(before, name)[rows] for name in COLUMNS)
+    return (*columns, before.triangles[: before.scalp_triangles])
 
 
 def groomed(
@@ -165,7 +181,8 @@ def groomed(
     return colours.numpy().astype(np.float32), material
 
 
-Part = tuple[np.ndarray, ...]  # the first seven arrays of Hair, and triangles
+Part = tuple[np.ndarray, ...]  # COLUMNS of Hair, and triangles
+COLUMNS = ("vertices", "normals", "tangents", "colours", "openness", "across", "along")
 
 
 @dataclass(frozen=True, eq=False)
@@ -279,7 +296,7 @@ def comb(
         reached = np.linalg.norm(here - start, axis=1) / 18
         need = thick * np.clip(0.15 + reached, 0, 1)
         ahead = ahead + near * (need - off).clip(min=0)[:, None]
-        low = np.maximum(hem(style, ahead), brow_hem(ahead, luck))
+        low = np.maximum(hem(style, ahead) + 5 * luck[:, 4], brow_hem(ahead, luck))
         cut = (ahead[:, 1] < low) & (ahead[:, 1] < here[:, 1])
         within = np.where(
             cut, (here[:, 1] - low).clip(min=0) / (here[:, 1] - ahead[:, 1] + 1e-6), 1
@@ -429,8 +446,7 @@ def beard_locks(
     apart = np.stack([0.8 * np.tanh(places[:, 0] / 6), -0.75 + 0 * length, 0 * length], 1)
     lie = unit(np.where(lip, apart, down) + 0.22 * luck[:, :3])
     lie = unit(lie + 0.45 * outward)
-    count = 5
-    share = np.linspace(0, 1, count)[:, None]
+    share = np.linspace(0, 1, 4)[:, None]
     reach = (share * length[:, None, None]) * lie[:, None]
     droop = np.array([0, -0.25, 0]) * share**2 * length[:, None, None]
     paths = (start[:, None] + reach + droop + 0.3 * outward[:, None]).astype(np.float32)
@@ -439,7 +455,7 @@ def beard_locks(
     push = (0.8 - off).clip(min=0)[:, None] * body.normals[flat]
     paths = (paths + push.reshape(paths.shape)).astype(np.float32)
     paths = curled(paths, length, luck, 0.5 * style.curl, share[:, 0])
-    width = np.clip(0.1 * length + 1.6, 1.8, 4)
+    width = np.clip(0.1 * length + 1.9, 2.1, 4.3)
     colour = hair(replace(look, grey=min(1.0, 1.1 * look.grey))).numpy() * 0.85
     colour = colour * np.exp(0.16 * luck[:, 2])[:, None]
     return ribbons(paths, length, width, colour, 0.4 + 0.6 * rank, luck[:, 5], body, share[:, 0])

@@ -15,7 +15,7 @@ from .view import axes_towards, depth_map, fragments_of, framing, project, turn,
 
 SKY_DIRECTIONS = 22
 SKY_PIXELS = 160  # a side of the maps in which the sky looks at the head
-SHADOW_PIXELS = 512
+SHADOW_PIXELS = 400
 BACKDROP = (0.80, 0.82, 0.85)
 
 
@@ -67,10 +67,8 @@ def portrait(
     normals = np.concatenate([vertex_normals(mesh.vertices, mesh.triangles), hair.normals])
     normals = normals @ rotation.T
     axes, reach = axes_towards(studio.directions()[0]), reach_of(centred)
-    # Both sides of a ribbon cast a shadow.
-    casting = np.concatenate([triangles, ribbons[:, ::-1]])
     material = np.concatenate([hair.head_material, np.full(len(hair.vertices), int(Material.LOCK))])
-    shadows = depth_map(points, casting, axes, reach, SHADOW_PIXELS)
+    shadows = depth_map(points, triangles, axes, reach, SHADOW_PIXELS)
     image = project(points, studio.distance, across, side)
     triangles = without_slivers(image, triangles)
     seen = fragments_of(image, triangles, (side, side))

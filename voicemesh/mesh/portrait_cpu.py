@@ -88,11 +88,11 @@ def texture(at, n, made_of, turned, scalp, shown, combed):
         return 1.0
     blotch = noise(own[0] / 4.5, own[1] / 4.5, own[2] / 4.5)
     flush = noise(own[0] / 13.0, own[1] / 13.0, own[2] / 13.0 + 5.0)
-    speck = noise(own[0] / 1.5, own[1] / 1.5, own[2] / 1.5)
-    shown[0] *= 0.955 + 0.03 * blotch + 0.03 * flush + 0.03 * speck
-    shown[1] *= 0.89 + 0.07 * blotch + 0.09 * flush + 0.06 * speck
-    shown[2] *= 0.89 + 0.07 * blotch + 0.09 * flush + 0.06 * speck
-    return noise(own[0] / 0.7, own[1] / 0.7, own[2] / 0.7)
+    pores = noise(own[0] / 0.7, own[1] / 0.7, own[2] / 0.7)
+    shown[0] *= 0.955 + 0.03 * blotch + 0.03 * flush + 0.03 * pores
+    shown[1] *= 0.89 + 0.07 * blotch + 0.09 * flush + 0.06 * pores
+    shown[2] *= 0.89 + 0.07 * blotch + 0.09 * flush + 0.06 * pores
+    return pores
 
 
 @loop
@@ -331,7 +331,9 @@ def shade(
                 # What reaches a fold of skin has been under skin before, and is redder.
                 received[k] = ambient * (opened**0.75 if k == 0 and made_of == SKIN else opened)
                 mirrored[k] = ambient * sheen
-            keyed = (0.17 + 0.83 * shadow(at, n, axes, shade_map, reach, turn)) * (0.45 + 0.55 * fold)
+            keyed = (0.17 + 0.83 * shadow(at, n, axes, shade_map, reach, turn)) * (
+                0.45 + 0.55 * fold
+            )
             dim = 0.3 if back else 1.0
             for lamp in range(directions.shape[0]):
                 towards = directions[lamp]

@@ -64,7 +64,7 @@ def styles(
     normal = stream(seed, "hair normal").standard_normal((count, 8)).T
     curl = np.clip(luck[0] ** 2.2 * 1.1 - 0.05, 0, 1)
     # Length on one scale from a crop (0) over a bob (0.6) to far below the shoulders (1).
-    long = np.where(men, luck[1] ** 2.8, 0.06 + 0.9 * luck[1] ** 0.7)
+    long = np.where(men, luck[1] ** 2.8, 0.05 + 0.92 * luck[1] ** 0.8)
     long = np.where(men & (long > 0.35), 0.35 + 0.6 * (long - 0.35), long)
     short = long < 0.33
     sides = np.where(short, 2 + 36 * long, 45 + 190 * (long - 0.33)) * np.exp(0.15 * normal[0])
@@ -87,7 +87,7 @@ def styles(
     back = np.where(bare, np.minimum(back, 12), back)
     wears = men & (luck[11] < 0.3 + 0.18 * years)
     beard = np.where(wears & (luck[12] < 0.85), 4 + 26 * luck[13] ** 2, 0.0)
-    moustache = np.where(wears, 5 + 6 * luck[14], 0.0)
+    moustache = np.where(wears, 4.5 + 3.5 * luck[14], 0.0)
     cheeks = np.where(luck[15] < 0.25, 0.0, 0.55 + 0.45 * luck[16])
     stubble = np.where(men, 0.12 + 0.6 * luck[17] ** 2, 0.0)
     brows = np.clip(np.exp(0.22 * normal[4]) * np.where(men, 1.12, 0.88), 0.5, 1.6)
