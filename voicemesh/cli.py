@@ -90,7 +90,7 @@ def parser() -> argparse.ArgumentParser:
     publish_.set_defaults(run=publish)
 
     evaluate_ = commands.add_parser("evaluate", help="measure a system on people held out")
-    evaluate_.add_argument("system", choices=["cmp"])
+    evaluate_.add_argument("system", choices=["cmp", *SPACES])
     evaluate_.add_argument("--data", type=Path, required=True, help="folder of a population")
     evaluate_.add_argument("--out", type=Path, help="also write all figures to this JSON file")
     evaluate_.add_argument("--meshes", type=Path, help="write the meshes of a Voxceleb-3D here")
@@ -104,6 +104,15 @@ def parser() -> argparse.ArgumentParser:
     index_.add_argument("--title", default="", help="shown on the page")
     add_bundle(index_)
     index_.set_defaults(run=index)
+
+    gallery_ = commands.add_parser("gallery", help="a population's held-out people to a gallery")
+    gallery_.add_argument("folder", type=Path, help="of a population with portraits")
+    gallery_.add_argument("--out", type=Path, required=True, metavar="GALLERY", help="its folder")
+    gallery_.add_argument("--size", type=int, default=128, help="of the portraits: %(default)s")
+    gallery_.add_argument("--examples", type=Path, help="examples.json whose people come first")
+    gallery_.add_argument("--title", default="", help="shown on the page")
+    add_bundle(gallery_)
+    gallery_.set_defaults(run=gallery)
 
     convert_ = commands.add_parser(
         "convert", help="published weights into a bundle", description=CONVERT
@@ -130,6 +139,12 @@ TRAINED = {
 PUBLISHED = {
     "cmp": "voicemesh.training.publish",
     "cmp-features": "voicemesh.training.cmp_features",
+}
+# What puts voices and faces into one space: a module and its class, see `systems.association`.
+SPACES = {
+    "sss": ("voicemesh.systems.sss", "SeekingTheShapeOfSound"),
+    "cmpc": ("voicemesh.systems.cmpc", "Cmpc"),
+    "cmpc2": ("voicemesh.systems.cmpc", "Cmpc2"),
 }
 TRAIN = """Train on a population; the same command again goes on where it stopped. On several GPUs:
 `accelerate launch -m voicemesh train ...`."""
@@ -321,6 +336,8 @@ def publish(arguments: argparse.Namespace) -> int:
 
 def evaluate(arguments: argparse.Namespace) -> int:
     """All figures of a bundle on the people that were held out."""
+    if arguments.system in SPACES:
+        return evaluate_space(arguments)
     from voicemesh import pipeline
     from voicemesh.evaluation import cmp, geometry, voxceleb3d
     from voicemesh.population.dataset import Population
@@ -355,6 +372,50 @@ def index(arguments: argparse.Namespace) -> int:
         print(f"{len(left_out)} of {len(found)} files could not be used", file=sys.stderr)
     print(f"{arguments.out}: {len(built)} entries of {built.people} people")
     return 1 if left_out else 0
+
+
+def evaluate_space(arguments: argparse.Namespace) -> int:
+    """How well a bundle's voices and faces find each other."""
+    import torch
+
+    from voicemesh.checkpoints.bundle import Bundle
+    from voicemesh.evaluation import voice_faces
+    from voicemesh.population.dataset import Population
+
+    module, name = SPACES[arguments.system]
+    kind = getattr(importlib.import_module(module), name)
+    device = arguments.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    space = kind.from_bundle(Bundle.open(arguments.bundle), device)
+    population = Population.open(arguments.data)
+    portraits = voice_faces.portraits_of(population)
+    results, _ = voice_faces.evaluate_population(space, population, portraits)
+    print(voice_faces.report(results, arguments.system, population.folder.name))
+    if arguments.out:
+        arguments.out.write_text(json.dumps(results, indent=2) + "\n")
+    return 0
+
+
+def gallery(arguments: argparse.Namespace) -> int:
+    """The people that a population holds out, with portraits, voices and embeddings."""
+    from voicemesh.checkpoints.bundle import Bundle
+    from voicemesh.indexing.population import showcase
+    from voicemesh.population.dataset import Population
+    from voicemesh.population.portrait_set import PortraitSet
+
+    guests = []
+    if arguments.examples:
+        guests = [entry["identity"] for entry in json.loads(arguments.examples.read_text())]
+    built = showcase(
+        Population.open(arguments.folder),
+        PortraitSet.open(arguments.folder / f"portraits-{arguments.size}", partial=True),
+        Bundle.open(arguments.bundle),
+        arguments.out,
+        guests,
+        arguments.title,
+        arguments.device,
+    )
+    print(f"{arguments.out}: {len(built)} people")
+    return 0
 
 
 def convert(arguments: argparse.Namespace) -> int:

@@ -43,7 +43,8 @@ def main() -> None:
         soundfile.write(folder / name, 0.7 * wave / np.abs(wave).max(), SAMPLE_RATE, "PCM_16")
         label = f"{'Woman' if mode else 'Man'}, {years}"
         source = f"synthetic voice: voicemesh.population, seed {SEED}, person {person}"
-        entries.append({"file": name, "label": label, "seconds": seconds, "source": source})
+        entry = {"file": name, "label": label, "seconds": seconds, "source": source}
+        entries.append({**entry, "identity": f"{SEED}-{person}"})
     (folder / "examples.json").write_text(json.dumps(entries, indent=2) + "\n")
 
 

@@ -14,7 +14,7 @@ from .approximate import AT_ONCE, build
 from .calibration import Probes, strangers
 from .files import mapped, sha256_of, write, write_pieces
 from .gallery import MEDIA, SEXES, SIDES, FolderGallery
-from .parts import Arrays, joined, media_files, rows_of
+from .parts import PROBES, Arrays, joined, media_files, rows_of
 from .search import Side
 
 LARGEST_FILE = 8_000_000  # bytes of media in one file
@@ -50,7 +50,6 @@ def join(
     nets: Mapping[str, Mapping[str, str]],
     before: FolderGallery | None,
     parts: Sequence[Arrays],
-    probes: Mapping[tuple[str, str], Probes],
     exact_limit: int,
 ) -> dict[str, Any]:
     """Write all files of a gallery that was there before, if any, and of new parts behind it.
@@ -80,6 +79,12 @@ def join(
         sides, stated = write_space(files, space, rows, columns, exact_limit)
         width = max((side.vectors.shape[1] for side in sides.values()), default=0)
         told["spaces"][space] = {"nets": dict(made_by), "width": width, "sides": stated}
+        probes = {}
+        for side in sides:
+            units, entries = rows_of(parts, starts[:-1], f"{space}.{side}.{PROBES}")
+            if len(entries):
+                person, sex = columns["person"][entries], columns["sex"][entries]
+                probes[side] = Probes(np.concatenate(units), person, sex)
         table |= calibrated(space, sides, probes)
     told["strangers"] = files.arrays("strangers", table) if table else ""
     return told | {"files": dict(sorted(files.named.items()))}
@@ -127,13 +132,11 @@ def write_rows(
     write_pieces(path, told)
 
 
-def calibrated(
-    space: str, sides: Mapping[str, Side], probes: Mapping[tuple[str, str], Probes]
-) -> Arrays:
-    """What strangers reach on each side: of the probes given, or of the other side."""
+def calibrated(space: str, sides: Mapping[str, Side], probes: Mapping[str, Probes]) -> Arrays:
+    """What strangers reach on each side: the probes given for it, or the rows of the other."""
     table: Arrays = {}
     for side, other in (SIDES, SIDES[::-1]):
-        given = probes.get((space, side))
+        given = probes.get(side)
         if given is None and other in sides:
             known = sides[other]
             given = Probes(known.vectors, known.person, known.sex)

@@ -10,6 +10,7 @@ from .files import Packed
 from .gallery import MEDIA, SEXES, TEXTS
 
 Arrays = dict[str, Shaped[np.ndarray, "..."]]
+PROBES = "probes"
 LONGER, SHORTER = 1 + 1e-3, 1 - 1e-3  # than one, by which a unit vector may be off
 
 
@@ -29,6 +30,8 @@ class NewEntry:
     shape_params: Float[np.ndarray, " s"] | None = None
     # (space, side): its unit vector
     units: Mapping[tuple[str, str], Float[np.ndarray, " d"]] = field(default_factory=dict)
+    # (space, side): unit vectors of the same person, to be searched for there in calibration
+    probes: Mapping[tuple[str, str], Float[np.ndarray, "_ d"]] = field(default_factory=dict)
 
 
 def check(entry: NewEntry, spaces: Sequence[str]) -> None:
@@ -73,6 +76,11 @@ def columns_of(entries: Sequence[NewEntry]) -> Arrays:
         name = ".".join(key)
         found[name] = np.stack([entries[row].units[key] for row in kept]).astype(np.float32)
         found[f"{name}.entries"] = np.array(kept, np.int32)
+    for key in sorted({key for entry in entries for key in entry.probes}):
+        counts = [len(entry.probes.get(key, ())) for entry in entries]
+        name = ".".join((*key, PROBES))
+        found[name] = np.concatenate([e.probes[key] for e in entries if key in e.probes])
+        found[f"{name}.entries"] = np.repeat(np.arange(len(entries), dtype=np.int32), counts)
     return found
 
 

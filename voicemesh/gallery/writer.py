@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from .calibration import Probes
 from .files import Packed, mapped, write
 from .gallery import FORMAT, MANIFEST, FolderGallery, read_manifest
 from .joining import join
@@ -92,16 +91,11 @@ class GalleryWriter:
             found |= json.loads(Packed.among(mapped(self._part(key)), "faults")[0])
         return found
 
-    def finish(
-        self,
-        keys: Sequence[str],
-        probes: Mapping[tuple[str, str], Probes] | None = None,
-    ) -> FolderGallery:
+    def finish(self, keys: Sequence[str]) -> FolderGallery:
         """Join what was there and the parts, in this order, and open it.
 
-        Args:
-            probes: (space, side to search): what its matches are calibrated on. Without them the
-                other side of the space serves, everyone compared with all others.
+        Matches are calibrated on the probes of the entries, or else on the other side of the
+        space: everyone is searched for among all others.
 
         Raises:
             ValueError: a part is not there.
@@ -111,7 +105,7 @@ class GalleryWriter:
             raise ValueError(f"The parts {', '.join(missing)} of {self.folder} are not there")
         parts = [mapped(self._part(key)) for key in keys]
         told = {"format": FORMAT, "name": self.name, "title": self.title}
-        told |= join(self.folder, self.nets, self.before, parts, probes or {}, self.exact_limit)
+        told |= join(self.folder, self.nets, self.before, parts, self.exact_limit)
         told["left_out"] = dict(sorted(self.faults(keys).items()))
         unfinished = self.folder / f"{MANIFEST}.unfinished"
         unfinished.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
