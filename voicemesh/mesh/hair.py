@@ -174,7 +174,7 @@ def groomed(
         1 - 0.35 * (soil.neutral[:, 1] > -45) * (soil.neutral[:, 1] < -30)
     )
     channels["lashes"] = channels["lashes"] ** 0.7
-    channels["brows"] = (channels["brows"] * 0.8 * style.brows).clamp(0, 1)
+    channels["brows"] = (channels["brows"] * 0.97 * style.brows).clamp(0, 1)
     colours = paint(channels, replace(look, beard=1.0 if veil.any() else 0.0))
     material = soil.material.copy()
     material[(material == int(Material.HAIR)) & (scalp < 0.5)] = int(Material.SKIN)
@@ -271,7 +271,7 @@ def comb(
     """The middle lines of locks: they rise, follow the comb, lie on the head and hang."""
     top = topness(places)
     front = ramp(40, 85, places[:, 2]) * top
-    side = np.tanh((places[:, 0] - 42 * style.parting) / 9) * top + np.sign(places[:, 0]) * (
+    side = np.tanh((places[:, 0] - 42 * style.parting) / 5) * top + np.sign(places[:, 0]) * (
         1 - top
     )
     fringe = front * max(0.0, -style.sweep)
@@ -280,6 +280,7 @@ def comb(
         1 - 0.45 * top
     )
     lift = (0.15 + 0.75 * style.volume * (0.4 + 0.35 * top)) * np.exp(0.2 * luck[:, 4])
+    lift = lift * (0.35 + 0.65 * np.abs(side))
     spread = 0.12 + 0.5 * style.curl
     lie = field(start, side, top, front, fringe, swept)
     heading = unit(lie - outward * (lie * outward).sum(1, keepdims=True))
@@ -471,7 +472,7 @@ def brow_locks(
 ) -> Part:
     """Fine hairs of the brows, laid outward."""
     roots = soil.roots["brows"]
-    kept = roots.rank < 0.62 * style.brows
+    kept = roots.rank < 0.42 * style.brows
     luck, rank = roots.luck[kept], roots.rank[kept]
     start, outward = placed(roots, kept, vertices), unit(placed(roots, kept, normals))
     aside = np.abs(start[:, 0])
@@ -483,8 +484,8 @@ def brow_locks(
     share = np.linspace(0, 1, 3)[:, None]
     paths = start[:, None] + share * length[:, None, None] * lie[:, None]
     paths = paths + 0.5 * outward[:, None] * (1 + np.sin(np.pi * share) * 0.8)
-    width = 0.65 * np.sqrt(style.brows) * np.ones(len(length))
-    colour = hair(replace(look, grey=0.5 * look.grey)).numpy() * 0.9
+    width = 0.55 * np.sqrt(style.brows) * np.ones(len(length))
+    colour = hair(replace(look, grey=0.5 * look.grey)).numpy() * 1.1
     colour = colour * np.exp(0.15 * luck[:, 2])[:, None]
     return ribbons(
         paths.astype(np.float32),
