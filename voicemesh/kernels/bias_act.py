@@ -1,11 +1,22 @@
 """What follows a convolution: scale, noise, bias, leaky rectifier and gain in one pass."""
 
+from collections.abc import Callable
+from typing import NamedTuple, no_type_check
+
+import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
 SLOPE = 0.2  # below zero
 GAIN = 2**0.5  # keeps unit variance through the rectifier
+
+
+class Form(NamedTuple):
+    """One way to run `bias_act`."""
+
+    run: Callable[..., Tensor]  # forward, or with a given side what is linear in the rest
+    gradient: Callable[..., tuple[Tensor, Tensor]]  # by x, and sums over space for the others
 
 
 def bias_act(
@@ -23,7 +34,8 @@ def bias_act(
     `scale` is the demodulation of a styled convolution; `noise`, of one map an item or one for
     all, comes with its learned `strength`. A slope of 1 leaves out the rectifier. Differentiable
     by every tensor, any number of times; the side of the rectifier is read from the output, where
-    0 counts as negative. Half precision works in float32 and rounds once.
+    0 counts as negative. Half precision works in float32 and rounds once. CUDA tensors run as one
+    Triton kernel, all others as compiled loops.
 
     Raises:
         ValueError: `noise` without `strength` or the reverse, as many noise maps as fit neither
@@ -32,7 +44,15 @@ def bias_act(
     Source: rosinality/stylegan2-pytorch, op/fused_act.py.
     """
     check(x, slope, gain, noise, strength)
-    return bias_act_reference(x, bias, slope, gain, scale, noise, strength)
+    if x.is_cuda:
+        from .bias_act_triton import bias_act_gradient_triton, bias_act_triton
+
+        form = Form(bias_act_triton, bias_act_gradient_triton)
+    else:
+        from .bias_act_cpu import bias_act_cpu, bias_act_gradient_cpu
+
+        form = Form(bias_act_cpu, bias_act_gradient_cpu)
+    return activate(x, bias, slope, gain, scale, noise, strength, form)
 
 
 def bias_act_reference(
@@ -54,6 +74,78 @@ def bias_act_reference(
     if bias is not None:
         value = value + bias.double().reshape(-1, *space)
     return (gain * functional.leaky_relu(value, slope)).to(x.dtype)
+
+
+def activate(
+    x: Float[Tensor, "batch channel *space"],
+    bias: Float[Tensor, " channel"] | None,
+    slope: float,
+    gain: float,
+    scale: Float[Tensor, "batch channel"] | None,
+    noise: Float[Tensor, "noises 1 *space"] | None,
+    strength: Float[Tensor, "1"] | None,
+    form: Form,
+) -> Float[Tensor, "batch channel *space"]:
+    """One form of `bias_act` with its gradients."""
+    return _BiasAct.apply(x, bias, scale, noise, strength, None, slope, gain, form)
+
+
+class _BiasAct(torch.autograd.Function):
+    """y = m (scale x + strength noise + bias), m = gain or gain * slope by the sign of `side`.
+
+    `side` is the result itself, or a map of known sides: then the operation is linear, and
+    h = m * gradient, which every gradient needs, is the operation again.
+    """
+
+    @staticmethod
+    @no_type_check
+    def forward(ctx, x, bias, scale, noise, strength, side, slope, gain, form):
+        y = form.run(x, bias, slope, gain, scale, noise, strength, side)
+        if slope == 1:
+            side = None  # both sides are alike
+        elif side is None:
+            side = y.detach()
+        ctx.save_for_backward(x if scale is not None else None, scale, noise, strength, side)
+        ctx.settings = slope, gain, form
+        return y
+
+    @staticmethod
+    @no_type_check
+    def backward(ctx, gradient):
+        x, scale, noise, strength, side = ctx.saved_tensors
+        _, of_bias, of_scale, of_noise, of_strength = ctx.needs_input_grad[:5]
+        slope, gain, form = ctx.settings
+        back = [None] * 9
+        if not (of_bias or of_scale or of_noise or of_strength):
+            back[0] = _BiasAct.apply(gradient, None, scale, None, None, side, *ctx.settings)
+            return tuple(back)
+        if torch.is_grad_enabled() or of_noise:
+            h = _BiasAct.apply(gradient, None, None, None, None, side, *ctx.settings)
+            back[0], sums = _by_parts(h, x, scale, noise)
+        else:
+            back[0], sums = form.gradient(gradient, side, slope, gain, x, scale, noise)
+        if of_bias:
+            back[1] = sums[0].sum(0)
+        if of_scale:
+            back[2] = sums[1]
+        if of_noise:
+            over = h.sum(1, keepdim=True).to(noise.dtype) * strength
+            back[3] = over if len(noise) > 1 else over.sum(0, keepdim=True)
+        if of_strength:
+            back[4] = sums[2].sum().reshape(1)
+        return tuple(back)
+
+
+@no_type_check
+def _by_parts(h, x, scale, noise):
+    """What `Form.gradient` gives, from h by operations that have gradients themselves."""
+    space = tuple(range(2, h.ndim))
+    wide = of_x = h.to(torch.promote_types(h.dtype, torch.float32))
+    if scale is not None:
+        of_x = wide * scale.reshape(scale.shape + (1,) * len(space))
+    products = [wide, *(None if factor is None else wide * factor for factor in (x, noise))]
+    sums = [p.sum(space) if space and p is not None else p for p in products]
+    return of_x.to(h.dtype), sums
 
 
 def check(
