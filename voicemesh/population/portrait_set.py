@@ -65,6 +65,10 @@ class PortraitShard:
     def __len__(self) -> int:
         return len(self.identity)
 
+    def rows(self, some: Int64[np.ndarray, " some"]) -> "PortraitShard":
+        """Those of some pictures."""
+        return PortraitShard(**{name: value[some] for name, value in vars(self).items()})
+
 
 @dataclass(frozen=True, eq=False)
 class PortraitSet:

@@ -5,7 +5,7 @@ against its own eyes and not against the picture.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -92,14 +92,18 @@ def portraits(
     from voicemesh.mesh.hair import grow
     from voicemesh.mesh.render import openness_of
 
-    look, hairy = look_of(people, person), face_model.paint is not None
+    look, hair = look_of(people, person), None
+    resting = face_model.mesh(shape_params, look=look)
+    openness = openness_of(resting) if openness is None else openness
     for picture in range(count):
         luck = stream(seed, "portrait", person, picture)
         sat = sitting(luck, face_model.expression_basis.shape[2]) if picture else Sitting()
-        moved = None if sat.expression is None else torch.from_numpy(sat.expression)
-        mesh = face_model.mesh(shape_params, moved, look)
-        openness = openness_of(mesh) if openness is None else openness
-        hair = grow(face_model, mesh, style, look) if hairy else None
+        mesh = resting
+        if sat.expression is not None:
+            vertices = face_model.vertices(shape_params, torch.from_numpy(sat.expression))
+            mesh = replace(resting, vertices=vertices.cpu().numpy())
+        if face_model.paint is not None:
+            hair = grow(face_model, mesh, style, look, before=hair)
         yield taken(mesh, sat, size, openness, hair)
 
 
