@@ -1,23 +1,20 @@
 """Hair, beards and brows as ribbons that grow from a painted head: a style makes the shape."""
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float32, Int, Int32, Int64
-from scipy.spatial import cKDTree
+from jaxtyping import Float, Float32, Int32
 
-from .hair_styles import HairStyle, bearded, brow_hem, hem, lengths_of, ramp, remaining, topness
+from .hair_locks import COLUMNS, Part, comb, curled, ribbons
+from .hair_roots import Body, Ground, ground, placed, unit
+from .hair_styles import HairStyle, bearded, lengths_of, ramp, remaining, topness
 from .lighting import vertex_normals
 from .look import Look, hair, paint
 from .morphable import FaceMesh, MorphableModel
-from .studio import Material, materials
+from .studio import Material
 
-SPACING = {"scalp": 5.9, "beard": 3.7, "brows": 1.5}  # millimetres between roots
-CANDIDATES = 12  # per root
 LOCK = 6.5  # millimetres across a long lock
-SEED = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,82 +33,6 @@ class Hair:
     head_material: Int32[np.ndarray, " v"]
     scalp_vertices: int = 0  # of the head's own locks, which come first
     scalp_triangles: int = 0
-
-
-@dataclass(frozen=True, eq=False)
-class Roots:
-    """Where hair of one kind grows on a model: places in its triangles, and their luck."""
-
-    corners: Int64[np.ndarray, "n 3"]
-    weights: Float32[np.ndarray, "n 3"]
-    luck: Float32[np.ndarray, "n 6"]  # standard normal
-    rank: Float32[np.ndarray, " n"]  # even in [0, 1]
-
-
-@dataclass(frozen=True, eq=False)
-class Ground:
-    """A model's skin, ready for hair to grow on."""
-
-    roots: dict[str, Roots]
-    skin: Int64[np.ndarray, " s"]  # vertices that hair lies on
-    ears: Int64[np.ndarray, " e"]
-    neutral: Float32[np.ndarray, "v 3"]
-    material: Int32[np.ndarray, " v"]
-
-
-@lru_cache(maxsize=4)
-def ground(face_model: MorphableModel) -> Ground:
-    """Roots on a painted model, spread evenly over the scalp, the beard and the brows.
-
-    Raises:
-        ValueError: the model has no paint that says where hair grows.
-    """
-    if face_model.paint is None or not set(SPACING) <= set(face_model.paint_names):
-        raise ValueError(
-            f"the face model {face_model.name!r} has no paint named {', '.join(SPACING)}; "
-            "hair grows where these say so"
-        )
-    neutral = face_model.vertices(torch.zeros(face_model.shape_basis.shape[2])).cpu().numpy()
-    triangles = face_model.triangles.cpu().numpy()
-    painted = face_model.paint.float().cpu().numpy()
-    layer = dict(zip(face_model.paint_names, painted.T, strict=True))
-    roots = {
-        name: scatter(neutral, triangles, layer[name], spacing, np.random.default_rng(SEED))
-        for name, spacing in SPACING.items()
-    }
-    regions = {name: ids.cpu().numpy() for name, ids in face_model.regions.items()}
-    ears = regions.get("ears", np.zeros(0, np.int64))
-    skin = np.setdiff1d(regions.get("skin", np.arange(len(neutral))), ears)[::2]
-    return Ground(roots, skin, ears[::3], neutral, materials(face_model))
-
-
-def scatter(
-    vertices: Float[np.ndarray, "v 3"],
-    triangles: Int[np.ndarray, "t 3"],
-    cover: Float[np.ndarray, " v"],
-    spacing: float,
-    rng: np.random.Generator,
-) -> Roots:
-    """Points no nearer than `spacing` to each other on the covered part of a surface."""
-    inside = triangles[cover[triangles].mean(1) > 0.35]
-    a, b, c = (vertices[inside[:, k]] for k in range(3))
-    area = np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2
-    count = int(CANDIDATES * area.sum() / spacing**2)
-    chosen = rng.choice(len(inside), count, p=area / area.sum())
-    split = rng.dirichlet((1, 1, 1), count)
-    points = np.einsum("nk,nkd->nd", split, vertices[inside[chosen]])
-    near = cKDTree(points).query_ball_point(points, 0.78 * spacing)
-    kept = np.ones(count, bool)
-    for i, others in enumerate(near):
-        if kept[i]:
-            kept[[j for j in others if j > i]] = False
-    number = int(kept.sum())
-    return Roots(
-        corners=inside[chosen][kept].astype(np.int64),
-        weights=split[kept].astype(np.float32),
-        luck=rng.standard_normal((number, 6)).astype(np.float32),
-        rank=rng.permutation((np.arange(number) + 0.5) / number).astype(np.float32),
-    )
 
 
 def grow(
@@ -149,7 +70,7 @@ def grow(
     return Hair(*joined, colours, material, len(scalp[0]), len(scalp[-1]))
 
 
-def scalp_of(before: Hair) -> "Part":
+def scalp_of(before: Hair) -> Part:
     """The locks that do not move with the face."""
     rows = slice(before.scalp_vertices)
     columns = (getattr(before, name)[rows] for name in COLUMNS)
@@ -179,47 +100,6 @@ def groomed(
     material = soil.material.copy()
     material[(material == int(Material.HAIR)) & (scalp < 0.5)] = int(Material.SKIN)
     return colours.numpy().astype(np.float32), material
-
-
-Part = tuple[np.ndarray, ...]  # COLUMNS of Hair, and triangles
-COLUMNS = ("vertices", "normals", "tangents", "colours", "openness", "across", "along")
-
-
-@dataclass(frozen=True, eq=False)
-class Body:
-    """What hair lies on: points with outward normals, and the nearest of them to any place."""
-
-    points: Float[np.ndarray, "s 3"]
-    normals: Float[np.ndarray, "s 3"]
-    tree: cKDTree
-
-    @classmethod
-    def of(
-        cls,
-        soil: Ground,
-        vertices: Float[np.ndarray, "v 3"],
-        normals: Float[np.ndarray, "v 3"],
-        covered: bool,
-    ) -> "Body":
-        """The skin; with `covered`, ears are something to lie on and not to fall behind."""
-        points, outward = vertices[soil.skin], normals[soil.skin]
-        if covered and len(soil.ears):
-            ears = vertices[soil.ears]
-            side = np.sign(ears[:, :1]) * [0.92, 0, 0] + [0, 0.1, 0.35]
-            points, outward = np.concatenate([points, ears]), np.concatenate([outward, side])
-        return cls(points, outward, cKDTree(points))
-
-
-def unit(vectors: Float[np.ndarray, "*n 3"]) -> Float[np.ndarray, "*n 3"]:
-    """Vectors of length 1; what has no length stays 0."""
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)
-
-
-def placed(
-    roots: Roots, kept: Bool[np.ndarray, " n"], values: Float[np.ndarray, "v d"]
-) -> Float[np.ndarray, "m d"]:
-    """Values of vertices at the roots that are kept."""
-    return np.einsum("nk,nkd->nd", roots.weights[kept], values[roots.corners[kept]])
 
 
 def scalp_locks(
@@ -255,174 +135,6 @@ def scalp_locks(
     natural, silver = (hair(replace(look, grey=g)).numpy() for g in (0.0, 1.0))
     colour = (natural * (1 - grey[:, None]) + silver * grey[:, None]) * bright
     return ribbons(paths, length, width, colour, layer, luck[:, 5], body, share)
-
-
-def comb(
-    body: Body,
-    start: Float[np.ndarray, "n 3"],
-    outward: Float[np.ndarray, "n 3"],
-    places: Float[np.ndarray, "n 3"],
-    length: Float[np.ndarray, " n"],
-    layer: Float[np.ndarray, " n"],
-    luck: Float[np.ndarray, "n 6"],
-    style: HairStyle,
-    share: Float[np.ndarray, " k"],
-) -> Float32[np.ndarray, "n k 3"]:
-    """The middle lines of locks: they rise, follow the comb, lie on the head and hang."""
-    top = topness(places)
-    front = ramp(40, 85, places[:, 2]) * top
-    side = np.tanh((places[:, 0] - 42 * style.parting) / 5) * top + np.sign(places[:, 0]) * (
-        1 - top
-    )
-    fringe = front * max(0.0, -style.sweep)
-    swept = max(style.sweep, 0.0 if style.top < 60 else 0.45) * (style.sweep >= 0)
-    thick = 1.0 + (1.5 + 11 * style.volume) * layer * np.clip(length / 45, 0.25, 1) * (
-        1 - 0.45 * top
-    )
-    lift = (0.15 + 0.75 * style.volume * (0.4 + 0.35 * top)) * np.exp(0.2 * luck[:, 4])
-    lift = lift * (0.35 + 0.65 * np.abs(side))
-    spread = 0.12 + 0.5 * style.curl
-    lie = field(start, side, top, front, fringe, swept)
-    heading = unit(lie - outward * (lie * outward).sum(1, keepdims=True))
-    heading = unit(heading + outward * lift[:, None] + spread * luck[:, :3] * 0.5)
-    here, near = start.astype(np.float64), outward
-    line = [here]
-    for part in np.diff(share):
-        step = length * part
-        loose = 1 - np.exp(-step / 26)
-        ahead = here + heading * step[:, None]
-        found = body.tree.query(ahead)[1]
-        near = body.normals[found]
-        off = ((ahead - body.points[found]) * near).sum(1)
-        reached = np.linalg.norm(here - start, axis=1) / 18
-        need = thick * np.clip(0.15 + reached, 0, 1)
-        ahead = ahead + near * (need - off).clip(min=0)[:, None]
-        low = np.maximum(hem(style, ahead) + 5 * luck[:, 4], brow_hem(ahead, luck))
-        cut = (ahead[:, 1] < low) & (ahead[:, 1] < here[:, 1])
-        within = np.where(
-            cut, (here[:, 1] - low).clip(min=0) / (here[:, 1] - ahead[:, 1] + 1e-6), 1
-        )
-        moved = (ahead - here) * np.clip(within, 0, 1)[:, None]
-        heading = unit(ahead - here)
-        here = here + moved
-        line.append(here)
-        lie = field(here, side, top, front, fringe, swept)
-        close = np.exp(-((off / 14).clip(min=0)))[:, None]
-        lie = lie - near * (lie * near).sum(1, keepdims=True) * close
-        heading = unit(heading * (1 - loose)[:, None] + unit(lie) * loose[:, None])
-    return evened(np.stack(line, 1), share)
-
-
-def evened(
-    paths: Float[np.ndarray, "n k 3"], share: Float[np.ndarray, " k"]
-) -> Float32[np.ndarray, "n k 3"]:
-    """The same lines with their points at these shares of their length, and corners rounded."""
-    count = paths.shape[1]
-    steps = np.linalg.norm(np.diff(paths, axis=1), axis=2)
-    gone = np.concatenate([np.zeros((len(paths), 1)), np.cumsum(steps, 1)], 1)
-    wanted = gone[:, -1:] * share
-    below = (gone[:, None, :] <= wanted[..., None]).sum(2).clip(1, count - 1) - 1
-    rows = np.arange(len(paths))[:, None]
-    share = (wanted - gone[rows, below]) / np.maximum(steps[rows, below], 1e-6)
-    share = share.clip(0, 1)[..., None]
-    even = paths[rows, below] * (1 - share) + paths[rows, below + 1] * share
-    even[:, 1:-1] = 0.5 * even[:, 1:-1] + 0.25 * (even[:, :-2] + even[:, 2:])
-    return even.astype(np.float32)
-
-
-def field(
-    at: Float[np.ndarray, "n 3"],
-    side: Float[np.ndarray, " n"],
-    top: Float[np.ndarray, " n"],
-    front: Float[np.ndarray, " n"],
-    fringe: Float[np.ndarray, " n"],
-    swept: float,
-) -> Float[np.ndarray, "n 3"]:
-    """Where the comb and the weight of the hair draw it at a place."""
-    x, y, z = at.T
-    wide = ramp(34, 74, np.abs(x)) + ramp(-20, -85, z)
-    aside = side * (1 - 0.75 * swept * front) * (1 - 0.75 * fringe) * (1 - wide).clip(min=0)
-    down = -0.25 - 0.9 * ramp(70, 20, y) - 1.6 * wide
-    back = -0.15 - (1.3 * swept - 0.2 * (1 - swept)) * front * (1 - wide).clip(min=0)
-    lie = np.stack([aside * (0.25 + top), down, back + 1.1 * fringe], 1)
-    # Hair that reaches the face without being a fringe goes around it.
-    face = ramp(30, 62, z) * ramp(66, 40, y) * (1 - fringe)
-    beside = ramp(74, 50, np.abs(x))
-    around = np.stack(
-        [np.sign(x + 20 * side) * 1.5 * beside, -0.5 - 0.8 * (1 - beside), -1.2 * beside - 0.2], 1
-    )
-    return lie * (1 - face[:, None]) + around * face[:, None]
-
-
-def curled(
-    paths: Float32[np.ndarray, "n k 3"],
-    length: Float[np.ndarray, " n"],
-    luck: Float[np.ndarray, "n 6"],
-    curl: float,
-    share: Float[np.ndarray, " k"],
-) -> Float32[np.ndarray, "n k 3"]:
-    """Paths wound about themselves, as tightly as their points allow."""
-    if curl < 0.03:
-        return paths
-    count = paths.shape[1]
-    wave = np.maximum(95 - 75 * curl, 3.6 * length / (count - 1))
-    wide = (2.0 + 5.0 * curl) * min(1.0, curl * 4)
-    along = unit(np.gradient(paths, axis=1))
-    first = unit(np.cross(along, np.array([0.3, 0.5, 0.8])))
-    second = np.cross(along, first)
-    turn = 2 * np.pi * (share * (length / wave)[:, None]) + 2 * luck[:, 5:6]
-    grown = np.clip(share * length[:, None] / 22, 0, 1) * np.minimum(wide, 0.16 * wave)[:, None]
-    around = np.cos(turn)[..., None] * first + np.sin(turn)[..., None] * second
-    return (paths + grown[..., None] * around).astype(np.float32)
-
-
-def ribbons(
-    paths: Float32[np.ndarray, "n k 3"],
-    length: Float[np.ndarray, " n"],
-    width: Float[np.ndarray, " n"],
-    colour: Float[np.ndarray, "n 3"],
-    layer: Float[np.ndarray, " n"],
-    roll: Float[np.ndarray, " n"],
-    body: Body,
-    share: Float[np.ndarray, " k"],
-) -> Part:
-    """Ribbons along paths, rounded by their normals, narrow at the tips."""
-    n, k = paths.shape[:2]
-    tangents = unit(np.gradient(paths, axis=1)) if n else paths
-    found = body.tree.query(paths[:, k // 2])[1]
-    outward = unit(paths - body.points.mean(0) * [0, 1, 0.4])
-    outward = unit(0.6 * outward + 0.4 * body.normals[found][:, None])
-    # Turned a little to the front, or the hair beside a face would be seen edge on.
-    shown = unit(0.65 * outward + [0, 0, 0.5] + 0.35 * roll[:, None, None] * [1, 0, 0])
-    aside = unit(np.cross(tangents, shown))
-    facing = unit(outward - tangents * (outward * tangents).sum(-1, keepdims=True))
-    profile = np.minimum(1, 0.55 + 2 * share) * np.sqrt(1 - 0.96 * share**4)
-    half = (0.5 * width[:, None] * profile)[..., None] * aside
-    points = np.stack([paths - half, paths + half], 2)
-    normals = unit(np.stack([facing - 0.7 * aside, facing + 0.7 * aside], 2))
-    tints = colour[:, None, None] * (0.78 + 0.3 * share)[None, :, None, None]
-    opened = (0.35 + 0.65 * layer[:, None]) * (0.55 + 0.45 * np.minimum(1, 2 * share))
-    lock = np.arange(n)[:, None, None] * 37.3
-    across = lock + np.stack([0 * share, 0 * share + 1], -1)[None] * width[:, None, None]
-    pair = np.ones((1, 1, 2))
-    first = (np.arange(n)[:, None] * k + np.arange(k - 1)) * 2
-    quad = np.stack([first, first + 1, first + 2, first + 2, first + 1, first + 3], -1)
-
-    def flat(values: Float[np.ndarray, "..."], wide: int) -> Float32[np.ndarray, "..."]:
-        shape = (n, k, 2, wide) if wide else (n, k, 2)
-        values = np.broadcast_to(values, shape).astype(np.float32)
-        return values.reshape(-1, wide) if wide else values.ravel()
-
-    return (
-        flat(points, 3),
-        flat(normals, 3),
-        flat(tangents[:, :, None], 3),
-        flat(tints, 3),
-        flat(opened[..., None] * pair, 0),
-        flat(across, 0),
-        flat((share * length[:, None])[..., None] * pair, 0),
-        quad.reshape(-1, 3).astype(np.int32),
-    )
 
 
 def beard_locks(
