@@ -6,7 +6,7 @@ import gradio as gr
 
 from voicemesh.pipeline import Pipeline
 
-from . import voice
+from . import comparison, voice
 from .files import KEEP
 from .words import HEADER, device_name
 
@@ -20,4 +20,6 @@ def build_page(whole: Pipeline) -> gr.Blocks:
         with gr.Tabs(elem_id="rooms"):
             with gr.Tab("One voice", id="voice"):
                 voice.build(whole, page)
+            with gr.Tab("Several recordings", id="several"):
+                comparison.build(whole)
     return page

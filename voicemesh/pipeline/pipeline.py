@@ -39,6 +39,7 @@ class Pipeline:
     device: torch.device
     material: Int[np.ndarray, " v"] = field(init=False)
     certainty: Certainty = field(init=False)
+    certainties: dict[int, Certainty] = field(init=False, default_factory=dict)  # by recordings
     references: dict[str, Float[Tensor, "v 3"]] = field(init=False)
     # Of the average face, which serves for all; `warm_up` fills it in.
     openness: Float32[np.ndarray, " v"] | None = field(init=False, default=None)
@@ -103,9 +104,7 @@ class Pipeline:
         each = [self.portrait(*one, Clock()) for one in heard]
         clock.lap("reading each recording")
         count, model = len(each), self.system.face_model
-        certainty = self.certainty
-        if self.repeats:
-            certainty = certainty.after(count, self.system, self.repeats)
+        certainty = self.certainty_after(count)
         perceptions, _, segments, log_mels = zip(*heard, strict=True)
         lengths = [len(recording.waveform) for recording in recordings]
         starts = np.cumsum([0, *lengths[:-1]])
@@ -139,6 +138,14 @@ class Pipeline:
             narrower=shares,
             usual=usual(between, self.repeats),
         )
+
+    def certainty_after(self, count: int) -> Certainty:
+        """How sure an estimate from so many recordings is; as from one where it is not known."""
+        if not self.repeats:
+            return self.certainty
+        if count not in self.certainties:
+            self.certainties[count] = self.certainty.after(count, self.system, self.repeats)
+        return self.certainties[count]
 
     def compare(self, first: Portrait, second: Portrait) -> Comparison:
         """Two portraits' resting heads, and where they differ."""
