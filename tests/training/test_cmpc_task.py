@@ -18,6 +18,7 @@ from voicemesh.training import cmpc_task
 from voicemesh.training.cmpc_task import BUNDLE, RECIPES, CmpcNets, CmpcRecipe, CmpcTask, start
 from voicemesh.training.cmpc_videos import PopulationVideos, published_videos
 from voicemesh.training.face_views import Views, scaled, viewed
+from voicemesh.training.heard import heard
 from voicemesh.training.loop import read_metrics
 
 SMALL = replace(
@@ -203,11 +204,37 @@ def test_the_published_schedule():
 def test_a_voice_net_can_begin_with_a_trunk():
     other = VoiceEncoder(112, (6, 8), 3)
     task = CmpcTask(SMALL, Coloured(), other)
-    own = task.net.voice.trunk.model
-    assert torch.equal(own[0].weight, other.model[0].weight)
-    assert own[-1].out_channels == 8
-    with pytest.raises(ValueError, match=r"of other sizes in 3\.weight"):
-        cmpc_task.begin_with(task.net.voice, VoiceEncoder(112, (6, 9), 3))
+    assert torch.equal(task.net.voice.trunk[0].weight, other.model[0].weight)
+    assert task.net.voice.head.out_channels == 8
+    for sizes in ((6, 9), (6, 8, 9)):
+        with pytest.raises(ValueError, match="begin with has other sizes"):
+            cmpc_task.begin_with(task.net.voice, VoiceEncoder(112, sizes, 3))
+
+
+def test_a_fixed_trunk_hears_once_and_only_the_rest_learns(folder, tmp_path, monkeypatch):
+    recipe = replace(SMALL, voice_widths=(6, 8), start="bundle", fixed_trunk=True, bfloat16=True)
+    other = VoiceEncoder(112, (6, 8), 3).eval()
+    monkeypatch.setattr(cmpc_task, "beginning", lambda *_: other)
+    start(folder, tmp_path / "run", recipe, Bundle.open())
+    trained = load_file(tmp_path / "run/best.safetensors")
+    for name, value in other.model[:-1].state_dict().items():
+        assert torch.equal(trained[f"voice.trunk.{name}"], value)
+    (cache,) = folder.glob("heard-*")
+    before = [path.stat().st_mtime_ns for path in sorted(cache.iterdir())]
+    videos = cmpc_task.videos_of(folder, recipe)
+    deep = heard(folder, videos.utterances, other.model[:-1])
+    assert [path.stat().st_mtime_ns for path in sorted(cache.iterdir())] == before
+    rows = videos.recordings[3]
+    with torch.inference_mode():
+        frames = videos.utterances.frames
+        whole = other.model[:-1](videos.utterances.crops(rows, frames, None))
+    torch.testing.assert_close(deep.crops(rows, deep.frames, None), whole, atol=0.02, rtol=0)
+    task = CmpcTask(recipe, replace(videos, utterances=deep), other)
+    batch = task.batch(np.random.default_rng(0))
+    assert batch["features"].shape[1] == 8 and 15 <= batch["features"].shape[2] <= 22
+    with pytest.raises(ValueError, match="needs a population and a `start`"):
+        monkeypatch.setattr(cmpc_task, "beginning", lambda *_: None)
+        start(folder, tmp_path / "other", recipe, Bundle.open())
 
 
 def test_too_few_videos_are_refused(folder):

@@ -123,13 +123,18 @@ class FeatureVoiceEncoder(nn.Module):
     ) -> None:
         super().__init__()
         self.front_end = front_end
-        self.trunk = VoiceEncoder(channels, widths, embedding)
+        whole = VoiceEncoder(channels, widths, embedding).model
+        self.trunk, self.head = whole[:-1], whole[-1]
 
     def forward(
         self, features: Float[Tensor, "batch channel frames"]
     ) -> Float[Tensor, "batch embedding"]:
         """Embeddings, not normalised."""
-        return self.trunk(features)
+        return self.of_maps(self.trunk(features))
+
+    def of_maps(self, maps: Float[Tensor, "batch width fewer"]) -> Float[Tensor, "batch embedding"]:
+        """The embedding of what the trunk heard."""
+        return self.head(maps).mean(-1)
 
 
 class GridFaceEncoder(nn.Module):

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +19,12 @@ from voicemesh.population.dataset import Population
 
 from . import cmpc
 from .cmp import hide
-from .cmpc_videos import Videos, population_videos, published_videos
+from .cmpc_videos import PopulationVideos, Videos, population_videos, published_videos
 from .face_views import Views, scaled, viewed
+from .heard import heard
 from .loop import Batch, LoopSettings, train
 from .prototypes import clusters_of
+from .voice_backbone import trained_encoder
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +69,9 @@ class CmpcRecipe:
     splits: tuple[int, ...] = (1, 2)  # of published data: SETs of identity_splits.txt
     measured_splits: tuple[int, ...] = ()  # SETs to measure on while training
     held_out: int = 0  # people of a population's training split to measure on
-    start_voice: bool = False  # begin with the trunk of the bundle's cmp-voice-encoder
+    start: str = ""  # voice trunk to begin with: "bundle" (its cmp-voice-encoder), a run's folder
+    fixed_trunk: bool = False  # and to leave as it is: only the last layer of the voice learns
+    bfloat16: bool = False  # convolutions of training in half precision
     seed: int = 0
 
 
@@ -109,6 +113,9 @@ class CmpcNets(nn.Module):
         super().__init__()
         self.recipe = recipe
         self.voice, self.face = encoders(recipe)
+        self.face = self.face.to(memory_format=torch.channels_last)
+        if recipe.fixed_trunk:
+            self.voice.trunk.requires_grad_(False)
         generator = torch.Generator().manual_seed(recipe.seed)
         memory = cmpc.Memory.random(videos, recipe.embedding, generator)
         self.register_buffer("voice_bank", memory.voices)
@@ -155,12 +162,24 @@ class CmpcNets(nn.Module):
         features: Float[Tensor, "batch channels frames"],
         pixels: UInt8[Tensor, "batch side _ 3"],
     ) -> tuple[Float[Tensor, "batch embedding"], Float[Tensor, "batch embedding"]]:
-        """Of voices and of faces; while training, of random views of the faces."""
-        if isinstance(self.voice, ResNetEncoder):
-            features = features[:, None]
-        seen = self.training and self.recipe.views > 0
-        image = viewed(pixels, Views().scaled(self.recipe.views)) if seen else scaled(pixels)
-        return self.voice(features), self.face(image)
+        """Of voices and of faces; while training, of random views of the faces.
+
+        Where the trunk is fixed, the features are what it heard, see `training.heard`.
+        """
+        recipe = self.recipe
+        seen = self.training and recipe.views > 0
+        image = viewed(pixels, Views().scaled(recipe.views)) if seen else scaled(pixels)
+        image = image.contiguous(memory_format=torch.channels_last)
+        half = recipe.bfloat16 and self.training
+        with torch.autocast(features.device.type, torch.bfloat16, enabled=half):
+            if recipe.fixed_trunk:
+                voices = self.voice.of_maps(features)
+            elif isinstance(self.voice, ResNetEncoder):
+                voices = self.voice(features[:, None])
+            else:
+                voices = self.voice(features)
+            faces = self.face(image)
+        return voices.float(), faces.float()
 
     @torch.no_grad()
     def cluster(self) -> None:
@@ -237,14 +256,20 @@ def begin_with(voice: nn.Module, other: nn.Module) -> None:
         ValueError: the nets are not alike.
     """
     if not isinstance(voice, FeatureVoiceEncoder) or not isinstance(other, VoiceEncoder):
-        raise ValueError("Only a small voice net can begin with the trunk of a cmp-voice-encoder")
-    own, last = voice.trunk.model, len(voice.trunk.model) - 1
-    wanted = {k: v for k, v in own.state_dict().items() if int(k.split(".")[0]) < last}
-    given = {k: v for k, v in other.model.state_dict().items() if k in wanted}
-    unlike = [k for k, v in wanted.items() if k not in given or given[k].shape != v.shape]
-    if unlike:
-        raise ValueError(f"The bundle's cmp-voice-encoder is of other sizes in {unlike[0]}")
-    own.load_state_dict(own.state_dict() | given)
+        raise ValueError("Only a small voice net can begin with the trunk of a voice encoder")
+    own, given = voice.trunk.state_dict(), other.model[:-1].state_dict()
+    unlike = [k for k, v in own.items() if k not in given or given[k].shape != v.shape]
+    if unlike or len(own) != len(given):
+        raise ValueError(f"The voice encoder to begin with has other sizes: {unlike or 'layers'}")
+    voice.trunk.load_state_dict(given)
+
+
+def beginning(recipe: CmpcRecipe, bundle: Bundle) -> VoiceEncoder | None:
+    """The voice encoder that a recipe begins with, if any."""
+    if not recipe.start:
+        return None
+    encoder = bundle.net("cmp-voice-encoder")
+    return encoder if recipe.start == "bundle" else trained_encoder(Path(recipe.start), encoder)
 
 
 def everywhere(part: Tensor) -> Tensor:
@@ -294,13 +319,21 @@ class CmpcTask:
         drawn = rng.integers(len(self.videos.learnt), size=recipe.batch_size)
         frames = int(rng.integers(recipe.shortest_crop, recipe.longest_crop + 1))
         numbers = self.videos.learnt[drawn]
-        heard = self.videos.voices(numbers, frames, rng)
-        hide(heard, recipe.masked_bands, recipe.masked_frames, rng)
+        heard = self.voices(numbers, frames, rng)
+        if not recipe.fixed_trunk:
+            hide(heard, recipe.masked_bands, recipe.masked_frames, rng)
         return {
             "features": heard,
             "pixels": self.videos.pictures(numbers, rng),
             "video": torch.from_numpy(drawn),
         }
+
+    def voices(
+        self, videos: Int64[np.ndarray, " batch"], frames: int, rng: np.random.Generator | None
+    ) -> Float[Tensor, "batch channels _"]:
+        """Crops of so many frames of features, or of what became of them in a fixed trunk."""
+        halvings = len(self.recipe.voice_widths) if self.recipe.fixed_trunk else 0
+        return self.videos.voices(videos, max(1, frames >> halvings), rng)
 
     def validate(self, device: torch.device) -> dict[str, float]:
         """Which of two faces came with a voice, on videos of other people: no label is looked at.
@@ -314,7 +347,7 @@ class CmpcTask:
         parts: list[tuple[Tensor, Tensor]] = []
         frames = min(max(VALIDATION_FRAMES, self.recipe.shortest_crop), self.recipe.longest_crop)
         for some in np.split(chosen, range(VALIDATION_BATCH, len(chosen), VALIDATION_BATCH)):
-            heard = self.videos.voices(some, frames, None).to(device)
+            heard = self.voices(some, frames, None).to(device)
             seen = self.videos.pictures(some, None).to(device)
             parts.append(self.net.embeddings(heard, seen))
         voices, faces = (torch.cat(side) for side in zip(*parts, strict=True))
@@ -349,7 +382,12 @@ def start(
 
     Returns the best validation so far.
     """
-    voice = bundle.net("cmp-voice-encoder") if recipe.start_voice else None
-    task = CmpcTask(recipe, videos_of(data, recipe, workers), voice)
+    videos, voice = videos_of(data, recipe, workers), beginning(recipe, bundle)
+    if recipe.fixed_trunk:
+        if voice is None or not isinstance(videos, PopulationVideos):
+            raise ValueError("fixed_trunk=true needs a population and a `start` to fix")
+        utterances = heard(data, videos.utterances, voice.model[:-1])
+        videos = replace(videos, utterances=utterances)
+    task = CmpcTask(recipe, videos, voice)
     settings = LoopSettings(recipe.steps, recipe.seed, minutes=minutes, validate_every=100)
     return train(task, recipe, run, settings)
