@@ -102,6 +102,7 @@ def parser() -> argparse.ArgumentParser:
     index_.add_argument("--out", type=Path, required=True, metavar="GALLERY", help="its folder")
     index_.add_argument("--table", type=Path, help="a csv: file, identity, label, sex, age, ...")
     index_.add_argument("--title", default="", help="shown on the page")
+    index_.add_argument("--server", help="also copy it to Qdrant: http://host:port/collection")
     add_bundle(index_)
     index_.set_defaults(run=index)
 
@@ -131,9 +132,12 @@ PORTRAY = """Read every recording and write its mesh (obj, ply, glb), a picture 
 FOLDER for one file, into a folder of its own inside FOLDER for each of several."""
 # What can be trained: a module with RECIPES and `start`, see `voicemesh.training.cmp`.
 TRAINED = {
+    "stylegan2": "voicemesh.training.stylegan2",
+    "stylegan2-portraits": "voicemesh.training.stylegan2_portraits",
     "cmp": "voicemesh.training.cmp",
     "cmp-features": "voicemesh.training.cmp_features",
     "cmpc": "voicemesh.training.cmpc_task",
+    "sss": "voicemesh.training.sss_run",
 }
 # What a run of it becomes: a module with `publish`, which writes parts and returns a table.
 PUBLISHED = {
@@ -358,6 +362,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
 def index(arguments: argparse.Namespace) -> int:
     """A folder of faces and voices as a gallery; a file that cannot be used does not stop it."""
     from voicemesh.checkpoints.bundle import Bundle
+    from voicemesh.gallery.qdrant import connected, upload
     from voicemesh.indexing import index as indexing
     from voicemesh.indexing import sources
 
@@ -371,6 +376,8 @@ def index(arguments: argparse.Namespace) -> int:
     if left_out:
         print(f"{len(left_out)} of {len(found)} files could not be used", file=sys.stderr)
     print(f"{arguments.out}: {len(built)} entries of {built.people} people")
+    if arguments.server:
+        upload(built, *connected(arguments.server))
     return 1 if left_out else 0
 
 

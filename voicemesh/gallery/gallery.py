@@ -160,6 +160,10 @@ class Gallery(ABC):
                         "with these nets: python -m voicemesh index"
                     )
 
+    def _nobody(self, identity: str, space: str, side: str, sex: str | None) -> ValueError:
+        among = f"the {side} of {space!r}" + (f" that are {sex}" if sex else "")
+        return ValueError(f"Nobody named {identity!r} is among {among} in {self.name!r}")
+
     def _asked(self, unit: Float[np.ndarray, " d"], space: str, side: str, sex: str | None) -> None:
         """Refuse questions that have no answer here."""
         if space not in self.spaces:
@@ -257,8 +261,8 @@ class FolderGallery(Gallery):
     ) -> Matches:
         """The `count` people most similar to a probe; every row compared, or cells of them."""
         self._asked(unit, space, side, sex)
-        strangers = self._strangers.get(f"{space}.{side}.{sex or 'all'}")
         number = None if sex is None else SEXES.index(sex)
+        strangers = self.strangers(space, side, sex or "all")
         return self._sides[space, side].search(unit, count, number, strangers)
 
     def rank(
@@ -276,9 +280,14 @@ class FolderGallery(Gallery):
         if person is not None:
             found = self._sides[space, side].rank(unit, person, number)
         if found is None:
-            among = f"the {side} of {space!r}" + (f" that are {sex}" if sex else "")
-            raise ValueError(f"Nobody named {identity!r} is among {among} in {self.name!r}")
+            raise self._nobody(identity, space, side, sex)
         return found
+
+    def strangers(
+        self, space: str, side: str, sex: str = "all"
+    ) -> Float32[np.ndarray, " strangers"] | None:
+        """What the best matches of strangers reach, ascending."""
+        return self._strangers.get(f"{space}.{side}.{sex}")
 
     def side(self, space: str, side: str) -> Side:
         """The embeddings of one side."""
