@@ -112,8 +112,7 @@ def project(
         total.backward()
         adam.step()
         for maps in noise:
-            for one in maps:
-                normalise_noise([one[None]])
+            normalise_noise([maps[n : n + 1] for n in range(batch)])
         kept = tuple(maps.detach() for maps in noise)
         yield Projection(step, w.detach().clone(), kept, each.detach())
 

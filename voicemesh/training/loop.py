@@ -67,7 +67,7 @@ def train(task: Task, recipe: Any, folder: Path, settings: LoopSettings) -> dict
     main = accelerator.is_main_process
     if main:
         folder.mkdir(parents=True, exist_ok=True)
-        _claim(folder, recipe, settings)
+        claim(folder, recipe, settings)
     accelerator.wait_for_everyone()
     net, optimiser = accelerator.prepare(task.net, task.optimiser)
     step, best = _resume(accelerator, task, folder)
@@ -77,7 +77,7 @@ def train(task: Task, recipe: Any, folder: Path, settings: LoopSettings) -> dict
     bar = tqdm(total=settings.steps, initial=step, unit="step", disable=not main or None)
     net.train()
     while step < settings.steps:
-        rng = _seed_step(settings.seed, step, accelerator.process_index)
+        rng = seed_step(settings.seed, step, accelerator.process_index)
         batch = {name: value.to(accelerator.device) for name, value in task.batch(rng).items()}
         losses = net(batch)
         accelerator.backward(losses["loss"])
@@ -144,7 +144,7 @@ def one_cycle(
     return optimiser, schedule
 
 
-def _claim(folder: Path, recipe: Any, settings: LoopSettings) -> None:
+def claim(folder: Path, recipe: Any, settings: LoopSettings) -> None:
     """Write recipe.json, or compare with the one that is there."""
     values = asdict(recipe) if is_dataclass(recipe) and not isinstance(recipe, type) else recipe
     wanted = json.loads(json.dumps({"recipe": values, "seed": settings.seed}))
@@ -162,7 +162,7 @@ def _claim(folder: Path, recipe: Any, settings: LoopSettings) -> None:
         )
 
 
-def _seed_step(seed: int, step: int, process: int) -> np.random.Generator:
+def seed_step(seed: int, step: int, process: int) -> np.random.Generator:
     """Seed PyTorch for one step of one process and return the generator of its batch."""
     dropout, batch = np.random.SeedSequence([seed, step, process]).spawn(2)
     torch.manual_seed(int(dropout.generate_state(1, np.uint64)[0] >> 1))

@@ -1,0 +1,123 @@
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from voicemesh.training.loop import LoopSettings
+from voicemesh.training.pictures import Pictures
+from voicemesh.training.stylegan2 import NET, StyleGan2Recipe, play
+from voicemesh.training.stylegan2_augment import Adaptive, augment, random_maps, recoloured, warped
+from voicemesh.training.stylegan2_losses import average, ema_decay
+
+SMALL = StyleGan2Recipe(
+    size=8,
+    base=64,
+    cap=6,
+    style=8,
+    depth=2,
+    steps=6,
+    batch_size=4,
+    r1_every=2,
+    path_every=3,
+    adaptive=True,
+    adaptive_images=20,
+    half_life=20,
+)
+
+
+@pytest.fixture
+def pictures(rng):
+    dark = rng.integers(0, 90, (40, 8, 8, 3)).astype(np.uint8)
+    return Pictures(8, dark)
+
+
+def run(pictures, folder, steps=6, recipe=SMALL):
+    settings = LoopSettings(steps, recipe.seed, log_every=2, validate_every=2)
+    return play(pictures, folder, recipe, settings)
+
+
+def test_an_interrupted_run_ends_as_an_unbroken_one(pictures, tmp_path):
+    told = run(pictures, tmp_path / "whole")
+    assert {"critic", "generator", "r1", "path", "augmented"} <= told.keys()
+    assert all(math.isfinite(value) for value in told.values())
+    run(pictures, tmp_path / "broken", 4)
+    run(pictures, tmp_path / "broken")
+    first, second = ((tmp_path / n / NET).read_bytes() for n in ("whole", "broken"))
+    assert first == second
+    lines = (tmp_path / "broken" / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [2, 4, 6]
+    assert (tmp_path / "broken" / "samples-000006.jpg").exists()
+    with pytest.raises(ValueError, match=r"another recipe.*r1"):
+        run(pictures, tmp_path / "whole", recipe=replace(SMALL, r1=2.0))
+
+
+def test_photographs_of_any_shape_become_squares(tmp_path, rng):
+    with pytest.raises(ValueError, match="no portraits of 8 pixels and no photographs"):
+        Pictures.open(tmp_path, 8)
+    Image.fromarray(rng.integers(0, 256, (20, 31, 3)).astype(np.uint8)).save(tmp_path / "a.png")
+    drawn = Pictures.open(tmp_path, 8).draw(6, rng, flips=True)
+    assert drawn.shape == (6, 3, 8, 8) and drawn.abs().max() <= 1
+    sides = {tuple(image.flatten().tolist()) for image in drawn}
+    assert len(sides) == 2  # itself and its mirror image
+
+
+def test_the_average_forgets_by_half():
+    old, new = torch.nn.Linear(1, 1), torch.nn.Linear(1, 1)
+    for net, value in ((old, 0.0), (new, 1.0)):
+        net.weight.data.fill_(value)
+    average(old, new, ema_decay(10, 10))
+    assert old.weight.item() == 0.5
+
+
+def test_without_chance_nothing_is_augmented():
+    images, rng = torch.rand(3, 3, 16, 16), torch.Generator().manual_seed(0)
+    shown = augment(images, 0.0, rng)
+    torch.testing.assert_close(shown, images, atol=2e-3, rtol=0)
+    assert (augment(images, 1.0, rng) - images).abs().mean() > 0.05
+
+
+def test_quarter_turns_go_all_four_ways():
+    maps = random_maps(600, (16, 16), 1e-9, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(maps, torch.eye(3).expand(600, 3, 3))
+    still = random_maps(100, (16, 16), 0.9, torch.Generator().manual_seed(0), turns=False)
+    assert (still[:, 0, 1].abs() < 1e-6).all()  # upright
+    drawn = torch.linalg.inv(random_maps(600, (16, 16), 0.5, torch.Generator().manual_seed(0)))
+    quarters = torch.atan2(drawn[:, 1, 0], drawn[:, 0, 0]) * (2 / math.pi)
+    exact = (quarters - quarters.round()).abs() < 1e-4  # no free rotation
+    upright = exact & (torch.linalg.det(drawn) > 0)  # no mirroring
+    assert {int(q) % 4 for q in quarters[upright].round()} == {0, 1, 2, 3}
+
+
+def test_a_map_moves_the_picture():
+    images = torch.zeros(1, 3, 16, 16)
+    images[:, :, 4:8, 4:8] = 1
+    maps = torch.eye(3)[None].clone()
+    maps[:, 0, 2] = 3.0  # what is shown comes from three pixels further right
+    moved = warped(images, maps)
+    torch.testing.assert_close(moved[..., 1:5], images[..., 4:8], atol=0.02, rtol=0)
+    grey = torch.eye(4)[None].clone()
+    grey[:, :3, :3], grey[:, :3, 3] = 0, 0.25
+    assert recoloured(images, grey).unique().tolist() == [0.25]
+
+
+def test_augmentation_has_second_derivatives():
+    images = torch.rand(2, 3, 16, 16, requires_grad=True)
+    shown = augment(images, 1.0, torch.Generator().manual_seed(0))
+    (first,) = torch.autograd.grad(shown.square().sum(), images, create_graph=True)
+    (second,) = torch.autograd.grad(first.square().sum(), images)
+    assert second.abs().sum() > 0
+
+
+@pytest.mark.parametrize(("score", "expected"), [(1.0, 8 / 50), (-1.0, 0.0)])
+def test_chance_follows_how_sure_the_critic_is(score, expected):
+    adaptive = Adaptive(images=50, every=2)
+    for _ in range(2):
+        adaptive.update(torch.full((4, 1), score))
+    assert adaptive.probability == pytest.approx(expected)
+    again = Adaptive(images=50, every=2)
+    again.load_state_dict(adaptive.state_dict())
+    assert again.state_dict() == adaptive.state_dict()

@@ -1,0 +1,107 @@
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import save_file
+
+from voicemesh.population.portrait_set import PortraitRecipe, PortraitSet, PortraitShard
+from voicemesh.training.loop import LoopSettings, train
+from voicemesh.training.portrait_law import ParameterLaw, normal_scores, parameters_of
+from voicemesh.training.stylegan2_portraits import (
+    PortraitNet,
+    PortraitsRecipe,
+    PortraitsTask,
+    laplacian_loss,
+)
+
+SMALL = PortraitsRecipe(
+    size=16,
+    base=128,
+    cap=12,
+    style=24,
+    depth=2,
+    steps=30,
+    sizes=(8, 16),
+    shares=(0.5, 0.5),
+    batch_size=8,
+    learning_rate=2e-2,
+)
+
+
+def portraits(rng, rows):
+    """Plain pictures, as bright as the first shape parameter."""
+    shape = rng.standard_normal((rows, 2)).astype(np.float32)
+    grey = (127 + 40 * shape[:, 0]).clip(0, 255).astype(np.uint8)
+    pixels = np.broadcast_to(grey[:, None, None, None], (rows, 16, 16, 3)).copy()
+    camera = np.tile(np.eye(3, 4, dtype=np.float32), (rows, 1, 1))
+    camera[:, 0, 2] = 0.1 * rng.standard_normal(rows)
+    number = np.arange(rows)
+    return PortraitShard(
+        *(pixels, number, number % 3, shape, rng.standard_normal((rows, 1)).astype(np.float32)),
+        *(camera, shape[:, :1] ** 2, np.zeros((rows, 1), np.float32), np.ones((rows, 3), "f")),
+    )
+
+
+@pytest.fixture
+def task(rng, tmp_path):
+    files = {}
+    for split, rows in (("train", 64), ("validation", 33)):
+        shard, path = portraits(rng, rows), tmp_path / f"{split}.safetensors"
+        save_file({name: np.ascontiguousarray(v) for name, v in vars(shard).items()}, path)
+        files[split] = (path,)
+    known = PortraitSet(tmp_path, PortraitRecipe(size=16), files)
+    law = ParameterLaw.of(parameters_of(known.gathered("train")))
+    torch.manual_seed(0)
+    return lambda: PortraitsTask(SMALL, known, law, tmp_path)
+
+
+def test_training_lowers_the_loss_and_shows_it(task, tmp_path):
+    made = task()
+    (tmp_path / "run").mkdir()
+    before = made.validate(torch.device("cpu"))["loss"]
+    settings = LoopSettings(30, log_every=10, validate_every=30)
+    best = train(made, SMALL, tmp_path / "run", settings)
+    assert best["loss"] < 0.5 * before
+    assert (tmp_path / "pairs-000030.jpg").exists() and (tmp_path / "samples-000030.jpg").exists()
+
+
+def test_pictures_grow_with_the_steps(task, rng):
+    made = task()
+    assert made.batch(rng)["pixels"].shape == (8, 8, 8, 3)
+    made.schedule.last_epoch = 15
+    assert made.batch(rng)["pixels"].shape == (8, 16, 16, 3)
+
+
+def test_what_is_left_of_z_means_nothing():
+    net = PortraitNet(SMALL, 5)
+    z = torch.randn(3, 24)
+    z *= (24**0.5) / z.norm(dim=1, keepdim=True)
+    whole = net.generator(net.generator.mapping(z), ())
+    torch.testing.assert_close(net.images(z[:, :5]), whole, atol=1e-5, rtol=1e-5)
+    with pytest.raises(ValueError, match="25 parameters, z only 24"):
+        PortraitNet(SMALL, 25)
+
+
+def test_the_law_is_gaussian_and_white(rng, tmp_path):
+    mixed = rng.exponential(size=(3000, 3)) @ np.array([[1, 0.7, 0], [0, 1, 0], [0, 0.2, 1]])
+    values = np.column_stack([mixed, np.ones(3000), rng.integers(0, 3, 3000)]).astype(np.float32)
+    law = ParameterLaw.of(values)
+    z = law.z(torch.from_numpy(values))
+    covariance = (z.T @ z / len(z)).numpy()
+    np.testing.assert_allclose(covariance, np.diag([1, 1, 1, 0, 1]), atol=0.02)
+    law.save(tmp_path / "law.safetensors")
+    again = ParameterLaw.read(tmp_path / "law.safetensors")
+    torch.testing.assert_close(again.z(torch.from_numpy(values[:9])), z[:9])
+
+
+def test_equal_values_share_a_score():
+    values, scores = normal_scores(np.array([0, 0, 0, 0, 1, 2], np.float32))
+    assert values[0] == 0 and scores[0] < 0 < scores[-1]
+    assert len(np.unique(values)) == 3 and (np.diff(scores) >= 0).all()
+
+
+def test_edges_count_at_every_scale():
+    plain, target = torch.zeros(1, 3, 32, 32), torch.zeros(1, 3, 32, 32)
+    target[..., ::2] = 1
+    fine = laplacian_loss(plain, target)
+    assert fine > 0.4
+    torch.testing.assert_close(laplacian_loss(plain, plain + 0.5), torch.zeros(()))
