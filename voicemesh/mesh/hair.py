@@ -91,9 +91,9 @@ def groomed(
     veil = np.maximum(0.8 * beard.max(1), 0.3 * style.stubble * (1 - 0.75 * look.grey))
     channels["scalp"] = torch.from_numpy(scalp.astype(np.float32))
     channels["beard"] = channels["beard"] * torch.from_numpy(veil.astype(np.float32))
-    channels["shade"] = channels["shade"] * (
-        1 - 0.35 * (soil.neutral[:, 1] > -45) * (soil.neutral[:, 1] < -30)
-    )
+    # The hollow under a nose is less dark in soft light than the paint has it.
+    nose = (places[:, 1] > -45) & (places[:, 1] < -30)
+    channels["shade"] = channels["shade"] * torch.from_numpy(1 - 0.35 * nose)
     channels["lashes"] = channels["lashes"] ** 0.7
     channels["brows"] = (channels["brows"] * 0.97 * style.brows).clamp(0, 1)
     colours = paint(channels, replace(look, beard=1.0 if veil.any() else 0.0))
@@ -115,7 +115,7 @@ def scalp_locks(
     everywhere = np.ones(len(roots.rank), bool)
     places = placed(roots, everywhere, soil.neutral)
     length = lengths_of(style, places) * np.exp(0.12 * roots.luck[:, 0])
-    fewer = 1 - 0.4 * ramp(70, 160, length) - 0.25 * ramp(0.3, 0.6, np.array(style.curl))
+    fewer = 1 - 0.4 * ramp(70, 160, length) - 0.25 * ramp(0.3, 0.6, np.array([style.curl]))
     kept = (remaining(style, places) * fewer > roots.rank) & (length > 3)
     places, length, luck = places[kept], length[kept], roots.luck[kept]
     rank = roots.rank[kept] / fewer[kept]

@@ -51,10 +51,10 @@ def remaining(style: HairStyle, places: Float[np.ndarray, "n 3"]) -> Float[np.nd
     x, y, z = places.T
     temples = np.exp(-(((np.abs(x) - 38) / 15) ** 2))
     front = 96 - style.recession * (22 + 52 * temples)
-    left = 1 - ramp(front - 4, front + 4, z) * (y > 40) * min(style.recession * 20, 1)
+    left = 1 - ramp(-4, 4, z - front) * (y > 40) * min(style.recession * 20, 1)
     crown = np.sqrt(x**2 + (y - 100) ** 2 + (z + 38) ** 2)
     left *= ramp(86 * style.balding - 14, 86 * style.balding + 10, crown)
-    forelock = ramp(0.3, 0.5, np.array(style.balding)) * ramp(25, 50, z) * (y > 40)
+    forelock = ramp(0.3, 0.5, np.array([style.balding])) * ramp(25, 50, z) * (y > 40)
     left *= 1 - forelock * ramp(66, 52, np.abs(x))
     bare = 132 - 92 * style.balding
     return left * ramp(bare + 8, bare - 8, y + 0.35 * np.abs(x) - 0.12 * z)
