@@ -237,7 +237,7 @@ def portray(arguments: argparse.Namespace) -> int:
         except (recording.UnusableRecording, OSError) as error:
             failed.append(f"{path}: {error}")
             continue
-        portrait.save(folder)
+        whole.matched(portrait).save(folder)
         sex = portrait.sex or "no sex known"
         tqdm.write(f"{path} -> {folder} ({sex}, {portrait.timings['total']:.2f} s)")
     for line in failed:
@@ -427,7 +427,7 @@ def gallery(arguments: argparse.Namespace) -> int:
 
 def convert(arguments: argparse.Namespace) -> int:
     """A published file or download as parts of a bundle, which is begun or gone on with."""
-    from voicemesh.checkpoints import download, upstream
+    from voicemesh.checkpoints import cmpc_files, download, upstream
     from voicemesh.checkpoints.bundle import FACE_MODEL, BundleWriter
     from voicemesh.mesh.morphable import MorphableModel
 
@@ -435,6 +435,8 @@ def convert(arguments: argparse.Namespace) -> int:
     if name == download.SYSTEM and file.is_dir():
         given = {"triangles": arguments.triangles, "landmarks": arguments.landmarks}
         found, title = download.find(file, given).read(), download.TITLE
+    elif name == cmpc_files.SYSTEM and file.is_dir():
+        found = cmpc_files.find(file)
     elif name == FACE_MODEL:
         basel = upstream.load_basel(file, arguments.triangles, arguments.landmarks)
         found = {FACE_MODEL: download.Converted(basel, (file,))}
