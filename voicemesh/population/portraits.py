@@ -12,9 +12,11 @@ import torch
 from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
 
+from voicemesh.mesh.bust import on_shoulders
 from voicemesh.mesh.hair import Hair
 from voicemesh.mesh.hair_styles import HairStyle
 from voicemesh.mesh.landmarks import LANDMARK_GROUPS, LEFT_CHEILION, RIGHT_CHEILION
+from voicemesh.mesh.lighting import Triple
 from voicemesh.mesh.look import Look
 from voicemesh.mesh.morphable import FaceMesh, MorphableModel
 from voicemesh.mesh.studio import Lamp, Studio
@@ -30,13 +32,13 @@ EXPRESSION = 0.5  # standard deviations of a random expression
 # tenth of that way below the eyes (Karras et al. 2019); ours is a little wider, for the hair.
 WIDER = 1.04
 EYES, MOUTH, BELOW = 4.0 * WIDER, 3.6 * WIDER, 0.1
-FADE = 8.0  # millimetres over which the neck ends
 LOOKS = (*APPEARANCE, "age", *STYLES)
 # Where the key light stands (degrees; 0 is the camera, positive the viewer's right), its strength
 # and warmth, and the strength of fill, rims and sky against those of the usual studio.
 LIGHTS = ("azimuth", "elevation", "key", "warmth", "fill", "rims", "sky", "exposure")
 NEUTRAL = (-42.2, 31.5, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0)
 NEUTRAL_BACKDROP = (0.80, 0.82, 0.85)
+NEUTRAL_CLOTH = (0.33, 0.36, 0.42)
 WARM = np.array([0.30, 0.0, -0.42])  # of a lamp's colour, at a warmth of one
 
 
@@ -48,7 +50,8 @@ class Sitting:
     pitch: float = 0.0  # degrees, upwards
     expression: Float32[np.ndarray, " e"] | None = None  # whitened; None is at rest
     light: tuple[float, ...] = NEUTRAL  # in the order of LIGHTS
-    backdrop: tuple[float, float, float] = NEUTRAL_BACKDROP
+    backdrop: Triple = NEUTRAL_BACKDROP
+    cloth: Triple = NEUTRAL_CLOTH
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,14 +120,17 @@ def sitting(luck: np.random.Generator, expressions: int) -> Sitting:
     facing = np.cos(np.radians(azimuth)) * np.cos(np.radians(elevation))
     light = 2.2 * key * (0.35 + 0.65 * facing) + 0.6 * fill + 0.6 * sky
     exposure = 3.0 / light * np.exp(0.15 * luck.standard_normal())
-    hue, strength, value = luck.uniform(), luck.uniform() ** 2, luck.uniform(0.2, 0.95)
-    colour = value * (
-        1 - 0.6 * strength * (0.5 + 0.5 * np.cos(2 * np.pi * (hue - np.arange(3) / 3)))
-    )
+    backdrop, cloth = paint_of(luck, 0.95), paint_of(luck, 0.8)
     values = (azimuth, elevation, key, warmth, fill, rims, sky, exposure)
-    return Sitting(
-        yaw, pitch, expression, tuple(map(float, values)), tuple(colour.astype(float).tolist())
-    )
+    return Sitting(yaw, pitch, expression, tuple(map(float, values)), backdrop, cloth)
+
+
+def paint_of(luck: np.random.Generator, lightest: float) -> Triple:
+    """Any colour, most often a quiet one, in display values."""
+    hue, strength, value = luck.uniform(), luck.uniform() ** 2, luck.uniform(0.15, lightest)
+    faded = 0.5 + 0.5 * np.cos(2 * np.pi * (hue - np.arange(3) / 3))
+    red, green, blue = value * (1 - 0.6 * strength * faded)
+    return float(red), float(green), float(blue)
 
 
 def taken(
@@ -135,18 +141,20 @@ def taken(
     hair: Hair | None = None,
 ) -> Picture:
     """The picture of a head in this sitting."""
-    from voicemesh.mesh.render import portrait
+    from voicemesh.mesh.render import openness_of, portrait
 
     focus, width = framed(mesh, sat)
     studio = studio_of(sat.light)
+    openness = openness_of(mesh) if openness is None else openness
+    bust, openness, hair = on_shoulders(mesh, openness, hair, sat.cloth)
     pixels = portrait(
-        mesh,
+        bust,
         size,
         sat.yaw,
         sat.pitch,
         focus=focus,
         width=width,
-        fade=FADE,
+        fade=0.0,
         backdrop=sat.backdrop,
         studio=studio,
         openness=openness,
