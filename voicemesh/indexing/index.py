@@ -18,14 +18,12 @@ from voicemesh.gallery.media import picture_bytes, voice_bytes
 from voicemesh.gallery.parts import NewEntry
 from voicemesh.gallery.writer import GalleryWriter
 from voicemesh.systems.association import VoiceFaceSpace
-from voicemesh.systems.cmpc import Cmpc
-from voicemesh.systems.sss import SeekingTheShapeOfSound
+from voicemesh.systems.spaces import SYSTEMS, spaces_in
 
 from .sources import Source
 
 log = logging.getLogger(__name__)
 
-SYSTEMS: dict[str, type[VoiceFaceSpace]] = {"sss": SeekingTheShapeOfSound, "cmpc": Cmpc}
 PART = 256  # files that are written together
 AT_ONCE = 16  # photographs that are held in memory
 
@@ -38,12 +36,7 @@ def spaces_of(
     Raises:
         ValueError: none.
     """
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    found = {
-        name: system.from_bundle(bundle, device)
-        for name, system in SYSTEMS.items()
-        if set(system.parts) <= set(bundle.parts)
-    }
+    found = spaces_in(bundle, device)
     if not found:
         needed = "; or ".join(" and ".join(system.parts) for system in SYSTEMS.values())
         raise ValueError(

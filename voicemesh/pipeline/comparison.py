@@ -12,7 +12,8 @@ from torch import Tensor
 from voicemesh.mesh.comparison import brought_together, outward, parts_of
 from voicemesh.mesh.morphable import FaceMesh, MorphableModel
 
-from .portrait import Portrait, rounded
+from .plain import rounded
+from .portrait import Portrait
 
 LOOSE = ("Ears", "Skull")  # parts by which heads are not brought together
 

@@ -24,6 +24,7 @@ from voicemesh.systems.cmp import CrossModalPerceptionist, Perception
 
 from .certainty import Certainty
 from .comparison import Comparison, Several, compared, usual
+from .matching import Matcher
 from .portrait import Estimate, Measurement, Pictured, Portrait
 
 OVERLAY = 480  # pixels of the side of the pictured face and of the mesh over it
@@ -83,6 +84,26 @@ class Pipeline:
     def uncertainty(self) -> Float32[np.ndarray, " v"] | None:
         """Millimetres within which 80 % of people lie around each vertex, after one recording."""
         return self.certainty.uncertainty
+
+    @cached_property
+    def matcher(self) -> Matcher | None:
+        """What finds people in the bundle's gallery; None without a gallery or nets for it."""
+        if self.bundle.gallery_folder is None:
+            return None
+        matcher = Matcher(self.bundle, self.device)
+        return matcher if matcher.names else None
+
+    def matched(self, portrait: Portrait, same_sex: bool = False) -> Portrait:
+        """The portrait with the people whose faces fit its voice, by every system of the bundle."""
+        if self.matcher is None or not len(portrait.recording.waveform):
+            return portrait
+        sex = (portrait.sex or None) if same_sex else None
+        found = (
+            self.matcher.of_voice(portrait.speech, space, sex, portrait.sex)
+            for space in self.matcher.names
+            if "faces" in self.matcher.sides(space)
+        )
+        return replace(portrait, matches=tuple(found))
 
     @cached_property
     def repeats(self) -> dict[str, Tensor]:
@@ -298,6 +319,9 @@ class Pipeline:
         vad.segments(noise)
         features.log_mel_picture(noise)
         self.system.perceive(torch.from_numpy(noise)[None].to(self.device))
+        if self.matcher is not None:
+            for space in self.matcher.spaces.values():
+                space.embed_voice(torch.from_numpy(noise))
         self.openness = render.openness_of(self.average())
         render.portrait(self.average(), size=64, openness=self.openness)
 

@@ -1,7 +1,6 @@
 """What is read from one voice, as plain values, and the files it becomes."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,9 @@ from jaxtyping import Float, Float32, Int, UInt8
 from voicemesh.audio.recording import Recording
 from voicemesh.mesh import export, render
 from voicemesh.mesh.morphable import FaceMesh
+
+from .matching import Ranking
+from .plain import rounded
 
 CONFIDENCE = 0.8  # of every interval
 
@@ -75,6 +77,7 @@ class Portrait:
     bundle: str
     notes: tuple[str, ...] = ()
     pictured: Pictured | None = None  # None if the bundle has no image branch
+    matches: tuple[Ranking, ...] = ()  # one per system that was asked
 
     def report(self) -> dict[str, Any]:
         """All but the arrays, as plain data."""
@@ -92,10 +95,20 @@ class Portrait:
             "parameters": self.parameters.tolist(),
             "pictured": self.pictured
             and {"sex": self.pictured.sex, "parameters": self.pictured.parameters.tolist()},
+            "matches": [ranking.report() for ranking in self.matches],
             "timings_s": dict(self.timings),
             "notes": list(self.notes),
         }
         return rounded(told)
+
+    @property
+    def speech(self) -> Float32[np.ndarray, " speech"]:
+        """What was taken for speech, in one piece; nothing for a portrait read from features."""
+        if not len(self.recording.waveform):
+            return self.recording.waveform
+        return np.concatenate(
+            [self.recording.waveform[start:stop] for start, stop in self.segments]
+        )
 
     @property
     def speech_seconds(self) -> float:
@@ -128,12 +141,3 @@ class Portrait:
             export.write(self.pictured.face, paths["image_mesh"])
         paths["json"].write_text(json.dumps(self.report(), indent=2, ensure_ascii=False) + "\n")
         return paths
-
-
-def rounded(value: Any, digits: int = 4) -> Any:
-    """Plain data with all its numbers cut to so many digits behind the point."""
-    if isinstance(value, float):
-        return round(value, digits)
-    if isinstance(value, Mapping):
-        return {name: rounded(entry, digits) for name, entry in value.items()}
-    return [rounded(entry, digits) for entry in value] if isinstance(value, list) else value
