@@ -1,11 +1,14 @@
 """The law: sizes, correlations, ties, and what must not be tied."""
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 
+from voicemesh.mesh.hair_styles import HairStyle
 from voicemesh.mesh.landmarks import LENGTHS
 from voicemesh.population import appearance, law
-from voicemesh.population.appearance import APPEARANCE, AXES, melanin_of
+from voicemesh.population.appearance import APPEARANCE, AXES, STYLES, melanin_of, styles
 from voicemesh.population.law import draw, length_loadings, voice_loadings
 from voicemesh.population.streams import stream
 from voicemesh.population.tables import LENGTH_LAW, VOICE
@@ -131,6 +134,60 @@ def test_looks_cannot_be_heard(people):
         target = people.column(name)
         left = target - x @ np.linalg.lstsq(x, target, rcond=None)[0]
         assert 1 - left.var() / target.var() < 0.003
+
+
+@pytest.fixture(scope="module")
+def worn(people):
+    return dict(zip(STYLES, styles(3, people.mode, people.age).T, strict=True))
+
+
+def test_styles_are_those_that_hair_knows(worn):
+    assert STYLES == tuple(entry.name for entry in fields(HairStyle))
+    for name, values in worn.items():
+        lowest = {"parting": -1, "sweep": -1, "brows": 0.5}.get(name, 0)
+        assert lowest <= values.min(), name
+    for name in set(STYLES) - {"top", "sides", "back", "beard", "moustache", "brows"}:
+        assert worn[name].max() <= 1, name
+
+
+def test_styles_are_drawn_apart_and_person_by_person(people, monkeypatch):
+    labels = []
+    monkeypatch.setattr(law, "stream", lambda *key: labels.append(key) or stream(*key))
+    monkeypatch.setattr(appearance, "stream", lambda *key: labels.append(key) or stream(*key))
+    draw(2, seed=7)
+    few = styles(7, people.mode[:5], people.age[:5])
+    assert len(labels) == len(set(labels))
+    np.testing.assert_array_equal(styles(7, people.mode[:9], people.age[:9])[:5], few)
+    assert (styles(8, people.mode[:5], people.age[:5]) != few).any(axis=1).all()
+
+
+def test_styles_cannot_be_heard_but_for_sex_and_age(people, worn):
+    voices = np.column_stack([people.voice, people.accent.reshape(len(people), -1), people.higher])
+    for mode in (0, 1):
+        rows = people.mode == mode
+        # Beards and bald heads follow the age in men, and so do voices: taken out on either side.
+        age = np.vander((people.age[rows] - 48) / 30, 7)
+        x = voices[rows] - age @ np.linalg.lstsq(age, voices[rows], rcond=None)[0]
+        for name, values in worn.items():
+            y = values[rows] - age @ np.linalg.lstsq(age, values[rows], rcond=None)[0]
+            if y.var() > 1e-12:
+                left = y - x @ np.linalg.lstsq(x, y, rcond=None)[0]
+                assert 1 - left.var() / y.var() < 2.2 * x.shape[1] / rows.sum(), name
+
+
+def test_custom_and_physiology_of_hair(people, worn):
+    men, women, old = people.mode == 0, people.mode == 1, people.age > 60
+    for name in ("beard", "moustache", "stubble", "recession", "balding"):
+        assert worn[name][women].max() == 0 < worn[name][men].max()
+    for name in ("beard", "recession", "balding"):
+        assert worn[name][men & old].mean() > 1.2 * worn[name][men & (people.age < 35)].mean()
+    sides = worn["sides"]
+    assert np.median(sides[women]) > 3 * np.median(sides[men])
+    assert 0.1 < (sides[women] < 30).mean() < 0.4  # the distributions overlap
+    assert 0.1 < (sides[men] > 40).mean() < 0.4
+    for name in ("curl", "parting", "volume", "sweep"):
+        apart = worn[name][men].mean() - worn[name][women].mean()
+        assert abs(apart) < 0.05 * worn[name].std()
 
 
 def test_coupling_moves_voices_and_nothing_else():

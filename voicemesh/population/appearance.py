@@ -1,7 +1,8 @@
 """Looks that a voice does not tell: skin, eyes, hair and three axes of the face.
 
-All are drawn independently of each other and of the voice. Real populations correlate them; here
-they do not, so that no voice can be read as an ancestry, and so that they serve as null targets.
+All but how hair is worn are drawn independently of each other and of the voice. Real populations
+correlate them; here they do not, so that no voice can be read as an ancestry, and so that they
+serve as null targets. Hair styles know of sex and age what everybody can see, and nothing else.
 """
 
 import numpy as np
@@ -55,9 +56,10 @@ def styles(
     """How everyone wears their hair (columns of STYLES), from streams of its own.
 
     Given the size mode and the age, nothing of it is tied to the voice. How long hair is worn
-    follows the mode by custom, not by nature, and the two distributions overlap; beards and
-    receding hairlines are men's (mode 0), and come with age, by physiology. Curls, parting,
-    volume and brows are drawn alike for all.
+    goes with the mode by custom, not by nature, and the two distributions overlap: some women
+    wear it short and some men long. Beards and receding hairlines are men's (mode 0) and come with
+    age, by physiology; men's brows are a little thicker. Curls, parting, volume and fringe are
+    drawn alike for all. Row i depends on person i alone.
     """
     count, men = len(mode), mode == 0
     luck = stream(seed, "hair style").uniform(size=(count, 20)).T
@@ -80,11 +82,10 @@ def styles(
     balding = np.where(men & (luck[9] < 0.15 + 0.5 * years), luck[10] ** 0.8 * (0.2 + years), 0.0)
     balding = np.clip(balding, 0, 1) * (age > 26)
     bare = balding > 0.35  # who balds keeps the rest short
-    top, sides = (
-        np.where(bare, np.minimum(top, 24), top),
-        np.where(bare, np.minimum(sides, 9), sides),
+    top, sides, back = (
+        np.where(bare, np.minimum(length, most), length)
+        for length, most in ((top, 24), (sides, 9), (back, 12))
     )
-    back = np.where(bare, np.minimum(back, 12), back)
     wears = men & (luck[11] < 0.3 + 0.18 * years)
     beard = np.where(wears & (luck[12] < 0.85), 4 + 26 * luck[13] ** 2, 0.0)
     moustache = np.where(wears, 4.5 + 3.5 * luck[14], 0.0)
