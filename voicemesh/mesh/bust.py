@@ -13,7 +13,7 @@ from .studio import Material
 
 RIM = 30.0  # millimetres above the lowest vertex within which the rim of a neck lies
 # Of each ring: millimetres below the rim, wider to each side, deeper to front and back, and the
-# share of the sky over it. The first is skin, the others are cloth, whose collar stands up a little.
+# share of the sky over it. The first is skin, the others are cloth, whose collar stands up.
 RINGS = (
     (9.0, 2.0, 1.0, 0.45),
     (7.0, 7.0, 5.0, 0.50),
