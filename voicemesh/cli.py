@@ -143,6 +143,7 @@ TRAINED = {
 PUBLISHED = {
     "cmp": "voicemesh.training.publish",
     "cmp-features": "voicemesh.training.cmp_features",
+    "cmpc": "voicemesh.training.cmpc_publish",
 }
 # What puts voices and faces into one space: a module and its class, see `systems.association`.
 SPACES = {

@@ -27,14 +27,19 @@ from voicemesh.nets.cmpc import (
     VoiceFacePair,
 )
 from voicemesh.nets.irse import IrBackbone
+from voicemesh.nets.lpips import Lpips
 from voicemesh.nets.sss import (
     EmbeddingHeads,
     IrFaceEncoder,
+    PortraitFaceEncoder,
     ShapeOfSound,
     ThinResNet,
     ThinVoiceEncoder,
+    UnitVoiceEncoder,
 )
+from voicemesh.nets.stylegan2 import Discriminator, Generator
 from voicemesh.nets.synergynet import MobileNetV2, SynergyNet
+from voicemesh.nets.voicestyle import LatentStart
 
 NETS = {
     net.__name__: net
@@ -42,8 +47,9 @@ NETS = {
         *(VoiceEncoder, SupervisedHead, VoiceTraits),
         *(FaceGenerator, FaceEmbedder, EmbeddingClassifier, MobileNetV2, SynergyNet),
         *(ThinVoiceEncoder, IrFaceEncoder, ShapeOfSound, EmbeddingHeads),
-        *(ThinResNet, IrBackbone),
+        *(ThinResNet, IrBackbone, UnitVoiceEncoder, PortraitFaceEncoder),
         *(ResNetEncoder, VoiceFacePair, FeatureVoiceEncoder, GridFaceEncoder),
+        *(Generator, Discriminator, Lpips, LatentStart),
     )
 }
 Tensors = dict[str, Shaped[Tensor, "..."]]

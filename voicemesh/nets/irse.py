@@ -60,7 +60,7 @@ class IrBackbone(nn.Module):
     """A square face picture in [-1, 1] to features, not normalised.
 
     The defaults are IR-50; IR-SE50 has `reduction` 16 and `dropout` 0.6. Every stage halves the
-    picture, the first one too.
+    picture, the first one too; `stem` divides its side before all of them (1 as published).
     """
 
     def __init__(
@@ -71,15 +71,16 @@ class IrBackbone(nn.Module):
         features: int = 512,
         reduction: int | None = None,
         dropout: float = 0.5,
+        stem: int = 1,
     ) -> None:
         super().__init__()
         self.input_layer = nn.Sequential(
-            nn.Conv2d(3, widths[0], 3, 1, 1, bias=False),
+            nn.Conv2d(3, widths[0], 3, stem, 1, bias=False),
             nn.BatchNorm2d(widths[0]),
             nn.PReLU(widths[0]),
         )
         body: list[nn.Module] = []
-        before, left = widths[0], side
+        before, left = widths[0], -(-side // stem)
         for count, width in zip(units, widths, strict=True):
             for number in range(count):
                 body.append(ResidualUnit(before, width, 1 if number else 2, reduction))

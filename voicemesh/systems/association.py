@@ -9,20 +9,31 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
+from voicemesh.audio.features import FRONT_ENDS
 from voicemesh.checkpoints.bundle import Bundle
 from voicemesh.images import Convention, prepare
+from voicemesh.nets.cmpc import FeatureVoiceEncoder, GridFaceEncoder
+from voicemesh.nets.sss import PortraitFaceEncoder, UnitVoiceEncoder
 
 BATCH = 32  # windows or pictures that go through a net at once
+# Nets of our own, which say themselves what they read; the published ones go by their system.
+VOICES = (UnitVoiceEncoder, FeatureVoiceEncoder)
+FACES = (PortraitFaceEncoder, GridFaceEncoder)
 
 
 class VoiceFaceSpace(ABC):
-    """Two nets whose unit embeddings are compared by cosine."""
+    """Two nets whose unit embeddings are compared by cosine.
+
+    A net of `VOICES` hears a recording whole, one of `FACES` sees pictures stretched to its side.
+    """
 
     parts: tuple[str, str]  # of a bundle: the voice net, the face net
     convention: Convention  # of the pictures
 
     def __init__(self, voice: nn.Module, face: nn.Module) -> None:
         self.voice, self.face = voice.eval(), face.eval()
+        if isinstance(face, FACES):
+            self.convention = Convention(face.side)
 
     @classmethod
     def from_bundle(cls, bundle: Bundle, device: torch.device | str = "cpu") -> "VoiceFaceSpace":
@@ -40,8 +51,16 @@ class VoiceFaceSpace(ABC):
 
     @torch.inference_mode()
     def embed_voice(self, speech: Float[Tensor, " samples"]) -> Float[Tensor, " embedding"]:
-        """Unit mean of the unit embeddings of a recording's windows; speech at 16 kHz, [-1, 1]."""
-        parts = self.windows(speech.to(self.device)).split(BATCH)
+        """Unit mean of the unit embeddings of a recording's windows; speech at 16 kHz, [-1, 1].
+
+        Silence is to be cut before.
+        """
+        speech = speech.to(self.device)
+        if isinstance(self.voice, VOICES):
+            heard = FRONT_ENDS[self.voice.front_end](speech[None])
+        else:
+            heard = self.windows(speech)
+        parts = heard.split(BATCH)
         units = torch.cat([functional.normalize(self.voice(part)) for part in parts])
         return functional.normalize(units.mean(0), dim=0)
 

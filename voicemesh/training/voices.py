@@ -1,0 +1,82 @@
+"""What a finished voice encoder says of every recording of a population, kept beside it."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Float32, Int64
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from voicemesh.population.dataset import Population
+
+from .data import FeatureSet, features
+
+AT_ONCE = 64  # recordings per pass
+
+
+@dataclass(frozen=True, eq=False)
+class VoiceCodes:
+    """Outputs of an encoder, not normalised: the mean of several is what a joined voice gives."""
+
+    codes: Float32[np.ndarray, "rows inner"]
+    identity: Int64[np.ndarray, " rows"]
+    session: Int64[np.ndarray, " rows"]
+    clean: Bool[np.ndarray, " rows"]
+
+    def rows_of(self, people: Int64[np.ndarray, " some"], clean: bool = True) -> list[np.ndarray]:
+        """The rows of each of these people; `clean` takes recordings without a channel too."""
+        kept = np.flatnonzero(clean | ~self.clean)
+        order = kept[np.argsort(self.identity[kept], kind="stable")]
+        owners = self.identity[order]
+        starts, ends = (np.searchsorted(owners, people, side) for side in ("left", "right"))
+        return [order[start:end] for start, end in zip(starts, ends, strict=True)]
+
+
+def voice_codes(
+    population: Population, encoder: nn.Module, front_end: str, workers: int = 1
+) -> VoiceCodes:
+    """Hear all recordings of a population, whole; what is on disk is not heard again.
+
+    The encoder gives one row per recording and need not know lengths. `workers` processes compute
+    its features.
+    """
+    utterances = features(population.folder, front_end, workers)
+    path = population.folder / f"codes-{front_end}-{fingerprint(encoder)}.npy"
+    if path.exists():
+        codes = np.load(path)
+    else:
+        codes = heard(encoder, utterances).numpy()
+        write(path, codes)
+    return VoiceCodes(codes, utterances.identity, utterances.session, utterances.clean)
+
+
+@torch.inference_mode()
+def heard(encoder: nn.Module, utterances: FeatureSet) -> Float[Tensor, "rows inner"]:
+    """One row per recording."""
+    device = next(encoder.parameters()).device
+    rows, found = np.arange(len(utterances.identity)), []
+    with tqdm(total=len(rows), unit="recording", desc="listening", disable=None) as bar:
+        for some in np.split(rows, range(AT_ONCE, len(rows), AT_ONCE)):
+            crops = utterances.crops(some, utterances.frames, None)
+            found.append(encoder(crops.to(device)).float().cpu())
+            bar.update(len(some))
+    return torch.cat(found)
+
+
+def fingerprint(net: nn.Module) -> str:
+    """A short hash of a net's tensors."""
+    digest = hashlib.sha256()
+    for key, value in sorted(net.state_dict().items()):
+        digest.update(key.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:12]
+
+
+def write(path: Path, codes: Float32[np.ndarray, "rows inner"]) -> None:
+    """Whole or not at all."""
+    unfinished = path.with_suffix(".partial")
+    with unfinished.open("wb") as file:
+        np.save(file, codes)
+    unfinished.replace(path)
