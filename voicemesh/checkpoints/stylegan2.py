@@ -9,6 +9,7 @@ from torch import nn
 
 from voicemesh.nets.lpips import Lpips
 from voicemesh.nets.stylegan2 import Discriminator, Generator, published_widths
+from voicemesh.nets.voicestyle import LatentStart
 
 from .association import size, without_fixed
 from .store import Tensors, fill
@@ -86,9 +87,17 @@ def numbers(pattern: str, tensors: Tensors) -> list[int]:
     return sorted(int(match[1]) for match in found if match)
 
 
+def arguments_of_start(net: nn.Module) -> dict[str, Any]:
+    """Sizes of the net that a voice's image starts from."""
+    assert isinstance(net, LatentStart)
+    hidden = net.inner[0].out_features
+    return {"embedding": len(net.face_mean), "axes": len(net.open), "hidden": hidden}
+
+
 # Constructor arguments of each net.
 ARGUMENTS: dict[type[nn.Module], Callable[[nn.Module], dict[str, Any]]] = {
     Generator: arguments_of_generator,
     Discriminator: lambda net: discriminator_arguments(net.state_dict()),
     Lpips: lambda net: {"stages": net.stages},
+    LatentStart: arguments_of_start,
 }

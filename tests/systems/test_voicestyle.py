@@ -1,0 +1,121 @@
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from voicemesh.checkpoints import upstream
+from voicemesh.checkpoints.bundle import Bundle, BundleWriter
+from voicemesh.latent.search import SearchOptions
+from voicemesh.latent.statistics import Statistics
+from voicemesh.nets.cmpc import FeatureVoiceEncoder, GridFaceEncoder
+from voicemesh.nets.stylegan2 import Generator
+from voicemesh.nets.voicestyle import LatentStart
+from voicemesh.systems.cmpc import Cmpc
+from voicemesh.systems.voicestyle import (
+    GENERATOR,
+    MEMBERS,
+    START,
+    STATISTICS,
+    Heard,
+    Members,
+    VoiceStyle,
+    Wish,
+)
+
+SEARCH = SearchOptions(steps=4, views=1)
+
+
+@pytest.fixture
+def space() -> Cmpc:
+    voice = FeatureVoiceEncoder(widths=(4, 4, 4, 4), embedding=6)
+    return Cmpc(voice, GridFaceEncoder(24, (1, 1), (4, 6), 2, 6))
+
+
+@pytest.fixture
+def generator() -> Generator:
+    return Generator((6, 6), style=5, depth=2)
+
+
+@pytest.fixture
+def heard() -> Heard:
+    return Heard(functional.normalize(torch.randn(6), dim=0), None)
+
+
+@pytest.fixture
+def whole(space, generator) -> VoiceStyle:
+    statistics = Statistics.sampled(generator, samples=300)
+    start = LatentStart(6, 5, 4)
+    start.open.copy_(torch.eye(5))
+    w = generator.mapping(torch.randn(9, 5)).detach()
+    members = Members(functional.normalize(torch.randn(9, 6)), w, torch.arange(9) // 3)
+    return VoiceStyle(generator, statistics, space, start, members, judge=space)
+
+
+def test_images_grow_more_similar_step_by_step(whole, heard):
+    told = list(whole.imagine(Heard(heard.voice, heard.voice), Wish(2, search=SEARCH), 2))
+    assert [state.step for state in told] == [0, 2, 4]
+    assert told[0].pixels.shape == (2, 8, 8, 3) and told[0].pixels.dtype == np.uint8
+    assert (told[-1].similarity >= told[0].similarity).all()
+    np.testing.assert_allclose(told[-1].judged, told[-1].similarity, atol=1e-5)
+    with torch.no_grad():
+        images = whole.images(torch.from_numpy(told[-1].w))
+        again = whole.similarity(whole.space, heard.voice)(images)
+    np.testing.assert_allclose(again.numpy(), told[-1].similarity, atol=1e-5)
+
+
+def test_a_seed_decides_the_candidates(whole, heard):
+    first = whole.first(heard, Wish(3))
+    torch.testing.assert_close(first, whole.first(heard, Wish(3)))
+    assert not torch.allclose(first[0], first[1])
+    torch.testing.assert_close(first[:1], whole.first(heard, Wish(1)))
+    seeded = whole.first(heard, Wish(3, seed=5))
+    assert not torch.allclose(seeded[0], first[0])
+    torch.testing.assert_close(whole.first(heard, Wish(3, seed=5, spread=0.0))[1], first[0])
+
+
+def test_neighbours_are_one_of_each_person_best_first(whole, heard):
+    rows, weights = whole.neighbours(heard.voice, 8)
+    assert len(rows) == 3 and set((rows // 3).tolist()) == {0, 1, 2}
+    assert weights.argmax() == 0 and float(weights.sum()) == pytest.approx(1)
+
+
+def test_truncation_leads_to_the_mean_face(whole, heard):
+    w = whole.first(heard, Wish(2, truncation=0.0))
+    torch.testing.assert_close(w, whole.statistics.mean.expand(2, -1))
+
+
+def test_without_members_or_start_samples_serve(space, generator, heard):
+    bare = VoiceStyle(generator, Statistics.sampled(generator, samples=300), space)
+    told = list(bare.imagine(heard, Wish(2, search=SEARCH), 4))
+    assert told[-1].judged is None and not np.allclose(told[0].w[0], told[0].w[1])
+    assert (told[-1].similarity >= told[0].similarity).all()
+
+
+def test_the_published_way_starts_from_the_mean_of_eight(whole, heard):
+    states = whole.published(heard, torch.arange(9))
+    first = next(states)
+    np.testing.assert_allclose(first.w[0], whole.members.w[:8].mean(0), atol=1e-5)
+    assert next(states).step == 20
+
+
+def test_a_bundle_holds_it_whole(whole, space, tmp_path, heard):
+    writer = BundleWriter(tmp_path, "small")
+    arguments = upstream.arguments_of(whole.generator)
+    writer.net(GENERATOR, whole.generator, arguments)
+    writer.tensors(STATISTICS, whole.statistics.tensors())
+    writer.tensors(MEMBERS, whole.members.tensors())
+    writer.net(START, whole.start, upstream.arguments_of(whole.start))
+    opened = VoiceStyle.from_bundle(Bundle.open(tmp_path), space=space)
+    first, second = (made.first(heard, Wish(2)) for made in (opened, whole))
+    torch.testing.assert_close(first, second, atol=1e-2, rtol=1e-2)
+    with pytest.raises(ValueError, match="lack w"):
+        Members.read({"faces": torch.zeros(1, 2), "person": torch.zeros(1)})
+    assert tuple(opened.start.open.shape) == (5, 5)
+
+
+def test_a_voice_comes_over_to_the_faces():
+    start = LatentStart(4, 3)
+    start.voice_mean.fill_(1.0)
+    start.face_mean.fill_(-1.0)
+    start.face_of_voice.mul_(2)
+    torch.testing.assert_close(start.as_face(torch.full((1, 4), 2.0)), torch.ones(1, 4))

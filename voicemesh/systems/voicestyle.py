@@ -1,0 +1,274 @@
+"""VoiceStyle: a face image from a voice (Chen et al., ACM TOMM 2024), by CMPC and StyleGAN2.
+
+1 the voice's embedding, its nearest faces; 2 their pictures, 3 whose latents were found once and
+are kept; 4 their mean is the start; 5 an image of it, 6 its similarity to the voice, 7 uphill.
+Ours: the start of one forward pass, a climb that stays among likely faces, candidates by seed, and
+a judge that was not climbed.
+"""
+
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64, Shaped, UInt8
+from torch import Tensor
+from torch.nn import functional
+
+from voicemesh.checkpoints.bundle import Bundle
+from voicemesh.latent.projection import pixels_of
+from voicemesh.latent.search import Found, SearchOptions, climb, published_refinement
+from voicemesh.latent.statistics import Statistics
+from voicemesh.nets.stylegan2 import SILENT, Generator, truncated
+from voicemesh.nets.voicestyle import LatentStart
+
+from .association import VoiceFaceSpace
+from .cmpc import Cmpc
+from .sss import SeekingTheShapeOfSound
+
+GENERATOR, STATISTICS = "stylegan2-generator", "stylegan2-statistics"
+START, MEMBERS = "voicestyle-start", "voicestyle-members"
+PUBLISHED_MEMBERS = 8  # whose mean latent is the published start
+POOL, POOL_SEED = 24, 0  # samples that stand in where no members are known
+
+
+@dataclass(frozen=True, eq=False)
+class Members:
+    """Faces whose latents are known: what a voice is compared with first."""
+
+    faces: Float[Tensor, "members embedding"]  # unit
+    w: Float[Tensor, "members style"]
+    person: Int64[Tensor, " members"]
+
+    @classmethod
+    def read(cls, tensors: Mapping[str, Shaped[Tensor, "..."]]) -> "Members":
+        """Out of a part of a bundle.
+
+        Raises:
+            ValueError: a table is missing or they do not fit each other.
+        """
+        wanted = ("faces", "w", "person")
+        if missing := [name for name in wanted if name not in tensors]:
+            raise ValueError(f"The members of VoiceStyle lack {', '.join(missing)}")
+        if len({len(tensors[name]) for name in wanted}) > 1:
+            raise ValueError("The members' faces, latents and people differ in number")
+        faces = functional.normalize(tensors["faces"].float())
+        return cls(faces, tensors["w"].float(), tensors["person"].long())
+
+    def tensors(self) -> dict[str, Shaped[Tensor, "..."]]:
+        """What `read` reads, in half precision."""
+        return {"faces": self.faces.half(), "w": self.w.half(), "person": self.person.int()}
+
+    def to(self, device: torch.device | str) -> "Members":
+        """The same on a device."""
+        return Members(*(value.to(device) for value in (self.faces, self.w, self.person)))
+
+
+@dataclass(frozen=True, eq=False)
+class Heard:
+    """A voice in the space that is climbed, and in the judge's."""
+
+    voice: Float[Tensor, " embedding"]
+    judge: Float[Tensor, " _"] | None
+
+    @property
+    def seed(self) -> int:
+        """The same for the same voice."""
+        return zlib.crc32(self.voice.cpu().numpy().tobytes()) & 0x7FFFFFFF
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is asked of the faces for a voice."""
+
+    candidates: int = 1
+    seed: int | None = None  # of the candidates; the voice's own unless given
+    # Of what a voice leaves open: 0 is the expected face, 1 draws among all that fit. The first
+    # candidate is the expected face unless a seed is given.
+    spread: float = 0.7
+    truncation: float = 1.0  # 0 is the mean face
+    neighbours: int = 8
+    blend: float = 0.25  # share of the neighbours' mean in the start
+    temperature: float = 0.03  # of the neighbours' weights, in cosines
+    search: SearchOptions = field(default_factory=SearchOptions)
+
+
+@dataclass(frozen=True, eq=False)
+class Imagined:
+    """Faces for a voice, as far as they have come."""
+
+    step: int  # 0 is the first image
+    steps: int
+    pixels: UInt8[np.ndarray, "candidates height width 3"]
+    similarity: Float[np.ndarray, " candidates"]  # cosine to the voice in the space climbed
+    judged: Float[np.ndarray, " candidates"] | None  # by nets that were not climbed
+    w: Float[np.ndarray, "candidates style"]
+
+
+class VoiceStyle:
+    """Voice -> nearest faces' latents -> StyleGAN2 -> an image, refined while one looks on."""
+
+    def __init__(
+        self,
+        generator: Generator,
+        statistics: Statistics,
+        space: VoiceFaceSpace,
+        start: LatentStart | None = None,
+        members: Members | None = None,
+        judge: VoiceFaceSpace | None = None,
+    ) -> None:
+        """Without `members`, samples of the generator are taken; without `start`, members alone."""
+        self.generator = generator.eval().requires_grad_(False)
+        self.statistics, self.space, self.judge = statistics, space, judge
+        for net in (space.voice, space.face, *((judge.voice, judge.face) if judge else ())):
+            net.requires_grad_(False)
+        self.start = None if start is None else start.eval().requires_grad_(False)
+        self.noisy = any(float(m.noise.weight) for m in (generator.conv1, *generator.convs))
+        self._members = members
+
+    @classmethod
+    def from_bundle(
+        cls,
+        bundle: Bundle,
+        device: torch.device | str = "cpu",
+        space: VoiceFaceSpace | None = None,
+        judge: VoiceFaceSpace | None = None,
+    ) -> "VoiceStyle":
+        """The nets of a bundle; spaces that are open already need not be read again."""
+        generator = bundle.net(GENERATOR).to(device)
+        assert isinstance(generator, Generator)
+        if STATISTICS in bundle.parts:
+            statistics = Statistics.read(bundle.tensors(STATISTICS)).to(device)
+        else:
+            statistics = Statistics.sampled(generator)
+        space = space or Cmpc.from_bundle(bundle, device)
+        start = bundle.net(START).to(device) if START in bundle.parts else None
+        members = None
+        if MEMBERS in bundle.parts:
+            members = Members.read(bundle.tensors(MEMBERS)).to(device)
+        if judge is None and all(p in bundle.parts for p in SeekingTheShapeOfSound.parts):
+            judge = SeekingTheShapeOfSound.from_bundle(bundle, device)
+        return cls(generator, statistics, space, start, members, judge)
+
+    @property
+    def members(self) -> Members:
+        """Known faces; samples of the generator, drawn once, if there are none."""
+        if self._members is None:
+            rng = torch.Generator().manual_seed(POOL_SEED)
+            z = torch.randn(POOL, self.generator.features, generator=rng)
+            device = self.generator.input.input.device
+            w = truncated(self.generator.mapping(z.to(device)), self.statistics.mean, 0.7)
+            faces = torch.cat([self.unit_faces(self.space, self.images(one)) for one in w.split(4)])
+            self._members = Members(faces, w, torch.arange(POOL, device=device))
+        return self._members
+
+    def hear(self, speech: Float[Tensor, " samples"]) -> Heard:
+        """A voice, once for all faces; speech at 16 kHz, silence cut."""
+        judge = None if self.judge is None else self.judge.embed_voice(speech).clone()
+        return Heard(self.space.embed_voice(speech).clone(), judge)
+
+    def imagine(self, heard: Heard, wish: Wish = Wish(), show_every: int = 3) -> Iterator[Imagined]:
+        """Faces for a voice: the first images at once, then refined. Stop at any time."""
+        start = self.first(heard, wish)
+        search = replace(wish.search, noise=self.noisy)
+        for found in climb(
+            self.generator,
+            self.statistics,
+            self.similarity(self.space, heard.voice),
+            start,
+            search,
+            show_every,
+        ):
+            yield self.told(heard, found, search.steps)
+
+    @torch.no_grad()
+    def first(self, heard: Heard, wish: Wish = Wish()) -> Float[Tensor, "candidates style"]:
+        """Where the climb starts: one forward pass, drawn towards the nearest known faces."""
+        near = self.neighbours(heard.voice, wish.neighbours, wish.temperature)
+        known = near[1] @ self.statistics.whiten(self.members.w[near[0]])
+        v = known.expand(wish.candidates, -1)
+        if self.start is not None:
+            luck = self.luck(heard, wish).to(v)
+            voice = heard.voice.expand(wish.candidates, -1)
+            v = (1 - wish.blend) * self.start.of_voice(voice, luck, wish.spread) + wish.blend * v
+        elif wish.candidates > 1:
+            v = v + 0.3 * wish.spread * self.luck(heard, wish).to(v)
+        w = self.statistics.unwhiten(v)
+        return truncated(w, self.statistics.mean, wish.truncation)
+
+    def luck(self, heard: Heard, wish: Wish) -> Float[Tensor, "candidates axes"]:
+        """What chooses each candidate among the faces that fit; zero for the expected face."""
+        rng = torch.Generator().manual_seed(heard.seed if wish.seed is None else wish.seed)
+        drawn = torch.randn(wish.candidates, len(self.statistics.axes), generator=rng)
+        if wish.seed is None:
+            drawn[0] = 0
+        return drawn
+
+    def neighbours(
+        self, voice: Float[Tensor, " embedding"], count: int = 8, temperature: float = 0.03
+    ) -> tuple[Int64[Tensor, " near"], Float[Tensor, " near"]]:
+        """The members whose faces fit a voice best, one of each person, and their weights."""
+        similarity = self.members.faces @ self._as_face(voice)
+        order = similarity.argsort(descending=True, stable=True)
+        seen: dict[int, int] = {}
+        for row in order.tolist():
+            seen.setdefault(int(self.members.person[row]), row)
+            if len(seen) == count:
+                break
+        rows = torch.tensor(list(seen.values()), device=order.device)
+        return rows, (similarity[rows] / temperature).softmax(0)
+
+    def published(
+        self, heard: Heard, rows: Int64[Tensor, " found"], seed: int = 0
+    ) -> Iterator[Imagined]:
+        """The published steps 4 to 7, from the `rows` of members that were found, in that order."""
+        start = self.members.w[rows[:PUBLISHED_MEMBERS]].mean(0, keepdim=True)
+        similarity = self.similarity(self.space, heard.voice)
+        found = published_refinement(self.generator, self.statistics, similarity, start, seed=seed)
+        for state in found:
+            yield self.told(heard, state, 100)
+
+    def similarity(self, space: VoiceFaceSpace, voice: Float[Tensor, " embedding"]):
+        """How similar images are to a voice, differentiable by the images."""
+
+        def of(images: Float[Tensor, "batch 3 _ _"]) -> Float[Tensor, " batch"]:
+            return self.unit_faces(space, images) @ voice
+
+        return of
+
+    def unit_faces(
+        self, space: VoiceFaceSpace, images: Float[Tensor, "batch 3 _ _"]
+    ) -> Float[Tensor, "batch embedding"]:
+        """Unit embeddings of images as the space's face net is shown photographs."""
+        side = space.convention.side
+        seen = images.clamp(-1, 1)
+        if side != images.shape[2]:
+            seen = functional.interpolate(
+                seen, (side, side), mode="bicubic", align_corners=False, antialias=True
+            )
+        return functional.normalize(space.face(seen.flip(1) if space.convention.bgr else seen))
+
+    def images(self, w: Float[Tensor, "batch style"]) -> Float[Tensor, "batch 3 size size"]:
+        """Plain images of latents; noise maps are the generator's own, if it uses any."""
+        return self.generator(w, self.generator.stored_noise() if self.noisy else SILENT)
+
+    def told(self, heard: Heard, found: Found, steps: int) -> Imagined:
+        """A state of the search as the page shows it."""
+        judged = None
+        if self.judge is not None and heard.judge is not None:
+            with torch.no_grad():
+                judged = self.similarity(self.judge, heard.judge)(found.images).cpu().numpy()
+        return Imagined(
+            found.step,
+            steps,
+            pixels_of(found.images),
+            found.similarity.cpu().numpy(),
+            judged,
+            found.w.cpu().numpy(),
+        )
+
+    def _as_face(self, voice: Float[Tensor, " embedding"]) -> Float[Tensor, " embedding"]:
+        if self.start is None:
+            return voice
+        return functional.normalize(self.start.as_face(voice[None])[0], dim=0)
