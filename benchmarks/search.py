@@ -16,7 +16,7 @@ import numpy as np
 
 from voicemesh.gallery import approximate
 from voicemesh.gallery.approximate import CellIndex
-from voicemesh.gallery.gallery import FolderGallery
+from voicemesh.gallery.folder import FolderGallery
 from voicemesh.gallery.search import EXACT_LIMIT, Side
 
 WIDTH, PICTURES, COUNT = 128, 3, 10

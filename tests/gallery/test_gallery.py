@@ -10,7 +10,8 @@ from gallery.toys import NETS, entries, units, written
 
 from voicemesh.gallery import media
 from voicemesh.gallery.files import mapped, write
-from voicemesh.gallery.gallery import MANIFEST, FolderGallery, Gallery
+from voicemesh.gallery.folder import MANIFEST, FolderGallery
+from voicemesh.gallery.gallery import Gallery
 from voicemesh.gallery.parts import NewEntry
 from voicemesh.gallery.writer import GalleryWriter
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from voicemesh.gallery.gallery import FolderGallery
+from voicemesh.gallery.folder import FolderGallery
 from voicemesh.gallery.parts import NewEntry
 from voicemesh.gallery.writer import GalleryWriter
 

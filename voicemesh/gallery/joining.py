@@ -13,7 +13,8 @@ from jaxtyping import Float, Int32
 from .approximate import AT_ONCE, build
 from .calibration import Probes, strangers
 from .files import mapped, sha256_of, write, write_pieces
-from .gallery import MEDIA, SEXES, SIDES, FolderGallery
+from .folder import FolderGallery
+from .gallery import MEDIA, SEXES, SIDES
 from .parts import PROBES, Arrays, joined, media_files, rows_of
 from .search import Side
 

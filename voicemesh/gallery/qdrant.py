@@ -12,7 +12,8 @@ import numpy as np
 from jaxtyping import Float
 from tqdm import tqdm
 
-from .gallery import SEXES, TEXTS, Entry, FolderGallery, Gallery, Space
+from .folder import FolderGallery
+from .gallery import SEXES, TEXTS, Entry, Gallery, Space
 from .search import Matches, matches
 
 if TYPE_CHECKING:

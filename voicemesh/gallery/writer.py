@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from .files import Packed, mapped, write
-from .gallery import FORMAT, MANIFEST, FolderGallery, read_manifest
+from .folder import FORMAT, MANIFEST, FolderGallery, read_manifest
 from .joining import join
 from .parts import NewEntry, check, columns_of
 from .search import EXACT_LIMIT

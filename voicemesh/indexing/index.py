@@ -13,7 +13,7 @@ from tqdm import tqdm
 from voicemesh import images
 from voicemesh.audio import recording, vad
 from voicemesh.checkpoints.bundle import Bundle
-from voicemesh.gallery.gallery import FolderGallery
+from voicemesh.gallery.folder import FolderGallery
 from voicemesh.gallery.media import picture_bytes, voice_bytes
 from voicemesh.gallery.parts import NewEntry
 from voicemesh.gallery.writer import GalleryWriter
