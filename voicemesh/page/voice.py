@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -13,6 +14,7 @@ from voicemesh.audio import recording
 from voicemesh.audio.recording import UnusableRecording
 from voicemesh.pipeline import Pipeline, Portrait
 
+from . import matches
 from .cards import card, summary
 from .files import FILES, KEEP, save
 from .lengths import measurements
@@ -136,6 +138,30 @@ class Heard:
     events: tuple[gr.events.Dependency, ...]
 
 
+def find_faces(
+    whole: Pipeline,
+    section: tuple[gr.Radio, gr.Radio, gr.HTML],
+    portrait: gr.State,
+    voice: gr.Audio,
+    events: Sequence[gr.events.Dependency],
+) -> None:
+    """Matches follow a portrait, and every change of what is asked of the gallery."""
+    who, space, found = section
+
+    def find(portrait: Portrait | None, path: str | None, space: str, who: str):
+        if portrait is None:
+            return gr.skip()
+        return matches.of_voice(whole, portrait, path, space, who)
+
+    inputs, quiet = [portrait, voice, space, who], {**NETS, "show_progress": "hidden"}
+    named = {"api_name": "matches"}
+    for event in events:
+        event.success(find, inputs, found, **named, **quiet)
+        named = {"api_visibility": "private"}
+    for choice in (who, space):
+        choice.change(find, inputs, found, **named, **quiet)
+
+
 def build(whole: Pipeline, page: gr.Blocks) -> Heard:
     """The stage with the head, and all that is told of it."""
     outlines = waiting()
@@ -170,6 +196,8 @@ def build(whole: Pipeline, page: gr.Blocks) -> Heard:
                     for label in FILES.values()
                 ]
             timings = gr.HTML(outlines[3], elem_id="timings")
+    with gr.Row(elem_id="beyond", elem_classes="pair"):
+        faces = matches.section(whole, "faces", "matches")
     with gr.Row(elem_id="telling", elem_classes="pair"):
         with gr.Column(min_width=0):
             gr.HTML(HONEST.format(description=description, measured=measured(whole.bundle)))
@@ -180,6 +208,7 @@ def build(whole: Pipeline, page: gr.Blocks) -> Heard:
         return portray(whole, path, view)
 
     def files(portrait: Portrait):
+        portrait = whole.matched(portrait)
         paths = save(portrait, Path(buttons[0].GRADIO_CACHE) / "portraits")
         return [gr.update(value=path, interactive=True) for path in paths]
 
@@ -195,6 +224,8 @@ def build(whole: Pipeline, page: gr.Blocks) -> Heard:
     chosen.success(files, portrait, buttons, api_visibility="private", show_progress="hidden")
     for event in (pressed, chosen):
         event.success(None, None, None, js=SHOW_FACE, api_visibility="private")
+    if faces:
+        find_faces(whole, faces, portrait, voice, (pressed, chosen))
     view.change(None, view, None, js=switch_view("mesh"), api_visibility="private")
     page.load(average, None, mesh, api_name="average", show_progress="hidden")
     return Heard(portrait, (pressed, chosen))

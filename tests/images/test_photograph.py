@@ -69,7 +69,7 @@ def test_half_a_picture_a_missing_one_and_a_huge_one_are_refused(tmp_path, monke
         images.read(whole[: len(whole) // 2], name="me")
     with pytest.raises(UnusablePhotograph, match=r"no photograph x\.png"):
         images.read(tmp_path / "x.png")
-    monkeypatch.setattr(images, "PIXELS", 1599)
+    monkeypatch.setattr(images.photograph, "PIXELS", 1599)
     with pytest.raises(UnusablePhotograph, match="40 x 40 pixels"):
         images.read(whole)
 
