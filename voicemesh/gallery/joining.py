@@ -69,26 +69,37 @@ def join(
         told[kind] = [*kept.get(kind, []), *(files.arrays(kind, arrays) for arrays in new)]
     told["spaces"], table = {}, {}
     for space, made_by in nets.items():
-        rows = {}
-        for side in SIDES:
-            vectors, entries = rows_of(parts, starts[:-1], f"{space}.{side}")
-            if before is not None and side in before.spaces[space].sides:
-                old = before.side(space, side)
-                vectors, entries = [old.vectors, *vectors], np.append(old.entries, entries)
-            if len(entries):
-                rows[side] = vectors, entries
+        rows = {side: rows_with(before, parts, starts, space, side) for side in SIDES}
         sides, stated = write_space(files, space, rows, columns, exact_limit)
         width = max((side.vectors.shape[1] for side in sides.values()), default=0)
         told["spaces"][space] = {"nets": dict(made_by), "width": width, "sides": stated}
-        probes = {}
-        for side in sides:
-            units, entries = rows_of(parts, starts[:-1], f"{space}.{side}.{PROBES}")
-            if len(entries):
-                person, sex = columns["person"][entries], columns["sex"][entries]
-                probes[side] = Probes(np.concatenate(units), person, sex)
-        table |= calibrated(space, sides, probes)
+        table |= calibrated(space, sides, probes_of(parts, starts, space, columns))
     told["strangers"] = files.arrays("strangers", table) if table else ""
     return told | {"files": dict(sorted(files.named.items()))}
+
+
+def rows_with(
+    before: FolderGallery | None, parts: Sequence[Arrays], starts: list[int], space: str, side: str
+) -> Rows:
+    """The vectors of one side that were there before and those of the parts."""
+    vectors, entries = rows_of(parts, starts[:-1], f"{space}.{side}")
+    if before is not None and side in before.spaces[space].sides:
+        old = before.side(space, side)
+        vectors, entries = [old.vectors, *vectors], np.append(old.entries, entries)
+    return vectors, entries
+
+
+def probes_of(
+    parts: Sequence[Arrays], starts: list[int], space: str, columns: Arrays
+) -> dict[str, Probes]:
+    """The probes of the parts, by the side that is searched for them."""
+    found = {}
+    for side in SIDES:
+        units, entries = rows_of(parts, starts[:-1], f"{space}.{side}.{PROBES}")
+        if len(entries):
+            person, sex = columns["person"][entries], columns["sex"][entries]
+            found[side] = Probes(np.concatenate(units), person, sex)
+    return found
 
 
 def write_space(
@@ -97,6 +108,8 @@ def write_space(
     """The vectors of a space, and cells of those that are many: opened, and as stated."""
     sides, stated = {}, {}
     for side, (vectors, entries) in rows.items():
+        if not len(entries):
+            continue
         half = len(entries) > exact_limit
         write_side = partial(write_rows, vectors=vectors, entries=entries, half=half)
         file = files.place(f"{space}-{side}", ".safetensors", write_side)
