@@ -16,17 +16,41 @@ from triton.backends.compiler import GPUTarget
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from voicemesh.kernels.bias_act_triton import bias_act_gradient_triton, bias_act_triton
 from voicemesh.kernels.log_mel import MelSettings
 from voicemesh.kernels.log_mel_triton import log_mel_triton
 from voicemesh.kernels.rasterize_triton import rasterize_triton
+from voicemesh.kernels.upfirdn2d import resamplings
+from voicemesh.kernels.upfirdn2d_triton import upfirdn2d_triton
 
 
 def empty(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
     return torch.empty(shape, dtype=dtype, device="meta")
 
 
-LAUNCHES = {  # module -> the launch that a page makes
+def resample(up: int, down: int, dtype: torch.dtype) -> None:
+    x, kernel = empty(2, 8, 32, 32, dtype=dtype), empty(4, 4)
+    upfirdn2d_triton(x, kernel, resamplings(x, kernel, up, down, (2, 1)))
+
+
+def activate(dtype: torch.dtype, layout: torch.memory_format) -> None:
+    x = empty(2, 64, 32, 32, dtype=dtype).contiguous(memory_format=layout)
+    bias, scale, noise, strength = empty(64), empty(2, 64), empty(1, 1, 32, 32), empty(1)
+    bias_act_triton(x, bias, 0.2, 2**0.5)
+    bias_act_triton(x, bias, 0.2, 2**0.5, scale, noise, strength)
+    bias_act_triton(x, None, 0.2, 2**0.5, scale, side=x)
+    bias_act_gradient_triton(x, x, 0.2, 2**0.5, None, None, None)
+    bias_act_gradient_triton(x, x, 0.2, 2**0.5, x, scale, noise)
+
+
+FLOAT, HALF = torch.float32, torch.bfloat16
+LAUNCHES = {  # module -> the launches that pages and training make
     "log_mel": lambda: log_mel_triton(empty(2, 16_000), MelSettings(), empty(2)),
+    "upfirdn2d": lambda: [resample(*s) for s in ((1, 1, HALF), (2, 1, FLOAT), (1, 2, HALF))],
+    "bias_act": lambda: [
+        activate(FLOAT, torch.contiguous_format),
+        activate(HALF, torch.channels_last),
+    ],
     "rasterize": lambda: rasterize_triton(empty(9, 3), empty(5, 3, dtype=torch.int64), (64, 48)),
 }
 

@@ -28,7 +28,7 @@ def bias_act_cpu(
     strength: Float[Tensor, "1"] | None = None,
     side: Float[Tensor, "batch channel *space"] | None = None,
 ) -> Float[Tensor, "batch channel *space"]:
-    """`bias_act` on the CPU without its gradient; with `side` the side of the rectifier is its."""
+    """`bias_act` on the CPU without its gradient; a `side` tells the side of the rectifier."""
     order = _Order(x)
     result = order.empty()
     if not x.numel():
