@@ -101,6 +101,7 @@ def parser() -> argparse.ArgumentParser:
     index_.add_argument("folder", type=Path)
     index_.add_argument("--out", type=Path, required=True, metavar="GALLERY", help="its folder")
     index_.add_argument("--table", type=Path, help="a csv: file, identity, label, sex, age, ...")
+    index_.add_argument("--crops", action="store_true", help="pictures are face crops already")
     index_.add_argument("--title", default="", help="shown on the page")
     index_.add_argument("--server", help="also copy it to Qdrant: http://host:port/collection")
     add_bundle(index_)
@@ -136,6 +137,8 @@ TRAINED = {
     "stylegan2-portraits": "voicemesh.training.stylegan2_portraits",
     "cmp": "voicemesh.training.cmp",
     "cmp-features": "voicemesh.training.cmp_features",
+    "cmp-teacher": "voicemesh.training.cmp_teacher",
+    "cmp-unsupervised": "voicemesh.training.cmp_unsupervised",
     "cmpc": "voicemesh.training.cmpc_task",
     "sss": "voicemesh.training.sss_run",
 }
@@ -143,6 +146,8 @@ TRAINED = {
 PUBLISHED = {
     "cmp": "voicemesh.training.publish",
     "cmp-features": "voicemesh.training.cmp_features",
+    "cmp-teacher": "voicemesh.training.cmp_teacher",
+    "cmp-unsupervised": "voicemesh.training.cmp_unsupervised",
     "cmpc": "voicemesh.training.cmpc_publish",
 }
 # What puts voices and faces into one space: a module and its class, see `systems.association`.
@@ -370,7 +375,8 @@ def index(arguments: argparse.Namespace) -> int:
     table, folder = arguments.table, arguments.folder
     found = sources.of_table(table) if table else sources.of_folder(folder)
     bundle = Bundle.open(arguments.bundle)
-    built = indexing.index(folder, found, arguments.out, bundle, arguments.device, arguments.title)
+    told = arguments.device, arguments.title, arguments.crops
+    built = indexing.index(folder, found, arguments.out, bundle, *told)
     left_out = built.manifest["left_out"]
     for file, reason in left_out.items():
         print(f"{file}: {reason}", file=sys.stderr)

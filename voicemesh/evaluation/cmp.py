@@ -1,19 +1,24 @@
 """Cross-Modal Perceptionist on the held-out people of a population: all figures at once."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import torch
 
 from voicemesh.population.appearance import APPEARANCE, AXES
 from voicemesh.population.dataset import Population
 from voicemesh.systems.cmp import CrossModalPerceptionist
+from voicemesh.systems.cmp_unsupervised import ImageBranch
 
 from . import geometry
 from .expectation import expected_shape
-from .predictions import predict
+from .predictions import Predictions, predict
 from .statistics import Tensors, coverage, error_statistics, people_statistics
 from .targets import people_targets
 
+BRANCH = ("errors", "measures", "sex", "coherence")  # what is told of the image branch
+AT_ONCE = 64  # faces
 AGEING = "grey"  # the one look that follows the age, which a voice does tell a little
 
 
@@ -35,6 +40,11 @@ def evaluate(
     best = expected_shape(people, targets.shape_params, everyone, coupling, sessions=1)
     heard, raised = predict(perceptionist, population)
     results = geometry.evaluate(heard, targets, baselines, face_model, best)
+    if perceptionist.images is not None and perceptionist.head is not None:
+        pictured = imagined(perceptionist.images, heard)
+        judged = geometry.evaluate(pictured, targets, baselines, face_model, best)
+        results["pictured"] = {name: judged[name] for name in BRANCH}
+        results["agreement"] = geometry.agreement(heard, pictured, baselines, face_model)
     if len(raised.identity):
         results["raised"] = geometry.sex_accuracy(raised, targets, baselines, face_model)
     names = (*AXES, *(name for name in APPEARANCE if name != AGEING))
@@ -43,3 +53,13 @@ def evaluate(
     if "measure_interval" in own:
         covered = coverage(heard, targets, face_model, own["measure_interval"])
     return {**results, "coverage": covered}, errors
+
+
+def imagined(images: ImageBranch, heard: Predictions) -> Predictions:
+    """The same recordings through the image branch."""
+    device = images.face_model.mean.device
+    shapes = [
+        images.imagine(some.to(device)).shape_params.cpu()
+        for some in heard.embedding.split(AT_ONCE)
+    ]
+    return replace(heard, shape_params=torch.cat(shapes))

@@ -115,15 +115,11 @@ def sex_accuracy(
     female = targets.female.numpy()
     weights = resampled(len(people), np.random.default_rng(seed))
     gram = shape_gram(face_model)
-
-    def womanly(params: Float[Tensor, "n s"]) -> Bool[np.ndarray, " n"]:
-        to_women = squared_distance(params - baselines.female, gram)
-        return (to_women <= squared_distance(params - baselines.male, gram)).numpy()
-
     together = identity_means(predictions.shape_params.double().numpy(), identity)
-    whole = womanly(torch.from_numpy(together).float()) == female[people]
+    mean_mesh = womanly(torch.from_numpy(together).float(), baselines, gram).numpy()
+    whole = mean_mesh == female[people]
     each = {
-        "mesh": womanly(predictions.shape_params) == female[identity],
+        "mesh": womanly(predictions.shape_params, baselines, gram).numpy() == female[identity],
         "odds": (predictions.traits[:, 0] > 0).numpy() == female[identity],
     }
     results = {"person": asdict(mean(whole.astype(float), weights))}
@@ -131,6 +127,32 @@ def sex_accuracy(
         by_person = identity_means(right.astype(float)[:, None], identity)[:, 0]
         results[name] = asdict(mean(by_person, weights))
     return results
+
+
+def agreement(
+    one: Predictions, other: Predictions, baselines: Baselines, face_model: MorphableModel
+) -> dict[str, Any]:
+    """Two systems on the same recordings: do their meshes agree on the sex, how far apart are they?
+
+    The distance is the root mean square over the vertices, mm.
+    """
+    gram, identity = shape_gram(face_model), one.identity
+    same = womanly(one.shape_params, baselines, gram) == womanly(
+        other.shape_params, baselines, gram
+    )
+    apart = squared_distance(one.shape_params - other.shape_params, gram) / len(face_model.mean)
+    both = np.stack([same.numpy(), apart.sqrt().numpy()], 1).astype(float)
+    by_person = identity_means(both, identity)
+    weights = resampled(len(by_person), np.random.default_rng(0))
+    return {"sex": asdict(mean(by_person[:, 0], weights)), "mm": float(by_person[:, 1].mean())}
+
+
+def womanly(
+    params: Float[Tensor, "n s"], baselines: Baselines, gram: Float[Tensor, "s s"]
+) -> Bool[Tensor, " n"]:
+    """Whether meshes are nearer to the women's mean than to the men's."""
+    to_women = squared_distance(params - baselines.female, gram)
+    return to_women <= squared_distance(params - baselines.male, gram)
 
 
 def coherence(
@@ -241,6 +263,37 @@ def _measure_table(
     return results
 
 
+def branches(results: Mapping[str, Any]) -> list[str]:
+    """Voice to mesh and voice to picture to mesh beside the ceiling, as lines of text.
+
+    Gains over the mean face are shares of its error, with their intervals.
+    """
+    lines = [
+        f"{'error':<14}{'mean face':>10}  {'supervised: gain':<25}{'by picture: gain':<25}ceiling"
+    ]
+    for name, entry in results["errors"].items():
+        usual, told = entry["mean_face"], []
+        for branch in (results, results["pictured"]):
+            gain = branch["errors"][name]["gain_over_mean_face"]
+            share, low, high = (gain[key] / usual for key in ("value", "low", "high"))
+            told.append(f"{share:+.1%} [{low:+.1%}, {high:+.1%}]")
+        most = f"{1 - entry['ceiling'] / usual:+.1%}" if "ceiling" in entry else ""
+        lines.append(f"{name:<14}{usual:>10.4f}  {told[0]:<25}{told[1]:<25}{most}")
+    lines.append(f"{'measure':<24}  {'supervised: explained':<25}{'by picture':<25}ceiling")
+    for name, entry in results["measures"].items():
+        told = [
+            str(Estimate(**branch["measures"][name]["explained"]))
+            for branch in (results, results["pictured"])
+        ]
+        most = f"{entry['ceiling']:.3f}" if "ceiling" in entry else ""
+        lines.append(f"{name:<24}  {told[0]:<25}{told[1]:<25}{most}")
+    sexes = [str(Estimate(**b["sex"]["mesh"])) for b in (results, results["pictured"])]
+    lines.append(f"{'sex by mesh':<24}  {sexes[0]:<25}{sexes[1]:<25}")
+    shared = results["agreement"]
+    lines.append(f"both branches: one sex {Estimate(**shared['sex'])}, {shared['mm']:.2f} mm apart")
+    return lines
+
+
 def table(results: Mapping[str, Any]) -> str:
     """The figures as lines of text."""
 
@@ -266,6 +319,8 @@ def table(results: Mapping[str, Any]) -> str:
             f"{name:<22}{told(entry['explained']):<24}{ceiling}"
             f"  {told(entry['explained_within_sex'])}{most}"
         )
+    if "pictured" in results:
+        lines += ["", *branches(results)]
     both = results["coherence"]
     lines += [
         "",

@@ -40,43 +40,28 @@ class Faces:
         return torch.cat([scale[:, None], self.shape_params, self.expression_params], 1)
 
 
-class ImageBranch:
-    """Pictures the face of a voice and reads its mesh, or reads that of any photograph."""
+class FaceReader:
+    """Reads the mesh of a face image, and where on the image it is."""
 
     def __init__(
-        self,
-        generator: FaceGenerator,
-        student: SynergyNet,
-        face_model: MorphableModel,
-        teacher: SynergyNet | None = None,
+        self, student: SynergyNet, face_model: MorphableModel, teacher: SynergyNet | None = None
     ) -> None:
-        self.generator, self.student = generator.eval(), student.eval()
-        self.teacher = (teacher or student).eval()
+        self.student, self.teacher = student.eval(), (teacher or student).eval()
         self.face_model = face_model
 
     @classmethod
-    def from_bundle(
+    def of_photographs(
         cls, bundle: Bundle, face_model: MorphableModel, device: torch.device | str = "cpu"
-    ) -> "ImageBranch":
-        """The nets of a bundle; without a teacher the student's pose stands in."""
-        return cls(
-            generator=bundle.net(GENERATOR).to(device),
-            student=bundle.net(STUDENT).to(device),
-            face_model=face_model,
-            teacher=bundle.net(TEACHER).to(device) if TEACHER in bundle.parts else None,
-        )
-
-    @torch.inference_mode()
-    def imagine(self, unit: Float[Tensor, "batch embedding"]) -> Faces:
-        """The faces of voices, from their embeddings of unit length."""
-        return self.read(self.generator(unit))
+    ) -> "FaceReader":
+        """The teacher of a bundle alone: it knows photographs, its student imagined faces."""
+        return cls(bundle.net(TEACHER).to(device), face_model)
 
     @torch.inference_mode()
     def read(self, image: Float[Tensor, "batch 3 height width"]) -> Faces:
         """The 3D faces on images that a face fills, RGB in [-1, 1].
 
-        The colours reach the regressors as they are, though these grew up on BGR: the published
-        student was trained that way. Nor is the image clamped.
+        The colours reach the regressors as they are, though the published teacher grew up on BGR:
+        its student was trained that way. Nor is the image clamped.
         """
         crop = crop_of(image)
         told = self.student(crop).params
@@ -128,3 +113,34 @@ class ImageBranch:
             inward.cpu().numpy().astype(np.int32),
             alpha=alpha,
         )
+
+
+class ImageBranch(FaceReader):
+    """Pictures the face of a voice and reads its mesh."""
+
+    def __init__(
+        self,
+        generator: FaceGenerator,
+        student: SynergyNet,
+        face_model: MorphableModel,
+        teacher: SynergyNet | None = None,
+    ) -> None:
+        super().__init__(student, face_model, teacher)
+        self.generator = generator.eval()
+
+    @classmethod
+    def from_bundle(
+        cls, bundle: Bundle, face_model: MorphableModel, device: torch.device | str = "cpu"
+    ) -> "ImageBranch":
+        """The nets of a bundle; without a teacher the student's pose stands in."""
+        return cls(
+            generator=bundle.net(GENERATOR).to(device),
+            student=bundle.net(STUDENT).to(device),
+            face_model=face_model,
+            teacher=bundle.net(TEACHER).to(device) if TEACHER in bundle.parts else None,
+        )
+
+    @torch.inference_mode()
+    def imagine(self, unit: Float[Tensor, "batch embedding"]) -> Faces:
+        """The faces of voices, from their embeddings of unit length."""
+        return self.read(self.generator(unit))

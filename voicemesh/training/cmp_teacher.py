@@ -1,0 +1,297 @@
+"""The image teacher of Cross-Modal Perceptionist: photographs to a morphable head (SynergyNet).
+
+The publication took its teacher from a corpus of fitted photographs; ours learns from portraits of
+the population, whose heads and cameras are known.
+"""
+
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from voicemesh.checkpoints.bundle import Bundle, BundleWriter
+from voicemesh.checkpoints.upstream import arguments_of
+from voicemesh.evaluation import cmp_pictures
+from voicemesh.mesh.basel import MICROMETRES
+from voicemesh.mesh.morphable import MorphableModel
+from voicemesh.nets.synergynet import IMAGE_TOP, POSE, Pose, SynergyNet
+from voicemesh.population.dataset import SHARD, Population
+from voicemesh.population.portrait_set import PortraitSet, PortraitShard
+from voicemesh.population.portraits import LOOKS
+from voicemesh.systems.cmp import shape_gram, squared_distance
+from voicemesh.systems.cmp_unsupervised import TEACHER, FaceReader
+
+from .face_crops import Cropping, moved, plain_crops, random_moves, varied_crops
+from .loop import Batch, LoopSettings, one_cycle, read_metrics, train
+
+SAMPLED = 4000  # cameras that the whitening of the pose is measured on
+Z_OFFSET = 11  # of the pose: where the head is along the view, which no weak perspective tells
+VALIDATION_AT_ONCE = 60
+
+
+@dataclass(frozen=True)
+class TeacherRecipe:
+    """A regressor of the published size; its losses are on parameters and on landmarks."""
+
+    width: float = 1.0
+    size: int = 128  # of the portraits
+    partial: bool = False  # take portraits that are still being made, as far as they are
+    steps: int = 30_000
+    batch_size: int = 128
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.02
+    pose_weight: float = 0.5
+    shape_weight: float = 0.5
+    mesh_weight: float = 0.1  # of the squared error of the resting mesh, mm2
+    expression_weight: float = 0.3
+    landmark_weight: float = 0.3  # of the mean distance in the crop, pixels
+    look_weight: float = 0.05
+    seed: int = 0
+
+
+BUNDLE = TeacherRecipe(width=0.75, steps=3000, batch_size=48)
+RECIPES = {"published": TeacherRecipe(), "bundle": BUNDLE}
+
+
+class TeacherNets(nn.Module):
+    """The regressor and its losses."""
+
+    def __init__(self, recipe: TeacherRecipe, face_model: MorphableModel) -> None:
+        super().__init__()
+        shapes, expressions = (
+            basis.shape[2] for basis in (face_model.shape_basis, face_model.expression_basis)
+        )
+        self.recipe = recipe
+        net = SynergyNet(shapes, expressions, len(LOOKS), recipe.width)
+        self.teacher = net.to(memory_format=torch.channels_last)
+        moving = (face_model.expression_basis * face_model.expression_deviation).square()
+        fixed = {
+            "gram": shape_gram(face_model) / len(face_model.mean),
+            "movement": moving.sum((0, 1)) / moving.sum(),
+            "rest": landmarks_of(face_model, face_model.vertices(torch.zeros(shapes))),
+            "basis": torch.cat(
+                [
+                    landmarks_of(face_model, basis * deviation)
+                    for basis, deviation in (
+                        (face_model.shape_basis, face_model.shape_deviation),
+                        (face_model.expression_basis, face_model.expression_deviation),
+                    )
+                ],
+                2,
+            ),
+        }
+        for name, value in fixed.items():
+            self.register_buffer(name, value, persistent=False)  # known to every run
+
+    def forward(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
+        """Losses by name; "loss" is their weighted sum."""
+        net, recipe = self.teacher, self.recipe
+        params = net(batch["image"].contiguous(memory_format=torch.channels_last)).params
+        shape, expression = net.face_params(params)
+        looks = params[:, POSE + shape.shape[1] + expression.shape[1] :]
+        pose = (batch["pose"] - net.pose_mean) / net.pose_deviation
+        seen = Pose.of(net.pose_numbers(params))
+        told = seen.image(self.landmarks(shape, expression) * scaled(seen))
+        true = Pose.of(batch["pose"])
+        meant = true.image(self.landmarks(batch["shape"], batch["expression"]) * scaled(true))
+        known = [number for number in range(POSE) if number != Z_OFFSET]
+        losses = {
+            "pose": (params[:, known] - pose[:, known]).square().mean(),
+            "shape": (shape - batch["shape"]).square().mean(),
+            "mesh": squared_distance(shape - batch["shape"], self.gram).mean(),
+            "expression": ((expression - batch["expression"]).square() @ self.movement).mean(),
+            "landmark": (told - meant)[..., :2].norm(dim=2).mean(),
+            "look": (looks - batch["looks"]).square().mean(),
+        }
+        total = sum(getattr(recipe, f"{name}_weight") * value for name, value in losses.items())
+        return {"loss": total, **losses}
+
+    def landmarks(
+        self, shape: Float[Tensor, "batch s"], expression: Float[Tensor, "batch e"]
+    ) -> Float[Tensor, "batch 68 3"]:
+        """The landmarks of heads, mm."""
+        params = torch.cat([shape, expression], 1)
+        return self.rest + torch.einsum("vcp,bp->bvc", self.basis, params)
+
+
+def landmarks_of(
+    face_model: MorphableModel, values: Float[Tensor, "v *rest"]
+) -> Float[Tensor, "68 *rest"]:
+    """The rows of the landmarks."""
+    return values[face_model.landmarks]
+
+
+def scaled(pose: Pose) -> Float[Tensor, "batch 1 1"]:
+    """Pixels of the crop per millimetre."""
+    return (MICROMETRES * pose.scale)[:, None, None]
+
+
+def pose_of(camera: Float[Tensor, "batch 3 4"]) -> Float[Tensor, "batch 12"]:
+    """The published numbers of a camera: pixels per micrometre, y up from row IMAGE_TOP."""
+    up = camera.clone()
+    up[:, 1] = -up[:, 1]
+    up[:, 1, 3] += IMAGE_TOP
+    up[:, :, :3] /= MICROMETRES
+    return up.flatten(1)
+
+
+class TeacherTask:
+    """Portraits to learn from and portraits to judge by: what the loop needs to train."""
+
+    def __init__(
+        self,
+        recipe: TeacherRecipe,
+        portraits: PortraitShard,
+        judging: PortraitShard,
+        face_model: MorphableModel,
+    ) -> None:
+        self.recipe, self.portraits, self.judging = recipe, portraits, judging
+        torch.manual_seed(recipe.seed)
+        self.net: nn.Module = TeacherNets(recipe, face_model)
+        self.looks = look_scales(portraits)
+        whiten(self.net.teacher, portraits, recipe.seed)
+        self.optimiser, self.schedule = one_cycle(
+            self.net.parameters(), recipe.steps, recipe.learning_rate, recipe.weight_decay
+        )
+
+    def batch(self, rng: np.random.Generator) -> Batch:
+        """Pictures drawn by lot, each cropped and spoilt in its own way."""
+        rows = np.sort(rng.choice(len(self.portraits), self.recipe.batch_size, replace=False))
+        some = self.portraits.rows(rows)
+        return self._about(some, *varied_crops(some, rng, Cropping()))
+
+    def validate(self, device: torch.device) -> dict[str, float]:
+        """Losses on whole portraits of people that the net was not trained on."""
+        sums: dict[str, float] = {}
+        rows = np.arange(len(self.judging))
+        for some in np.split(rows, range(VALIDATION_AT_ONCE, len(rows), VALIDATION_AT_ONCE)):
+            judging = self.judging.rows(some)
+            batch = self._about(judging, *plain_crops(judging))
+            for name, value in self.net({k: v.to(device) for k, v in batch.items()}).items():
+                sums[name] = sums.get(name, 0.0) + float(value) * len(some)
+        means = {name: value / len(rows) for name, value in sums.items()}
+        return {**means, "selection": means["loss"]}
+
+    def _about(
+        self,
+        portraits: PortraitShard,
+        image: Float[Tensor, "batch 3 _ _"],
+        camera: Float[Tensor, "batch 3 4"],
+    ) -> Batch:
+        middle, spread = self.looks
+        return {
+            "image": image,
+            "pose": pose_of(camera),
+            "shape": torch.from_numpy(portraits.shape_params),
+            "expression": torch.from_numpy(portraits.expression_params),
+            "looks": torch.from_numpy((portraits.look - middle) / spread),
+        }
+
+
+def look_scales(portraits: PortraitShard) -> Float[np.ndarray, "2 looks"]:
+    """Mean and deviation of everyone's look, by which the net's texture numbers are whitened."""
+    looks = portraits.look
+    return np.stack([looks.mean(0), np.maximum(looks.std(0), 1e-6)]).astype(np.float32)
+
+
+def whiten(net: SynergyNet, portraits: PortraitShard, seed: int) -> None:
+    """Measure the whitening of the pose on crops as they are trained on."""
+    rng = np.random.default_rng(seed)
+    rows = rng.integers(len(portraits), size=SAMPLED)
+    moves = random_moves(SAMPLED, portraits.pixels.shape[1], rng, Cropping())
+    numbers = pose_of(moved(portraits.camera[rows], moves))
+    net.pose_mean.copy_(numbers.mean(0))
+    net.pose_deviation.copy_(numbers.std(0).clamp(min=1e-9))
+
+
+def start(
+    data: Path,
+    run: Path,
+    recipe: TeacherRecipe,
+    bundle: Bundle,
+    minutes: float = float("inf"),
+    workers: int = 1,
+) -> dict[str, float]:
+    """Train on the portraits of the population in `data`, in the folder `run`; again to go on.
+
+    The face model is that of `bundle`. Returns the best validation so far.
+    """
+    portraits = PortraitSet.open(data / f"portraits-{recipe.size}", partial=recipe.partial)
+    task = TeacherTask(
+        recipe,
+        portraits.gathered("train"),
+        portraits.gathered("validation"),
+        bundle.face_model(),
+    )
+    return train(task, recipe, run, LoopSettings(recipe.steps, recipe.seed, minutes=minutes))
+
+
+def trained(run: Path, face_model: MorphableModel) -> tuple[SynergyNet, TeacherRecipe]:
+    """The teacher of a run's best.safetensors and the recipe that made it.
+
+    Raises:
+        ValueError: the folder holds no run, or one that has not been validated yet.
+    """
+    if not (run / "best.safetensors").exists():
+        raise ValueError(f"{run} holds no best.safetensors; train until the first validation")
+    written = json.loads((run / "recipe.json").read_text())["recipe"]
+    known = {field.name for field in fields(TeacherRecipe)}
+    recipe = TeacherRecipe(**{k: v for k, v in written.items() if k in known})
+    nets = TeacherNets(recipe, face_model)
+    nets.load_state_dict(load_file(run / "best.safetensors"))
+    return nets.teacher.eval(), recipe
+
+
+def as_stored(net: nn.Module) -> nn.Module:
+    """The net with its matrices rounded as a bundle stores them."""
+    for value in net.parameters():
+        if value.ndim > 1:
+            value.data = value.data.half().float()
+    return net
+
+
+def publish(
+    run: Path,
+    population: Population,
+    source: Bundle,
+    writer: BundleWriter,
+    judges: Population | None = None,
+) -> str:
+    """Write the teacher of a run as a part of a bundle; return its figures.
+
+    They are measured on the portraits of the held-out people of `judges`, or of the population
+    itself, against the mean faces of `source`.
+    """
+    face_model = source.face_model()
+    teacher, recipe = trained(run, face_model)
+    as_stored(teacher)
+    judging = judges or population
+    found = PortraitSet.open(judging.folder / f"portraits-{recipe.size}", recipe.partial)
+    reader = FaceReader(teacher, face_model)
+    results = cmp_pictures.evaluate(reader, judging, found, source.tensors("cmp-statistics"))
+    own = PortraitSet.open(population.folder / f"portraits-{recipe.size}", recipe.partial)
+    scales = look_scales(own.gathered("train"))
+    steps = max(line["step"] for line in read_metrics(run / "metrics.jsonl"))
+    people = len(own.files["train"]) * SHARD
+    writer.net(
+        TEACHER,
+        teacher,
+        arguments_of(teacher),
+        half=True,
+        source="trained by voicemesh, python -m voicemesh train cmp-teacher",
+        licence="MIT",
+        training=(
+            f"portraits of {people} synthetic people, {steps} steps; no photograph of a person"
+        ),
+        results={
+            "recipe": asdict(recipe),
+            "looks": dict(zip(LOOKS, scales.T.astype(float).tolist(), strict=True)),
+            **results,
+        },
+    )
+    return cmp_pictures.table(results)
