@@ -21,7 +21,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 def indexed(folder, out, bundle):
-    return indexing.index(folder, of_folder(folder), out, bundle, "cpu")
+    return indexing.index(folder, of_folder(folder), out, bundle, "cpu", crops=True)
 
 
 def test_everything_is_embedded_as_the_systems_do(folder, tmp_path, bundle):
@@ -83,7 +83,7 @@ def test_a_bad_file_is_named_and_tried_again(folder, tmp_path, bundle, capsys):
     (folder / "ben" / "quiet.wav").write_bytes((folder / "ann" / "voice.wav").read_bytes()[:44])
     out = tmp_path / "out"
     where = str(bundle.folder)
-    command = ["index", str(folder), "--out", str(out), "--bundle", where, "--device", "cpu"]
+    command = ["index", str(folder), "--out", str(out), "--bundle", where, "--crops"]
     assert main(command) == 1
     told = capsys.readouterr()
     assert "ben/bad.png: bad.png cannot be read as a picture" in told.err
@@ -94,6 +94,21 @@ def test_a_bad_file_is_named_and_tried_again(folder, tmp_path, bundle, capsys):
     (folder / "ben" / "quiet.wav").unlink()
     assert main(command) == 0
     assert len(Gallery.open(out)) == 7
+
+
+def test_faces_are_looked_for_unless_pictures_are_crops(folder, tmp_path, bundle, monkeypatch):
+    sources = of_folder(folder)
+    gallery = indexing.index(folder, sources, tmp_path / "none", bundle)
+    assert sorted(gallery.manifest["left_out"]) == [s.file for s in sources if not s.is_voice]
+    assert gallery.manifest["left_out"]["carl.png"].startswith("No face was found on carl.png")
+
+    class Found:
+        crop = picture(5)
+
+    monkeypatch.setattr(images, "find_face", lambda photograph, name: Found)
+    gallery = indexing.index(folder, sources, tmp_path / "found", bundle)
+    unit = indexing.spaces_of(bundle)["sss"].embed_faces([Found.crop])[0].numpy()
+    np.testing.assert_allclose(gallery.side("sss", "faces").vectors[1], unit, atol=1e-5)
 
 
 def test_nothing_that_could_be_used(tmp_path, bundle):
@@ -110,7 +125,7 @@ def test_a_table_names_people_and_what_is_known_of_them(folder, tmp_path, bundle
         "file,identity,label,sex,age,licence\n"
         'ann/1.png,1,"Woman, 34",female,34,CC0\nben/face.webp,2,,m,,\ngone.png,3,,,,\n'
     )
-    gallery = indexing.index(folder, of_table(table), tmp_path / "out", bundle, "cpu")
+    gallery = indexing.index(folder, of_table(table), tmp_path / "out", bundle, crops=True)
     entry = gallery.entry(0)
     assert (entry.identity, entry.label, entry.sex, entry.age) == ("1", "Woman, 34", "female", 34)
     assert (entry.licence, entry.file, gallery.entry(1).sex) == ("CC0", "ann/1.png", "male")

@@ -136,10 +136,13 @@ class FolderGallery(Gallery):
     def _by_name(self) -> dict[str, int]:
         return {name.decode(): number for number, name in enumerate(self._people)}
 
-    def _mapped(self, name: str) -> dict[str, np.ndarray]:
+    def _path(self, name: str) -> Path:
         if name not in self.manifest["files"]:
             raise ValueError(f"{self.folder / MANIFEST} gives no sha256 of {name!r}")
-        return mapped(self.folder / name)
+        return self.folder / name
+
+    def _mapped(self, name: str) -> dict[str, np.ndarray]:
+        return mapped(self._path(name))
 
     def _side(self, space: str, side: str) -> Side:
         told = self.manifest["spaces"][space]["sides"][side]
@@ -152,7 +155,7 @@ class FolderGallery(Gallery):
         index, recall = None, None
         if "index" in told:
             recall = Recall(**told["index"]["recall"])
-            index = CellIndex.open(self.folder / told["index"]["file"], recall.visited)
+            index = CellIndex.open(self._path(told["index"]["file"]), recall.visited)
         person, sex = self.columns["person"][entries], self.columns["sex"][entries]
         return Side(vectors, entries, person, sex, index, recall)
 

@@ -60,11 +60,15 @@ def index(
     bundle: Bundle,
     device: torch.device | str | None = None,
     title: str = "",
+    crops: bool = False,
 ) -> FolderGallery:
     """Embed files of a folder into a gallery, behind those that are in it already.
 
     Files that cannot be used do not stop it; `left_out` of the gallery's manifest names them. They
     are tried again the next time.
+
+    Args:
+        crops: the pictures are face crops already; else the largest face on each is looked for.
 
     Raises:
         ValueError: the bundle has no fitting nets, `out` holds something else, or no file at all
@@ -78,12 +82,12 @@ def index(
     if known:
         log.info("%s: %d of %d files are there", out, len(sources) - len(new), len(sources))
     parts = [new[start : start + PART] for start in range(0, len(new), PART)]
-    keys = [key_of(folder, part, nets) for part in parts]
+    keys = [key_of(folder, part, [nets, crops]) for part in parts]
     done = sum(len(part) for part, key in zip(parts, keys, strict=True) if writer.has(key))
     with tqdm(total=len(new), initial=done, unit="file", desc=out.name, disable=None) as bar:
         for part, key in zip(parts, keys, strict=True):
             if not writer.has(key):
-                entries, faults = embedded(folder, part, spaces, bar)
+                entries, faults = embedded(folder, part, spaces, bar, crops)
                 writer.add(key, entries, faults)
     faults = writer.faults(keys)
     if not known and len(faults) == len(new):
@@ -92,18 +96,22 @@ def index(
     return writer.finish(keys)
 
 
-def key_of(folder: Path, part: Sequence[Source], nets: Mapping) -> str:
-    """A name for what a part is made of: its files as they are now, what is told of them, nets."""
+def key_of(folder: Path, part: Sequence[Source], how: list) -> str:
+    """A name for what a part is made of: its files as they are now, what is told of them, how."""
     told = []
     for source in part:
         path = folder / source.file
         state = path.stat() if path.is_file() else None
         told.append([repr(source), state and state.st_size, state and state.st_mtime_ns])
-    return hashlib.sha256(json.dumps([told, nets]).encode()).hexdigest()[:24]
+    return hashlib.sha256(json.dumps([told, how]).encode()).hexdigest()[:24]
 
 
 def embedded(
-    folder: Path, part: Sequence[Source], spaces: Mapping[str, VoiceFaceSpace], bar: tqdm
+    folder: Path,
+    part: Sequence[Source],
+    spaces: Mapping[str, VoiceFaceSpace],
+    bar: tqdm,
+    crops: bool,
 ) -> tuple[list[NewEntry], dict[str, str]]:
     """The entries of some files in their order, and those that cannot be used, with the reason."""
     found: dict[str, NewEntry] = {}
@@ -111,7 +119,7 @@ def embedded(
     faces = [source for source in part if not source.is_voice]
     for start in range(0, len(faces), AT_ONCE):
         some = faces[start : start + AT_ONCE]
-        found |= {entry.file: entry for entry in face_entries(folder, some, spaces, faults)}
+        found |= {e.file: e for e in face_entries(folder, some, spaces, faults, crops)}
         bar.update(len(some))
     for source in part:
         if source.is_voice:
@@ -128,12 +136,16 @@ def face_entries(
     sources: Sequence[Source],
     spaces: Mapping[str, VoiceFaceSpace],
     faults: dict[str, str],
+    crops: bool,
 ) -> Iterator[NewEntry]:
-    """Pictures of faces, the middle square of each."""
+    """Pictures of faces: the crop about the largest face, or the middle square of what is one."""
     read = []
     for source in sources:
         try:
-            read.append((source, images.middle(images.read(folder / source.file))))
+            photograph = images.read(folder / source.file)
+            name = Path(source.file).name
+            found = images.middle(photograph) if crops else images.find_face(photograph, name).crop
+            read.append((source, found))
         except (ValueError, OSError) as error:
             faults[source.file] = str(error)
     if not read:
