@@ -434,8 +434,9 @@ def gallery(arguments: argparse.Namespace) -> int:
 
 def convert(arguments: argparse.Namespace) -> int:
     """A published file or download as parts of a bundle, which is begun or gone on with."""
-    from voicemesh.checkpoints import cmpc_files, download, upstream
+    from voicemesh.checkpoints import cmpc_files, download, upstream, voicestyle_files
     from voicemesh.checkpoints.bundle import FACE_MODEL, BundleWriter
+    from voicemesh.latent.statistics import Statistics
     from voicemesh.mesh.morphable import MorphableModel
 
     name, file, title = arguments.name, arguments.file, None
@@ -444,12 +445,17 @@ def convert(arguments: argparse.Namespace) -> int:
         found, title = download.find(file, given).read(), download.TITLE
     elif name == cmpc_files.SYSTEM and file.is_dir():
         found = cmpc_files.find(file)
+    elif name == voicestyle_files.SYSTEM and file.is_dir():
+        found, title = voicestyle_files.find(file), voicestyle_files.TITLE
     elif name == FACE_MODEL:
         basel = upstream.load_basel(file, arguments.triangles, arguments.landmarks)
         found = {FACE_MODEL: download.Converted(basel, (file,))}
     else:
         names = upstream.SYSTEMS.get(name, (name,))
         found = {name: download.Converted(upstream.load(name, file), (file,)) for name in names}
+    if generator := found.get(voicestyle_files.GENERATOR):
+        statistics = Statistics.sampled(generator.content).tensors()
+        found["stylegan2-statistics"] = download.Converted(statistics, generator.files)
     writer = BundleWriter(arguments.out, arguments.out.name, title=title, largest=None)
     for name, part in found.items():
         about = {"source": part.source, "licence": arguments.licence}

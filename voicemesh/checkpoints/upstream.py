@@ -97,6 +97,7 @@ TABLE = {
 SYSTEMS = {  # the parts of a bundle that one published file makes
     "sss": ("sss-voice-encoder", "sss-face-encoder"),
     "cmpc": ("cmpc-voice-encoder", "cmpc-face-encoder"),
+    "stylegan2": ("stylegan2-generator",),
 }
 
 

@@ -24,11 +24,12 @@ from voicemesh.nets.stylegan2 import SILENT, Generator, truncated
 from voicemesh.nets.voicestyle import LatentStart
 
 from .association import VoiceFaceSpace
-from .cmpc import Cmpc
+from .cmpc import Cmpc, Cmpc2
 from .sss import SeekingTheShapeOfSound
 
 GENERATOR, STATISTICS = "stylegan2-generator", "stylegan2-statistics"
 START, MEMBERS = "voicestyle-start", "voicestyle-members"
+RETRAINED = "model_best_256"  # the file of CMPC that has another front end
 PUBLISHED_MEMBERS = 8  # whose mean latent is the published start
 POOL, POOL_SEED = 24, 0  # samples that stand in where no members are known
 
@@ -142,7 +143,7 @@ class VoiceStyle:
             statistics = Statistics.read(bundle.tensors(STATISTICS)).to(device)
         else:
             statistics = Statistics.sampled(generator)
-        space = space or Cmpc.from_bundle(bundle, device)
+        space = space or space_of(bundle, device)
         start = bundle.net(START).to(device) if START in bundle.parts else None
         members = None
         if MEMBERS in bundle.parts:
@@ -272,3 +273,11 @@ class VoiceStyle:
         if self.start is None:
             return voice
         return functional.normalize(self.start.as_face(voice[None])[0], dim=0)
+
+
+def space_of(bundle: Bundle, device: torch.device | str = "cpu") -> Cmpc:
+    """CMPC as a bundle has it: its release, its retraining for VoiceStyle, or nets of our own."""
+    retrained = bundle.part(Cmpc.parts[0]).source.startswith(RETRAINED)
+    space = (Cmpc2 if retrained else Cmpc).from_bundle(bundle, device)
+    assert isinstance(space, Cmpc)
+    return space

@@ -37,12 +37,12 @@ class PortraitsRecipe:
     cap: int = 128  # channels at most
     style: int = 256
     depth: int = 4  # layers of the mapping
-    mapping_rate: float = 0.1
-    steps: int = 6000
+    mapping_rate: float = 0.5
+    steps: int = 4200
     sizes: tuple[int, ...] = (32, 64, 128)  # that are trained one after another
-    shares: tuple[float, ...] = (0.3, 0.4, 0.3)  # of the steps
+    shares: tuple[float, ...] = (0.28, 0.4, 0.32)  # of the steps
     batch_size: int = 16
-    learning_rate: float = 4e-3
+    learning_rate: float = 5e-3
     edges: float = 1.0  # weight of each level of the Laplacian pyramid against plain differences
     start: str = ""  # folder of a finished run to start from
     seed: int = 0
@@ -152,14 +152,14 @@ class PortraitsTask:
     def _sheet(self, device: torch.device) -> None:
         """Portraits beside their pictures, and samples of z."""
         rows = np.linspace(0, len(self._pixels["validation"]) - 1, SHEET).astype(int)
-        batch = self._collate("validation", rows, self.recipe.size)
+        batch = self._collate("validation", rows, self.size)
         true = batch["pixels"].permute(0, 3, 1, 2).float() / 127.5 - 1
-        ours = self.net.images(batch["z"].to(device)).cpu()
+        ours = self.net.images(batch["z"].to(device), self.size).cpu()
         step, generator = self.schedule.last_epoch, self.net.generator
         pairs = torch.stack([true, ours], 1).flatten(0, 1)
         save_sheet(self.run / f"pairs-{step:06d}.jpg", pairs, 8)
         z = torch.randn(64, generator.features, generator=torch.Generator().manual_seed(0))
-        samples = generator(generator.mapping(z.to(device)), SILENT)
+        samples = generator(generator.mapping(z.to(device)), SILENT, self.size)
         save_sheet(self.run / f"samples-{step:06d}.jpg", samples.cpu(), 8)
 
     def _collate(self, split: str, rows: np.ndarray, size: int) -> Batch:

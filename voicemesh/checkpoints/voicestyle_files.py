@@ -1,0 +1,50 @@
+"""The files that VoiceStyle is published in, found in one folder."""
+
+import logging
+from pathlib import Path
+
+from . import cmpc_files
+from .cmpc_files import first
+from .download import Converted
+from .unpickle import torch_file
+from .upstream import build, entry, load
+
+log = logging.getLogger(__name__)
+
+SYSTEM, TITLE = "voicestyle", "VoiceStyle, published networks"
+GENERATOR, IDENTITY, DISTANCE = "stylegan2-generator", "identity-encoder", "lpips"
+GENERATORS = ("550000.pt", "*-ffhq-config-f*.pt", "stylegan2*.pt")
+BACKBONES = ("vgg16-*.pth", "vgg16.pth", "vgg_conv*.pth")
+WEIGHTS = "vgg.pth"  # of the distance's channels, kept as weights/v0.1/vgg.pth
+
+
+def find(folder: str | Path) -> dict[str, Converted]:
+    """The parts that a folder of published files makes; only the generator has to be there.
+
+    Raises:
+        ValueError: there is no generator.
+    """
+    folder = Path(folder)
+    generator = first(folder, GENERATORS)
+    if generator is None:
+        raise ValueError(f"{folder} holds no generator; put {GENERATORS[0]} there")
+    parts = {GENERATOR: Converted(load(GENERATOR, generator), (generator,))}
+    identity = first(folder, (entry("ir-se50").file,))
+    if identity:
+        parts[IDENTITY] = Converted(load("ir-se50", identity), (identity,))
+    backbone, weights = first(folder, BACKBONES), first(folder, (WEIGHTS,))
+    if backbone and weights:
+        both = {**torch_file(backbone), **torch_file(weights)}
+        names = f"{backbone} with {weights}"
+        parts[DISTANCE] = Converted(build("lpips-vgg", both, names), (backbone, weights))
+    if first(folder, (*cmpc_files.NETS, *cmpc_files.MEMORIES)):
+        parts |= cmpc_files.find(folder)
+    for part, consequence in (
+        (IDENTITY, "inversion does not hold the identity"),
+        (DISTANCE, "inversion goes by pixels and by our own features"),
+        ("cmpc-voice-encoder", "no voice can be heard: convert cmpc into the same bundle"),
+        (cmpc_files.PROTOTYPES, "samples of the generator are the first neighbours"),
+    ):
+        if part not in parts:
+            log.info("%s makes no %s: %s", folder, part, consequence)
+    return parts
