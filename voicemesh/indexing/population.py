@@ -43,7 +43,7 @@ from .index import nets_of, spaces_of
 log = logging.getLogger(__name__)
 
 CHANNEL = 0  # of the recordings that are embedded
-QUALITY = 88  # of the portraits, as WebP
+QUALITY = 92  # of the portraits, as WebP
 LICENCE = "MIT"
 FULL_SCALE = 32768.0  # of int16
 
