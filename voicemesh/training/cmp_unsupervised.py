@@ -156,7 +156,9 @@ class UnsupervisedNets(nn.Module):
         self.recipe = recipe
         self.generator = FaceGenerator(embedding, recipe.generator)
         self.judge = Judge(recipe.critic, embedding, embedding if recipe.among_batch else people)
-        self.student = SynergyNet(**arguments_of(teacher)).whitened_as(teacher)
+        self.student = SynergyNet(**arguments_of(teacher))
+        self.student.pose_mean.copy_(teacher.pose_mean)
+        self.student.pose_deviation.copy_(teacher.pose_deviation)
         if recipe.student_from_teacher:
             self.student.load_state_dict(teacher.state_dict())
         for net in (self.generator, self.judge, self.student):
