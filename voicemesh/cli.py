@@ -144,6 +144,7 @@ TRAINED = {
 }
 # What a run of it becomes: a module with `publish`, which writes parts and returns a table.
 PUBLISHED = {
+    "stylegan2-portraits": "voicemesh.training.stylegan2_portraits",
     "cmp": "voicemesh.training.publish",
     "cmp-features": "voicemesh.training.cmp_features",
     "cmp-teacher": "voicemesh.training.cmp_teacher",

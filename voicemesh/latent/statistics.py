@@ -63,6 +63,10 @@ class Statistics:
             raise ValueError(f"Statistics of latents lack {', '.join(missing)}")
         return cls(*(tensors[name].float() for name in wanted))
 
+    def shortened(self, axes: int) -> "Statistics":
+        """The same with the longest axes alone."""
+        return Statistics(self.mean, self.radius, self.centre, self.axes[:axes])
+
     def tensors(self) -> dict[str, Shaped[Tensor, "..."]]:
         """What `read` reads."""
         return {name: getattr(self, name) for name in ("mean", "radius", "centre", "axes")}

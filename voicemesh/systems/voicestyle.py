@@ -28,6 +28,7 @@ from .cmpc import Cmpc, Cmpc2
 from .sss import SeekingTheShapeOfSound
 
 GENERATOR, STATISTICS = "stylegan2-generator", "stylegan2-statistics"
+NEUTRAL = "voicestyle-statistics"  # of portraits at rest alone, where they are known
 START, MEMBERS = "voicestyle-start", "voicestyle-members"
 RETRAINED = "model_best_256"  # the file of CMPC that has another front end
 PUBLISHED_MEMBERS = 8  # whose mean latent is the published start
@@ -139,8 +140,9 @@ class VoiceStyle:
         """The nets of a bundle; spaces that are open already need not be read again."""
         generator = bundle.net(GENERATOR).to(device)
         assert isinstance(generator, Generator)
-        if STATISTICS in bundle.parts:
-            statistics = Statistics.read(bundle.tensors(STATISTICS)).to(device)
+        held = next((part for part in (NEUTRAL, STATISTICS) if part in bundle.parts), None)
+        if held:
+            statistics = Statistics.read(bundle.tensors(held)).to(device)
         else:
             statistics = Statistics.sampled(generator)
         space = space or space_of(bundle, device)
