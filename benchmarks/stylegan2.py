@@ -1,0 +1,203 @@
+"""CPU time of StyleGAN2 and of VoiceStyle's steps at the published size, ours against naive forms.
+
+The naive forms are those of the authors' code on a CPU: weights multiplied per image and one
+grouped convolution, the filter as 16 taps in two dimensions on maps reshaped to one channel,
+gradients for every weight, targets recomputed at every step. Weights are random, outputs compared.
+
+    python benchmarks/stylegan2.py [--size 256] [--runs 3] [--only forward inversion refinement]
+"""
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch.nn import functional
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from voicemesh.latent.losses import Identity
+from voicemesh.nets import stylegan2_layers as layers
+from voicemesh.nets.cmpc import VoiceFacePair
+from voicemesh.nets.irse import IrBackbone
+from voicemesh.nets.lpips import Lpips
+from voicemesh.nets.stylegan2 import Generator, published_widths
+
+TARGETS = {"forward": 0.60, "inversion": 0.45, "refinement": 0.35}
+
+
+def naive_upfirdn2d(x, kernel, up=1, down=1, padding=(0, 0)):
+    """Zeros stuffed, padded, then one channel at a time."""
+    pad = padding if len(padding) == 4 else (*padding, *padding)
+    batch, channels, height, width = x.shape
+    stuffed = x.reshape(-1, height, 1, width, 1, 1)
+    stuffed = functional.pad(stuffed, (0, 0, 0, up - 1, 0, 0, 0, up - 1))
+    stuffed = stuffed.view(-1, 1, height * up, width * up)
+    padded = functional.pad(stuffed, pad)
+    y = functional.conv2d(padded, kernel.flip(0, 1)[None, None])[:, :, ::down, ::down]
+    return y.view(batch, channels, *y.shape[2:])
+
+
+def naive_bias_act(x, bias=None, slope=0.2, gain=2**0.5, **_):
+    """Three passes."""
+    if bias is not None:
+        x = x + bias.view(1, -1, *[1] * (x.ndim - 2))
+    return functional.leaky_relu(x, slope) * gain
+
+
+def naive_modulated_conv2d(
+    x,
+    weight,
+    style,
+    *,
+    demodulate=True,
+    weight_gain=1.0,
+    power=None,
+    up=1,
+    fir=None,
+    bias=None,
+    noise=None,
+    strength=None,
+    slope=1.0,
+    gain=1.0,
+):
+    """Weights of every image in one grouped convolution."""
+    batch, channels, height, width = x.shape
+    out, _, taps, _ = weight.shape
+    filters = weight_gain * weight[None] * style[:, None, :, None, None]
+    if demodulate:
+        filters = filters * torch.rsqrt(filters.square().sum((2, 3, 4), keepdim=True) + 1e-8)
+    grouped = x.reshape(1, batch * channels, height, width)
+    if up == 1:
+        filters = filters.view(batch * out, channels, taps, taps)
+        y = functional.conv2d(grouped, filters, padding=taps // 2, groups=batch)
+    else:
+        filters = filters.transpose(1, 2).reshape(batch * channels, out, taps, taps)
+        y = functional.conv_transpose2d(grouped, filters, stride=2, groups=batch)
+    y = y.view(batch, out, *y.shape[2:])
+    if up == 2:
+        y = naive_upfirdn2d(y, fir, padding=(1, 1))
+    if noise is not None:
+        y = y + strength * noise
+    if slope == 1 and gain == 1:
+        return y if bias is None else y + bias.view(1, -1, 1, 1)
+    return naive_bias_act(y, bias, slope, gain)
+
+
+@contextmanager
+def naive() -> Iterator[None]:
+    """The layers with the naive forms."""
+    kept = {name: getattr(layers, name) for name in ("upfirdn2d", "bias_act", "modulated_conv2d")}
+    try:
+        layers.upfirdn2d, layers.bias_act = naive_upfirdn2d, naive_bias_act
+        layers.modulated_conv2d = naive_modulated_conv2d
+        yield
+    finally:
+        for name, form in kept.items():
+            setattr(layers, name, form)
+
+
+def seconds(run: Callable[[], torch.Tensor], runs: int) -> tuple[float, torch.Tensor]:
+    """Median CPU time after one run to warm up, and what came out."""
+    result, measured = run(), []
+    for _ in range(runs):
+        start = time.process_time()
+        result = run()
+        measured.append(time.process_time() - start)
+    return statistics.median(measured), result
+
+
+def forward(generator: Generator, w: torch.Tensor) -> dict[str, Callable[[], torch.Tensor]]:
+    """One image."""
+
+    def run() -> torch.Tensor:
+        with torch.no_grad():
+            return generator(w)
+
+    return {"ours": run, "naive": run}
+
+
+def inversion(generator: Generator, w: torch.Tensor) -> dict[str, Callable[[], torch.Tensor]]:
+    """A step towards a picture by perceptual distance and identity; the gradient of w comes out."""
+    distance, net = Lpips().eval(), IrBackbone(reduction=16, dropout=0.6).eval()
+    identity = Identity(net)
+    target = torch.rand(1, 3, generator.size, generator.size) * 2 - 1
+    with torch.no_grad():
+        features, known = distance.features(target), identity(target)
+
+    def ours() -> torch.Tensor:
+        frozen([generator, distance, net], True)
+        image = generator(w)
+        loss = distance.distance(features, image) + identity.loss(known, image)
+        return torch.autograd.grad(loss.sum(), w)[0]
+
+    def plain() -> torch.Tensor:
+        frozen([generator, net], False)
+        image = generator(w)
+        loss = distance(image, target) + identity.loss(identity(target).detach(), image)
+        generator.zero_grad(), net.zero_grad(), w.grad is None or w.grad.zero_()
+        loss.sum().backward()
+        return w.grad.clone()
+
+    return {"ours": ours, "naive": plain}
+
+
+def refinement(generator: Generator, w: torch.Tensor) -> dict[str, Callable[[], torch.Tensor]]:
+    """A step towards a voice by CMPC; the gradient of w comes out."""
+    pair, log_mel = VoiceFacePair().eval(), torch.randn(1, 64, 800)
+    with torch.no_grad():
+        known = pair.voice_subnet(log_mel[:, None])
+
+    def ours() -> torch.Tensor:
+        frozen([generator, pair], True)
+        face = pair.face_subnet(generator(w))
+        return torch.autograd.grad(1 - torch.cosine_similarity(known, face)[0], w)[0]
+
+    def plain() -> torch.Tensor:
+        frozen([generator, pair], False)
+        voice, face = pair(log_mel, generator(w))
+        generator.zero_grad(), pair.zero_grad(), w.grad is None or w.grad.zero_()
+        (1 - torch.cosine_similarity(voice, face)[0]).backward()
+        return w.grad.clone()
+
+    return {"ours": ours, "naive": plain}
+
+
+def frozen(nets: list[torch.nn.Module], are: bool) -> None:
+    """Whether weights get gradients."""
+    for net in nets:
+        net.requires_grad_(not are)
+
+
+STEPS = {"forward": forward, "inversion": inversion, "refinement": refinement}
+
+
+def main() -> None:
+    """Print one line a step."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--size", type=int, default=256)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--only", nargs="+", default=list(STEPS), choices=list(STEPS))
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    generator = Generator(published_widths(arguments.size)).eval()
+    w = generator.mapping(torch.randn(1, 512)).detach().requires_grad_()
+    for name in arguments.only:
+        forms = STEPS[name](generator, w)
+        ours, first = seconds(forms["ours"], arguments.runs)
+        with naive():
+            theirs, second = seconds(forms["naive"], arguments.runs)
+        error = float((first - second).norm() / second.norm())
+        print(
+            f"{name:11} ours {ours:6.2f} s, naive {theirs:6.2f} s, ratio {ours / theirs:.2f}"
+            f" (target {TARGETS[name]:.2f}), outputs differ by {error:.1e}"
+        )
+
+
+if __name__ == "__main__":
+    main()
