@@ -141,7 +141,7 @@ def share(value: float) -> str:
     return "under 1 %" if value < 0.01 else f"{100 * value:.0f} %"
 
 
-def parts_table(comparison: Comparison) -> str:
+def parts_table(comparison: Comparison, names: tuple[str, str] = ("first", "second")) -> str:
     """Distances of the parts of the head, and the lengths that differ most."""
     longest = max((part.distance for part in comparison.parts), default=1.0) or 1.0
     parts = "".join(part_row(part, longest) for part in comparison.parts)
@@ -152,12 +152,12 @@ def parts_table(comparison: Comparison) -> str:
         f"<span>{signed(row.second - row.first)}</span></div>"
         for row in lengths[:LONGEST]
     )
-    along = "Along the first face&apos;s surface, on average"
+    along = "Along the first head&apos;s surface, on average"
     return (
         "<section class='lengths parts'><div><div class='part bars head'><span>Part</span>"
         f"<span></span><span>mm apart</span><span title='{along}'>outward</span></div>{parts}</div>"
-        "<div><div class='part head'><span>Length, mm</span><span>first</span><span>second</span>"
-        f"<span>change</span></div>{rows}</div></section>"
+        f"<div><div class='part head'><span>Length, mm</span><span>{names[0]}</span>"
+        f"<span>{names[1]}</span><span>change</span></div>{rows}</div></section>"
     )
 
 

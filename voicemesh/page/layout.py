@@ -6,7 +6,7 @@ import gradio as gr
 
 from voicemesh.pipeline import Pipeline
 
-from . import comparison, voice
+from . import comparison, photograph, voice
 from .files import KEEP
 from .words import HEADER, device_name
 
@@ -19,7 +19,10 @@ def build_page(whole: Pipeline) -> gr.Blocks:
         gr.HTML(HEADER.format(title=escape(whole.bundle.title), device=device_name(whole)))
         with gr.Tabs(elem_id="rooms"):
             with gr.Tab("One voice", id="voice"):
-                voice.build(whole, page)
+                heard = voice.build(whole, page)
             with gr.Tab("Several recordings", id="several"):
                 comparison.build(whole)
+            if whole.reader is not None:
+                with gr.Tab("A photograph", id="photograph"):
+                    photograph.build(whole, heard)
     return page

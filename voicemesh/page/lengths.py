@@ -2,7 +2,7 @@
 
 from html import escape
 
-from voicemesh.pipeline import Measurement, Portrait
+from voicemesh.pipeline import Measurement, Photographed, Portrait
 
 SPREAD = 3.0  # standard deviations from the middle of a measurement's strip to its end
 NORMAL_80 = 1.2816  # standard deviations on either side that hold 80 %
@@ -27,17 +27,36 @@ def measurements(portrait: Portrait) -> str:
     return f"<section class='lengths'>{legend}<div class='table'>{head}{body}</div></section>"
 
 
+def measurements_of(seen: Photographed) -> str:
+    """The lengths of a photographed head beside the mean of the people of its sex."""
+    people = {"female": "women", "male": "men"}.get(seen.sex, "people")
+    rows = ""
+    for row in seen.measurements:
+        mean = "" if row.mean is None else f"{row.mean:.1f}"
+        values = f"<span>{row.value:.1f}</span><span>{mean}</span><span>{apart(row)}</span>"
+        rows += f"<div class='part'><span>{escape(row.label)}</span>{values}</div>"
+    half = "Length, mm</span><span>photo</span><span>mean</span><span>change"
+    return (
+        f"<section class='lengths'><p class='legend'>Lengths read from the photograph, beside the"
+        f" mean of {people}</p><div class='part head'><span>{half}</span></div>{rows}</section>"
+    )
+
+
+def apart(row: Measurement) -> str:
+    """The difference from the mean, with its sign."""
+    told = "" if row.mean is None else f"{row.value - row.mean:+.1f}".replace("-", "&minus;")
+    return "0.0" if told[-3:] == "0.0" else told
+
+
 def measurement(row: Measurement) -> str:
     """One row: name, strip, value with half-width, difference from the mean, share explained."""
     half = "" if row.high is None else f" <small>± {row.high - row.value:.1f}</small>"
-    apart = "" if row.mean is None else f"{row.value - row.mean:+.1f}".replace("-", "&minus;")
-    apart = "0.0" if apart[-3:] == "0.0" else apart
     share = "" if row.explained is None else f"{100 * max(row.explained, 0):.0f} %"
     if share and row.ceiling is not None:
         share += f" <small>({100 * max(row.ceiling, 0):.0f})</small>"
     return (
         f"<div class='length'><span>{escape(row.label)}</span>{strip(row)}"
-        f"<span>{row.value:.1f}{half}</span><span>{apart}</span><span>{share}</span></div>"
+        f"<span>{row.value:.1f}{half}</span><span>{apart(row)}</span><span>{share}</span></div>"
     )
 
 

@@ -8,7 +8,7 @@ from html import escape
 
 import gradio as gr
 
-from voicemesh.pipeline import Match, Pipeline, Portrait, Ranking
+from voicemesh.pipeline import Match, Photographed, Pipeline, Portrait, Ranking
 from voicemesh.systems.spaces import TITLES
 
 from .theme import ASSETS
@@ -58,6 +58,12 @@ def of_voice(whole: Pipeline, portrait: Portrait, path: str | None, space: str, 
     return shown(whole.matcher.of_voice(portrait.speech, space, sex, portrait.sex, identity))
 
 
+def of_face(whole: Pipeline, seen: Photographed, space: str, who: str) -> str:
+    """The voices that fit the face on a photograph."""
+    sex = (seen.sex or None) if who == SAME else None
+    return shown(whole.matcher.of_face(seen.found.crop, space, sex, seen.sex))
+
+
 def shown(ranking: Ranking) -> str:
     """A ranking: the cards, then all similarities, then what they are to be compared with."""
     if not ranking.matches:
@@ -97,8 +103,8 @@ def facts_of(ranking: Ranking) -> list[str]:
     facts, best, count = [], ranking.matches[0], len(ranking.matches)
     if best.unusual is not None:
         facts.append(
-            f"<b>How unusual is the best match?</b> {100 * best.unusual:.0f} % of strangers, who are"
-            " not in the gallery, have a best match less similar than this one."
+            f"<b>How unusual is the best match?</b> {100 * best.unusual:.0f} % of strangers, who"
+            " are not in the gallery, have a best match less similar than this one."
         )
     if ranking.truth:
         rank, among = ranking.truth

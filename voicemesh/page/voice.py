@@ -14,7 +14,7 @@ from voicemesh.audio import recording
 from voicemesh.audio.recording import UnusableRecording
 from voicemesh.pipeline import Pipeline, Portrait
 
-from . import matches
+from . import image, matches
 from .cards import card, summary
 from .files import FILES, KEEP, save
 from .lengths import measurements
@@ -24,6 +24,7 @@ from .words import HINT, HONEST, measured
 EXAMPLES = ASSETS / "examples"
 LIMIT = 60.0  # seconds of a recording that are used
 VIEWS = [("Skin", "skin"), ("Grey", "grey"), ("How sure", "uncertainty")]
+QUIET = {"show_progress": "hidden"}
 NETS = {"concurrency_limit": 2, "concurrency_id": "nets", "show_progress": "minimal"}
 
 # On a phone the face is below the button.
@@ -153,13 +154,11 @@ def find_faces(
             return gr.skip()
         return matches.of_voice(whole, portrait, path, space, who)
 
-    inputs, quiet = [portrait, voice, space, who], {**NETS, "show_progress": "hidden"}
-    named = {"api_name": "matches"}
-    for event in events:
-        event.success(find, inputs, found, **named, **quiet)
+    inputs, named = [portrait, voice, space, who], {"api_name": "matches"}
+    for event in (*events, who, space):
+        trigger = event.change if isinstance(event, gr.Radio) else event.success
+        trigger(find, inputs, found, **named, **(NETS | QUIET))
         named = {"api_visibility": "private"}
-    for choice in (who, space):
-        choice.change(find, inputs, found, **named, **quiet)
 
 
 def build(whole: Pipeline, page: gr.Blocks) -> Heard:
@@ -196,8 +195,12 @@ def build(whole: Pipeline, page: gr.Blocks) -> Heard:
                     for label in FILES.values()
                 ]
             timings = gr.HTML(outlines[3], elem_id="timings")
+    image_place = gr.Column(elem_id="imagining", min_width=0)
     with gr.Row(elem_id="beyond", elem_classes="pair"):
         faces = matches.section(whole, "faces", "matches")
+    with gr.Column(elem_id="branches", elem_classes="panel", visible=False) as branches:
+        gr.HTML(image.BRANCHES, elem_classes="heading")
+        both = gr.HTML()
     with gr.Row(elem_id="telling", elem_classes="pair"):
         with gr.Column(min_width=0):
             gr.HTML(HONEST.format(description=description, measured=measured(whole.bundle)))
@@ -212,6 +215,9 @@ def build(whole: Pipeline, page: gr.Blocks) -> Heard:
         paths = save(portrait, Path(buttons[0].GRADIO_CACHE) / "portraits")
         return [gr.update(value=path, interactive=True) for path in paths]
 
+    def show_branches(portrait: Portrait):
+        return gr.update(visible=True), image.branches(portrait)
+
     def average():
         return figures.mesh(whole.average(), whole.uncertainty, openness=whole.openness)
 
@@ -224,6 +230,13 @@ def build(whole: Pipeline, page: gr.Blocks) -> Heard:
     chosen.success(files, portrait, buttons, api_visibility="private", show_progress="hidden")
     for event in (pressed, chosen):
         event.success(None, None, None, js=SHOW_FACE, api_visibility="private")
+    if whole.system.images is not None:
+        for event in (pressed, chosen):
+            event.success(
+                show_branches, portrait, [branches, both], api_visibility="private", **QUIET
+            )
+    with image_place:
+        image.build(whole, portrait, (pressed, chosen))
     if faces:
         find_faces(whole, faces, portrait, voice, (pressed, chosen))
     view.change(None, view, None, js=switch_view("mesh"), api_visibility="private")

@@ -1,7 +1,9 @@
 """One recording in, one portrait out; portraits beside each other."""
 
 from .comparison import Comparison, Difference, Part, Several, Usual
+from .imagining import Imaginer, Prototypes
 from .matching import Histogram, Match, Matcher, Ranking
+from .photograph import Photographed
 from .pipeline import Pipeline, load
 from .portrait import Estimate, Measurement, Pictured, Portrait
 
@@ -10,13 +12,16 @@ __all__ = [
     "Difference",
     "Estimate",
     "Histogram",
+    "Imaginer",
     "Match",
     "Matcher",
     "Measurement",
     "Part",
+    "Photographed",
     "Pictured",
     "Pipeline",
     "Portrait",
+    "Prototypes",
     "Ranking",
     "Several",
     "Usual",

@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 
 from voicemesh.checkpoints.bundle import Bundle
-from voicemesh.gallery.gallery import SEXES, Entry, FolderGallery, Gallery
+from voicemesh.gallery.folder import FolderGallery
+from voicemesh.gallery.gallery import SEXES, Entry, Gallery
 from voicemesh.gallery.search import EXACT_LIMIT
 from voicemesh.systems import spaces
 from voicemesh.systems.association import VoiceFaceSpace
@@ -49,6 +50,7 @@ class Ranking:
     people: int  # who were compared
     alike: int | None  # people of the probe's sex among them, where it is known
     histogram: Histogram | None
+    true_identity: str | None = None
     truth: tuple[int, int] | None = None  # the true person's place, and among how many
     true_similarity: float | None = None
 
@@ -172,6 +174,7 @@ class Matcher:
             people=found.people,
             alike=self.alike(space, side, sex or supposed),
             histogram=None if scores is None else histogram(scores),
+            true_identity=identity,
             truth=truth,
             true_similarity=own,
         )

@@ -11,20 +11,26 @@ import torch
 from jaxtyping import Float, Float32, Int
 from torch import Tensor
 
+from voicemesh import images
 from voicemesh.audio import feature_files, features, vad
 from voicemesh.audio.recording import SAMPLE_RATE, Recording, UnusableRecording
 from voicemesh.checkpoints.bundle import Bundle
 from voicemesh.mesh import render
 from voicemesh.mesh.comparison import parts_of
 from voicemesh.mesh.face_types import FACE_TYPES, SEXES, nearest_sex
-from voicemesh.mesh.landmarks import LENGTH_LABELS, RATIO_LABELS
+from voicemesh.mesh.landmarks import LENGTH_LABELS, RATIO_LABELS, RATIO_LENGTHS, RATIOS
+from voicemesh.mesh.metrics import named_lengths
 from voicemesh.mesh.morphable import FaceMesh
 from voicemesh.systems import fusion
 from voicemesh.systems.cmp import CrossModalPerceptionist, Perception
+from voicemesh.systems.cmp_unsupervised import TEACHER, FaceReader
 
+from . import photograph
 from .certainty import Certainty
 from .comparison import Comparison, Several, compared, usual
+from .imagining import Imaginer
 from .matching import Matcher
+from .photograph import Photographed
 from .portrait import Estimate, Measurement, Pictured, Portrait
 
 OVERLAY = 480  # pixels of the side of the pictured face and of the mesh over it
@@ -92,6 +98,36 @@ class Pipeline:
             return None
         matcher = Matcher(self.bundle, self.device)
         return matcher if matcher.names else None
+
+    @cached_property
+    def imaginer(self) -> Imaginer | None:
+        """What makes face images of voices; None if the bundle has no nets for it."""
+        return Imaginer(self.bundle, self.device) if Imaginer.fits(self.bundle) else None
+
+    @cached_property
+    def reader(self) -> FaceReader | None:
+        """What reads the heads of photographs; None if the bundle has no net for it."""
+        if TEACHER not in self.bundle.parts:
+            return None
+        return FaceReader.of_photographs(self.bundle, self.system.face_model, self.device)
+
+    def photograph(self, picture: images.Picture, name: str = "The photograph") -> Photographed:
+        """The head of the largest face on a photograph.
+
+        Raises:
+            UnusablePhotograph: there is no face on it, or it is too small.
+            ValueError: the bundle cannot read photographs.
+        """
+        if self.reader is None:
+            raise ValueError(f"The bundle {self.bundle.title!r} has no part {TEACHER!r}")
+        model = self.system.face_model
+        return photograph.read(
+            self.reader,
+            images.find_face(picture, name),
+            name,
+            lambda resting: sex_of(self.distances(resting)),
+            lambda resting, sex: self.measurements(model.measure(resting), sex, None),
+        )
 
     def matched(self, portrait: Portrait, same_sex: bool = False) -> Portrait:
         """The portrait with the people whose faces fit its voice, by every system of the bundle."""
@@ -168,11 +204,15 @@ class Pipeline:
             self.certainties[count] = self.certainty.after(count, self.system, self.repeats)
         return self.certainties[count]
 
-    def compare(self, first: Portrait, second: Portrait) -> Comparison:
-        """Two portraits' resting heads, and where they differ."""
+    def compare(
+        self, first: Portrait | Photographed, second: Portrait | Photographed
+    ) -> Comparison:
+        """The resting heads of two voices or photographs, and where they differ."""
         labels = [LABELS.get(name, name) for name in self.system.face_model.measures]
         shapes = (self.shape_of(portrait.parameters) for portrait in (first, second))
         comparison = compared(self.system.face_model, *shapes, labels, self.parts)
+        if isinstance(first, Photographed) or isinstance(second, Photographed):
+            return comparison
         return replace(comparison, usual=usual(comparison.distance, self.repeats))
 
     @cached_property
@@ -239,6 +279,7 @@ class Pipeline:
             measurements=measurements,
             sex=sex,
             sex_distances=sexes,
+            percents=self.percents(resting, sex),
             face_type=min(types, key=types.__getitem__) if types else "",
             type_distances=types,
             pitch_hz=estimate(heard.pitch_hz, certainty.log_f0),
@@ -257,13 +298,30 @@ class Pipeline:
             return None
         faces = images.imagine(heard.embedding)
         resting = self.system.face_model.vertices(faces.shape_params[0])
+        sex = sex_of(self.distances(resting))
         return Pictured(
             image=images.picture(faces, size=OVERLAY),
             overlay=images.overlay(faces, size=OVERLAY),
             face=images.mesh(faces),
-            sex=sex_of(self.distances(resting)),
+            sex=sex,
+            percents=self.percents(resting, sex),
             parameters=faces.parameters[0].float().cpu().numpy(),
         )
+
+    def percents(self, resting: Float[Tensor, "v 3"], sex: str) -> dict[str, float]:
+        """Forehead, cheeks, ears, mid-face against the mean face of a sex, in percent.
+
+        Empty without that mean, or for a model that does not measure them.
+        """
+        model = self.system.face_model
+        if sex not in self.references or not set(RATIO_LENGTHS) <= set(model.measures):
+            return {}
+        ours, usual = (
+            named_lengths(model.measure(vertices), model.measures)
+            for vertices in (resting, self.references[sex])
+        )
+        shares = dict(zip(RATIO_LENGTHS, (100 * (ours / usual - 1)).tolist(), strict=True))
+        return {name: shares[name] for name in RATIOS}
 
     def distances(self, resting: Float[Tensor, "v 3"]) -> dict[str, float]:
         """To every reference face, in mm, root mean square over the vertices."""

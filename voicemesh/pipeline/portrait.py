@@ -1,6 +1,7 @@
 """What is read from one voice, as plain values, and the files it becomes."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,7 @@ class Pictured:
     overlay: UInt8[np.ndarray, "size size 3"]  # the lit mesh where the face is
     face: FaceMesh
     sex: str  # as of `Portrait`
+    percents: dict[str, float]
     parameters: Float32[np.ndarray, " params"]
 
 
@@ -68,6 +70,7 @@ class Portrait:
     measurements: tuple[Measurement, ...]
     sex: str  # whose mean shape is nearest: "female", "male", "" if the bundle has no means
     sex_distances: dict[str, float]  # mm, root mean square over the vertices
+    percents: dict[str, float]  # four breadths against the mean face of that sex
     face_type: str
     type_distances: dict[str, float]
     pitch_hz: Estimate | None  # habitual
@@ -86,20 +89,38 @@ class Portrait:
             "seconds": self.recording.seconds,
             "speech_seconds": self.speech_seconds,
             "bundle": self.bundle,
-            "sex": {"nearest": self.sex, "distances_mm": self.sex_distances},
-            "face_type": {"nearest": self.face_type, "distances_mm": self.type_distances},
+            "sex": {
+                "nearest": self.sex,
+                "distances_mm": self.sex_distances,
+                "published_distances": self.published(self.sex_distances),
+                "percent_of_mean": self.percents,
+            },
+            "face_type": {
+                "nearest": self.face_type,
+                "distances_mm": self.type_distances,
+                "published_distances": self.published(self.type_distances),
+            },
             "pitch_hz": asdict(self.pitch_hz) if self.pitch_hz else None,
             "vocal_tract_cm": asdict(self.tract_cm) if self.tract_cm else None,
             "interval": CONFIDENCE,
             "measurements": [asdict(measurement) for measurement in self.measurements],
             "parameters": self.parameters.tolist(),
             "pictured": self.pictured
-            and {"sex": self.pictured.sex, "parameters": self.pictured.parameters.tolist()},
+            and {
+                "sex": self.pictured.sex,
+                "percent_of_mean": self.pictured.percents,
+                "parameters": self.pictured.parameters.tolist(),
+            },
             "matches": [ranking.report() for ranking in self.matches],
             "timings_s": dict(self.timings),
             "notes": list(self.notes),
         }
         return rounded(told)
+
+    def published(self, distances: Mapping[str, float]) -> dict[str, float]:
+        """Root mean squares as the published distance E: over the number of vertices, no root."""
+        root = len(self.face.vertices) ** 0.5
+        return {name: distance / root for name, distance in distances.items()}
 
     @property
     def speech(self) -> Float32[np.ndarray, " speech"]:

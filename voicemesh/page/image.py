@@ -1,0 +1,187 @@
+"""A face image for the voice, refined while one looks on, and a mesh through a face image."""
+
+from collections.abc import Iterator, Sequence
+from html import escape
+from io import BytesIO
+
+import gradio as gr
+import numpy as np
+from PIL import Image
+
+from voicemesh.mesh import render
+from voicemesh.mesh.landmarks import RATIO_LABELS, RATIOS
+from voicemesh.pipeline import Pipeline, Portrait, Prototypes
+from voicemesh.systems.voicestyle import Imagined, Wish
+
+from .matches import inline
+
+MESH = 320  # pixels of the mesh's portrait beside the image
+ONE_AT_A_TIME = {"concurrency_limit": 1, "concurrency_id": "images", "show_progress": "hidden"}
+HEADING = """<h2>A face image for this voice</h2><p>A generated face that fits the voice, one of
+many that would. Sex and a little of the shape follow the voice; everything else about it is made
+up.</p>"""
+WAITING = "<p class='legend waiting'>An image will grow here once a voice was heard.</p>"
+COUNTS = [("1", 1), ("4", 4), ("9", 9)]
+BRANCHES = """<h2>The same voice through an image</h2><p>The second way to a mesh: imagine a face
+image, then read its head as if it were a photograph. No pair of a voice and a 3D face is needed to
+learn it.</p>"""
+
+
+def imagine(whole: Pipeline, portrait: Portrait, wish: Wish) -> Iterator[tuple[str, str]]:
+    """The images as they grow, and what they grew from."""
+    imaginer = whole.imaginer
+    heard = imaginer.hear(portrait.speech)
+    mesh = render.portrait(
+        portrait.face, size=MESH, yaw=0, material=portrait.material, openness=portrait.openness
+    )
+    grown = ""
+    for seen in imaginer.imagine(heard, wish):
+        yield images_of(seen, mesh), grown or gr.skip()
+        if not grown:
+            grown = prototypes_of(imaginer.prototypes(heard, wish), heard.seed, wish)
+    yield images_of(seen, mesh), grown
+
+
+def images_of(seen: Imagined, mesh: np.ndarray) -> str:
+    """One image beside the head, or several in a grid, with what is measured of them."""
+    best = int(np.argmax(seen.similarity if seen.judged is None else seen.judged))
+    several = len(seen.pixels) > 1
+    faces = "".join(
+        figure(
+            pixels,
+            f"Face image {number + 1}" if several else "The face image",
+            agreement(seen, number),
+            several and number == best,
+        )
+        for number, pixels in enumerate(seen.pixels)
+    )
+    state = "done" if seen.step >= seen.steps else f"step {seen.step} of {seen.steps}"
+    if not several:
+        faces += figure(mesh, "The head that the voice suggests", "its mesh, in the same view")
+    share = 100 * seen.step / max(seen.steps, 1)
+    return (
+        f"<div class='imagined {'grid' if several else ''}'>{faces}</div>"
+        f"<div class='course' role='progressbar' aria-valuenow='{share:.0f}'"
+        f" aria-label='Refinement'><i style='width:{share:.0f}%'></i></div>"
+        f"<p class='legend'>Refinement: {state}</p>"
+    )
+
+
+def agreement(seen: Imagined, number: int) -> str:
+    """How well an image agrees with the voice, in words."""
+    words = f"agreement {seen.similarity[number]:.2f}"
+    if seen.judged is not None:
+        words += f", by a judge that it was not refined for {seen.judged[number]:.2f}"
+    return words
+
+
+def figure(pixels: np.ndarray, title: str, words: str, best: bool = False) -> str:
+    """A picture inside the page, with its caption."""
+    buffer = BytesIO()
+    Image.fromarray(pixels).save(buffer, "WEBP", quality=90)
+    return (
+        f"<figure{' class=best' if best else ''}><img alt='{title}' src='"
+        f"{inline(buffer.getvalue())}'><figcaption><b>{title}</b> {words}</figcaption></figure>"
+    )
+
+
+def prototypes_of(prototypes: Prototypes, seed: int, wish: Wish) -> str:
+    """The faces that the image grew from, each with its weight."""
+    faces = "".join(
+        figure(pixels, f"{100 * weight:.0f} %", "")
+        for pixels, weight in zip(prototypes.pixels, prototypes.weights, strict=True)
+    )
+    used = seed if wish.seed is None else wish.seed
+    return (
+        f"<p class='legend'>Grown from known faces nearest to the voice, by weight; seed {used}</p>"
+        f"<div class='prototypes'>{faces}</div>"
+    )
+
+
+def build(whole: Pipeline, portrait: gr.State, events: Sequence[gr.events.Dependency]) -> None:
+    """The panel, if the bundle has nets for it."""
+    if whole.imaginer is None:
+        return
+    with gr.Column(elem_id="image", elem_classes="panel", min_width=0):
+        with gr.Row(elem_classes="heading"):
+            gr.HTML(HEADING)
+            count = gr.Radio(
+                COUNTS,
+                value=1,
+                label="Images",
+                show_label=False,
+                container=False,
+                elem_id="candidates",
+                elem_classes="views small",
+            )
+        with gr.Row(elem_classes="growing"):
+            with gr.Column(min_width=0):
+                shown = gr.HTML(WAITING, elem_id="imagined")
+            with gr.Column(min_width=0):
+                grown = gr.HTML(elem_id="grown")
+                with gr.Row():
+                    seed = gr.Number(
+                        None,
+                        label="Seed",
+                        info="Empty: the face expected of the voice",
+                        precision=0,
+                        minimum=0,
+                        min_width=120,
+                        elem_id="seed",
+                    )
+                    truncation = gr.Slider(
+                        0,
+                        1,
+                        1,
+                        step=0.05,
+                        label="Truncation",
+                        info="0 is the mean face",
+                        min_width=160,
+                        elem_id="truncation",
+                    )
+                with gr.Row():
+                    again = gr.Button("Imagine again", size="sm", min_width=0, elem_id="again")
+                    stop = gr.Button("Stop", size="sm", min_width=0)
+
+    def grow(portrait: Portrait | None, count: int, seed: float | None, truncation: float):
+        if portrait is None or not len(portrait.recording.waveform):
+            yield WAITING, ""
+            return
+        chosen = None if seed is None else int(seed)
+        yield from imagine(whole, portrait, Wish(int(count), chosen, truncation=truncation))
+
+    inputs, outputs = [portrait, count, seed, truncation], [shown, grown]
+    running = [
+        event.success(grow, inputs, outputs, api_visibility="private", **ONE_AT_A_TIME)
+        for event in events
+    ]
+    pressed = again.click(grow, inputs, outputs, api_name="imagine", **ONE_AT_A_TIME)
+    changed = count.change(grow, inputs, outputs, api_visibility="private", **ONE_AT_A_TIME)
+    stop.click(None, cancels=[*running, pressed, changed], api_visibility="private")
+
+
+def branches(portrait: Portrait) -> str:
+    """The image branch of a portrait beside the direct one; nothing if there is none."""
+    pictured = portrait.pictured
+    if pictured is None:
+        return ""
+    pictures = figure(pictured.image, "Imagined", "from the voice") + figure(
+        pictured.overlay, "Read", "its head, laid on it"
+    )
+    rows = "".join(
+        f"<div class='part'><span>{escape(RATIO_LABELS[name])}</span>"
+        f"<span>{percent(portrait.percents.get(name))}</span>"
+        f"<span>{percent(pictured.percents.get(name))}</span></div>"
+        for name in RATIOS
+    )
+    agree = "Both ways lead to" if portrait.sex == pictured.sex else "The two ways disagree:"
+    sexes = dict.fromkeys((portrait.sex, pictured.sex))
+    told = f"{agree} {' and '.join(f'a {sex} face' for sex in sexes if sex)}."
+    head = "<span>Against the mean face of its sex</span><span>directly</span><span>by image</span>"
+    table = f"<div class='part head'>{head}</div>{rows}<p class='legend'>{told}</p>"
+    return f"<div class='branches'><div class='pictures'>{pictures}</div><div>{table}</div></div>"
+
+
+def percent(value: float | None) -> str:
+    """A difference in percent with its sign."""
+    return "" if value is None else f"{value:+.1f} %".replace("-", "&minus;")
