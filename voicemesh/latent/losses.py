@@ -37,6 +37,21 @@ def normalise_noise(noise: Sequence[Float[Tensor, "_ 1 _ _"]]) -> None:
         whole.sub_(whole.mean()).div_(whole.std())
 
 
+def pyramid_differences(
+    image: Float[Tensor, "batch 3 height width"],
+    target: Float[Tensor, "batch 3 height width"],
+    smallest: int = 8,
+) -> Float[Tensor, " batch"]:
+    """Mean absolute difference of every level of the Laplacian pyramid, summed: edges count."""
+    difference, total = image - target, image.new_zeros(len(image))
+    while difference.shape[2] > smallest:
+        small = functional.avg_pool2d(difference, 2)
+        wide = functional.interpolate(small, scale_factor=2, mode="bilinear", align_corners=False)
+        total = total + (difference - wide).abs().mean((1, 2, 3))
+        difference = small
+    return total
+
+
 def face_crop(image: Float[Tensor, "batch 3 _ _"]) -> Float[Tensor, "batch 3 112 112"]:
     """The middle of a portrait as the identity network sees it."""
     if image.shape[3] != CROP_OF:

@@ -32,7 +32,7 @@ class Scaling(nn.Module):
 class Backbone(nn.Module):
     """VGG-16 up to its last rectifier, in slices; layers keep their numbers of torchvision."""
 
-    def __init__(self, stages: Sequence[tuple[int, int]] = STAGES) -> None:
+    def __init__(self, stages: Sequence[Sequence[int]] = STAGES) -> None:
         super().__init__()
         before, number = 3, 0
         for stage, (count, channels) in enumerate(stages):
@@ -72,7 +72,7 @@ class Weights(nn.Module):
 class Lpips(nn.Module):
     """The distance of pictures in [-1, 1]; features of a fixed target can be kept."""
 
-    def __init__(self, stages: Sequence[tuple[int, int]] = STAGES) -> None:
+    def __init__(self, stages: Sequence[Sequence[int]] = STAGES) -> None:
         super().__init__()
         self.scaling_layer = Scaling()
         self.net = Backbone(stages)

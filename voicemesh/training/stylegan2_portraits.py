@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from voicemesh.checkpoints.bundle import Bundle, BundleWriter
 from voicemesh.checkpoints.upstream import arguments_of
+from voicemesh.latent.losses import pyramid_differences
 from voicemesh.latent.statistics import Statistics
 from voicemesh.nets.stylegan2 import SILENT, Generator, narrow_widths
 from voicemesh.population.dataset import Population
@@ -92,23 +93,10 @@ class PortraitNet(nn.Module):
         target = batch["pixels"].permute(0, 3, 1, 2).float() / 127.5 - 1
         image = self.images(batch["z"], target.shape[2])
         plain = (image - target).abs().mean()
-        edges = laplacian_loss(image, target)
+        edges = pyramid_differences(image, target).mean()
         # Parameters that only larger images use take part with nothing, for every process alike.
         idle = sum(p.sum() for p in self.generator.parameters()) * 0.0
         return {"loss": plain + self.recipe.edges * edges + idle, "plain": plain, "edges": edges}
-
-
-def laplacian_loss(
-    image: Float[Tensor, "batch 3 height width"], target: Float[Tensor, "batch 3 height width"]
-) -> Float[Tensor, ""]:
-    """Mean absolute difference of every level of the Laplacian pyramid down to 8 pixels, summed."""
-    difference, total = image - target, image.new_zeros(())
-    while difference.shape[2] > 8:
-        small = functional.avg_pool2d(difference, 2)
-        wide = functional.interpolate(small, scale_factor=2, mode="bilinear", align_corners=False)
-        total = total + (difference - wide).abs().mean()
-        difference = small
-    return total
 
 
 class PortraitsTask:
