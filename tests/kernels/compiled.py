@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from voicemesh.kernels.bias_act_triton import bias_act_gradient_triton, bias_act_triton
 from voicemesh.kernels.log_mel import MelSettings
 from voicemesh.kernels.log_mel_triton import log_mel_triton
+from voicemesh.kernels.modulated_conv_triton import styled_conv_triton
 from voicemesh.kernels.rasterize_triton import rasterize_triton
 from voicemesh.kernels.upfirdn2d import resamplings
 from voicemesh.kernels.upfirdn2d_triton import upfirdn2d_triton
@@ -43,6 +44,14 @@ def activate(dtype: torch.dtype, layout: torch.memory_format) -> None:
     bias_act_gradient_triton(x, x, 0.2, 2**0.5, x, scale, noise)
 
 
+def convolve(dtype: torch.dtype) -> None:
+    x, weight = empty(2, 64, 32, 32, dtype=dtype), empty(96, 64, 3, 3)
+    style, scale, bias = empty(2, 64), empty(2, 96), empty(96)
+    noise, strength = empty(1, 1, 32, 32), empty(1)
+    styled_conv_triton(x, weight, style, scale, bias, noise, strength, 0.2, 2**0.5)
+    styled_conv_triton(x, weight, style, None, None, None, None, 1.0, 1.0)
+
+
 FLOAT, HALF = torch.float32, torch.bfloat16
 LAUNCHES = {  # module -> the launches that pages and training make
     "log_mel": lambda: log_mel_triton(empty(2, 16_000), MelSettings(), empty(2)),
@@ -51,6 +60,7 @@ LAUNCHES = {  # module -> the launches that pages and training make
         activate(FLOAT, torch.contiguous_format),
         activate(HALF, torch.channels_last),
     ],
+    "modulated_conv": lambda: [convolve(dtype) for dtype in (FLOAT, torch.float16)],
     "rasterize": lambda: rasterize_triton(empty(9, 3), empty(5, 3, dtype=torch.int64), (64, 48)),
 }
 

@@ -105,7 +105,7 @@ class _BiasAct(torch.autograd.Function):
             side = None  # both sides are alike
         elif side is None:
             side = y.detach()
-        ctx.save_for_backward(x if scale is not None else None, scale, noise, strength, side)
+        ctx.save_for_backward(x if ctx.needs_input_grad[2] else None, scale, noise, strength, side)
         ctx.settings = slope, gain, form
         return y
 

@@ -27,6 +27,7 @@ def modulated_conv2d(
     strength: Float[Tensor, "1"] | None = None,
     slope: float = 1.0,
     gain: float = 1.0,
+    implicit: bool = False,
 ) -> Float[Tensor, "batch out out_height out_width"]:
     """Convolve `x` with `weight_gain` * `weight` * `style`, then noise, bias and activation.
 
@@ -41,6 +42,9 @@ def modulated_conv2d(
     where the weight does not change. Styles and sums are float32 whatever `x` is. Differentiable
     by every tensor but `fir`, twice and more.
 
+    `implicit` runs a 3 x 3 convolution of CUDA tensors without `up` as one Triton kernel with all
+    that follows. It is off unless asked for: no GPU has timed it against the library's own.
+
     Raises:
         ValueError: an even or oblong weight, `up` other than 1 or 2, `fir` missing with `up` 2 or
             given without it.
@@ -49,6 +53,10 @@ def modulated_conv2d(
     """
     check(weight, up, fir)
     style, scale = scales(x, weight, style, demodulate, weight_gain, power)
+    if implicit and x.is_cuda and fir is None and weight.shape[-1] == 3:
+        from .modulated_conv_triton import styled_conv
+
+        return styled_conv(x, weight, style, scale, bias, noise, strength, slope, gain)
     z = x.contiguous(memory_format=_layout(x, up))
     if _foldable(x, weight, style):
         filters = (weight * style[0, :, None, None]).to(x.dtype)
