@@ -90,7 +90,7 @@ def parser() -> argparse.ArgumentParser:
     publish_.set_defaults(run=publish)
 
     evaluate_ = commands.add_parser("evaluate", help="measure a system on people held out")
-    evaluate_.add_argument("system", choices=["cmp", *SPACES])
+    evaluate_.add_argument("system", choices=["cmp", "voicestyle", *SPACES])
     evaluate_.add_argument("--data", type=Path, required=True, help="folder of a population")
     evaluate_.add_argument("--out", type=Path, help="also write all figures to this JSON file")
     evaluate_.add_argument("--meshes", type=Path, help="write the meshes of a Voxceleb-3D here")
@@ -150,6 +150,7 @@ PUBLISHED = {
     "cmp-teacher": "voicemesh.training.cmp_teacher",
     "cmp-unsupervised": "voicemesh.training.cmp_unsupervised",
     "cmpc": "voicemesh.training.cmpc_publish",
+    "sss": "voicemesh.training.sss_publish",
 }
 # What puts voices and faces into one space: a module and its class, see `systems.association`.
 SPACES = {
@@ -349,6 +350,8 @@ def evaluate(arguments: argparse.Namespace) -> int:
     """All figures of a bundle on the people that were held out."""
     if arguments.system in SPACES:
         return evaluate_space(arguments)
+    if arguments.system == "voicestyle":
+        return evaluate_voicestyle(arguments)
     from voicemesh import pipeline
     from voicemesh.evaluation import cmp, geometry, voxceleb3d
     from voicemesh.population.dataset import Population
@@ -387,6 +390,22 @@ def index(arguments: argparse.Namespace) -> int:
     if arguments.server:
         upload(built, *connected(arguments.server))
     return 1 if left_out else 0
+
+
+def evaluate_voicestyle(arguments: argparse.Namespace) -> int:
+    """What can be read off the face images for voices of people held out."""
+    from voicemesh.checkpoints.bundle import Bundle
+    from voicemesh.evaluation import voice_faces, voicestyle
+    from voicemesh.population.dataset import Population
+    from voicemesh.systems.voicestyle import VoiceStyle
+
+    system = VoiceStyle.from_bundle(Bundle.open(arguments.bundle), arguments.device or "cpu")
+    population = Population.open(arguments.data)
+    results = voicestyle.evaluate(system, population, voice_faces.portraits_of(population))
+    print(voicestyle.table(results))
+    if arguments.out:
+        arguments.out.write_text(json.dumps(results, indent=2) + "\n")
+    return 0
 
 
 def evaluate_space(arguments: argparse.Namespace) -> int:
