@@ -73,7 +73,7 @@ REGRESSOR = {"shape_params": 4, "expression_params": 3, "texture_params": 2, "wi
         (FaceEmbedder, {"channels": 3, "widths": [4, 6], "embedding": 5}),
         (EmbeddingClassifier, {"embedding": 5, "classes": 3}),
         (MobileNetV2, REGRESSOR),
-        (SynergyNet, REGRESSOR),
+        (SynergyNet, {**REGRESSOR, "side": 40}),
     ],
 )
 def test_the_arguments_of_a_net_are_read_off_it(kind, arguments):

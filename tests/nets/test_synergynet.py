@@ -58,6 +58,13 @@ def test_narrow_nets_are_narrow_everywhere():
     assert 6 < wide / sum(p.numel() for p in slim.parameters()) < 12
 
 
+def test_small_nets_look_at_small_images():
+    slim, image = SynergyNet(5, 3, 2, width=0.3, side=30).eval(), torch.randn(2, 3, 60, 60)
+    smaller = image.unflatten(3, (30, 2)).mean(4).unflatten(2, (30, 2)).mean(3)
+    torch.testing.assert_close(slim(image).params, slim.backbone(smaller).params)
+    torch.testing.assert_close(slim(smaller).params, slim.backbone(smaller).params)
+
+
 def test_whitening_is_that_of_the_pose_alone():
     student, teacher = SynergyNet(4, 3, 2), SynergyNet(4, 3, 2)
     teacher.pose_mean, teacher.pose_deviation = torch.randn(POSE), torch.rand(POSE)

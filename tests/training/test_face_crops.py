@@ -1,5 +1,7 @@
 """Crops of portraits: the camera goes where the pixels go."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from voicemesh.nets.synergynet import CROP
 from voicemesh.population.portrait_set import PortraitShard
 from voicemesh.training.face_crops import (
     Cropping,
+    halved,
     head_masks,
     looked_up,
     moved,
@@ -61,6 +64,31 @@ def test_the_camera_follows_the_crop(rng):
         np.testing.assert_allclose(brightest(image), seen, atol=0.4)
 
 
+def test_a_smaller_crop_is_the_mean_of_a_larger_one(rng):
+    portraits = dots(rng)
+    large, camera = plain_crops(portraits)
+    small, same = plain_crops(portraits, 60)
+    pooled = torch.nn.functional.adaptive_avg_pool2d(large, 60)
+    assert torch.equal(camera, same) and (small - pooled).abs().mean() < 2e-3
+    places = brightest(torch.nn.functional.interpolate(small, (CROP, CROP), mode="bilinear"))
+    np.testing.assert_allclose(places, brightest(large), atol=0.3)
+
+
+def test_halved_portraits_have_their_cameras(rng):
+    portraits = dots(rng)
+    even = replace(portraits, pixels=np.pad(portraits.pixels, ((0, 0), (0, 1), (0, 1), (0, 0))))
+    image, camera = plain_crops(halved(even))
+    _, full = plain_crops(even)
+    seen = camera[:, :2] @ torch.tensor([1.0, 2.0, 3.0, 1.0])
+    np.testing.assert_allclose(brightest(image), seen, atol=0.7)
+    torch.testing.assert_close(
+        camera[:, 0].norm(dim=1) / full[:, 0].norm(dim=1),
+        torch.ones(6),
+        atol=0.02,
+        rtol=0,
+    )
+
+
 def test_moves_turn_and_scale_all_three_axes_alike(rng):
     camera = np.concatenate([np.eye(3), np.zeros((3, 1))], 1, dtype=np.float32)[None].repeat(9, 0)
     moves = random_moves(9, SIZE, rng, Cropping())
@@ -94,7 +122,7 @@ def test_the_whole_picture_has_its_corners_on_corners(padding):
     image = torch.rand(2, 1, SIZE, SIZE)
     step = (SIZE - 1) / (CROP - 1)
     moves = np.array([[[step, 0, 0], [0, step, 0]]] * 2)
-    crop = looked_up(image, moves, padding)
+    crop = looked_up(image, moves, padding=padding)
     torch.testing.assert_close(
         crop[..., [0, -1]][..., [0, -1], :], image[..., [0, -1]][..., [0, -1], :], atol=1e-4, rtol=0
     )

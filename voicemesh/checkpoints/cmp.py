@@ -166,7 +166,7 @@ def regressor_arguments(net: MobileNetV2) -> dict[str, Any]:
 
 
 def synergynet_arguments(net: SynergyNet) -> dict[str, Any]:
-    return regressor_arguments(net.backbone)
+    return {**regressor_arguments(net.backbone), "side": net.side}
 
 
 # Constructor arguments of each net, read off it.

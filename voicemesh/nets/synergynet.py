@@ -136,7 +136,11 @@ class MobileNetV2(nn.Module):
 
 
 class SynergyNet(nn.Module):
-    """The regressor with the whitening of its pose; that of the others is the face model's."""
+    """The regressor with the whitening of its pose; that of the others is the face model's.
+
+    The defaults are the published net. One with a `side` averages images down to so many pixels
+    before it looks; its answer is about crops of CROP pixels all the same.
+    """
 
     def __init__(
         self,
@@ -144,8 +148,10 @@ class SynergyNet(nn.Module):
         expression_params: int = 10,
         texture_params: int = 40,
         width: float = 1.0,
+        side: int = 0,
     ) -> None:
         super().__init__()
+        self.side = side
         self.backbone = MobileNetV2(shape_params, expression_params, texture_params, width=width)
         self.register_buffer("pose_mean", torch.zeros(POSE))
         self.register_buffer("pose_deviation", torch.ones(POSE))
@@ -167,6 +173,8 @@ class SynergyNet(nn.Module):
 
     def forward(self, image: Float[Tensor, "batch 3 height width"]) -> Regression:
         """The regressor's answer."""
+        if self.side and image.shape[3] != self.side:
+            image = functional.adaptive_avg_pool2d(image, self.side)
         return self.backbone(image)
 
     def pose_numbers(self, params: Float[Tensor, "batch params"]) -> Float[Tensor, "batch 12"]:

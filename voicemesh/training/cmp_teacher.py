@@ -19,14 +19,14 @@ from voicemesh.checkpoints.upstream import arguments_of
 from voicemesh.evaluation import cmp_pictures
 from voicemesh.mesh.basel import MICROMETRES
 from voicemesh.mesh.morphable import MorphableModel
-from voicemesh.nets.synergynet import IMAGE_TOP, POSE, Pose, SynergyNet
+from voicemesh.nets.synergynet import CROP, IMAGE_TOP, POSE, Pose, SynergyNet
 from voicemesh.population.dataset import SHARD, Population
 from voicemesh.population.portrait_set import PortraitSet, PortraitShard
 from voicemesh.population.portraits import LOOKS
 from voicemesh.systems.cmp import shape_gram, squared_distance
 from voicemesh.systems.cmp_unsupervised import TEACHER, FaceReader
 
-from .face_crops import Cropping, moved, plain_crops, random_moves, varied_crops
+from .face_crops import Cropping, halved, moved, plain_crops, random_moves, varied_crops
 from .loop import Batch, LoopSettings, one_cycle, read_metrics, train
 
 SAMPLED = 4000  # cameras that the whitening of the pose is measured on
@@ -39,22 +39,26 @@ class TeacherRecipe:
     """A regressor of the published size; its losses are on parameters and on landmarks."""
 
     width: float = 1.0
+    side: int = 0  # pixels that crops are averaged to before the net looks; 0 leaves them
+    halve: bool = False  # the portraits, which spares time where `side` is small
     size: int = 128  # of the portraits
     partial: bool = False  # take portraits that are still being made, as far as they are
     steps: int = 30_000
     batch_size: int = 128
     learning_rate: float = 2e-3
     weight_decay: float = 0.02
-    pose_weight: float = 0.5
-    shape_weight: float = 0.5
-    mesh_weight: float = 0.1  # of the squared error of the resting mesh, mm2
+    pose_weight: float = 1.0
+    shape_weight: float = 0.2
+    mesh_weight: float = 0.02  # of the squared error of the resting mesh, mm2
     expression_weight: float = 0.3
-    landmark_weight: float = 0.3  # of the mean distance in the crop, pixels
+    landmark_weight: float = 0.1  # of the mean distance in the crop, pixels
     look_weight: float = 0.05
     seed: int = 0
 
 
-BUNDLE = TeacherRecipe(width=0.75, steps=3000, batch_size=48)
+BUNDLE = TeacherRecipe(
+    width=0.5, side=60, halve=True, steps=2600, batch_size=64, learning_rate=5e-3
+)
 RECIPES = {"published": TeacherRecipe(), "bundle": BUNDLE}
 
 
@@ -67,7 +71,7 @@ class TeacherNets(nn.Module):
             basis.shape[2] for basis in (face_model.shape_basis, face_model.expression_basis)
         )
         self.recipe = recipe
-        net = SynergyNet(shapes, expressions, len(LOOKS), recipe.width)
+        net = SynergyNet(shapes, expressions, len(LOOKS), recipe.width, recipe.side)
         self.teacher = net.to(memory_format=torch.channels_last)
         moving = (face_model.expression_basis * face_model.expression_deviation).square()
         fixed = {
@@ -150,11 +154,12 @@ class TeacherTask:
         judging: PortraitShard,
         face_model: MorphableModel,
     ) -> None:
-        self.recipe, self.portraits, self.judging = recipe, portraits, judging
+        self.recipe, self.judging = recipe, judging
+        self.portraits = halved(portraits) if recipe.halve else portraits
         torch.manual_seed(recipe.seed)
         self.net: nn.Module = TeacherNets(recipe, face_model)
         self.looks = look_scales(portraits)
-        whiten(self.net.teacher, portraits, recipe.seed)
+        whiten(self.net.teacher, self.portraits, recipe.seed)
         self.optimiser, self.schedule = one_cycle(
             self.net.parameters(), recipe.steps, recipe.learning_rate, recipe.weight_decay
         )
@@ -163,7 +168,8 @@ class TeacherTask:
         """Pictures drawn by lot, each cropped and spoilt in its own way."""
         rows = np.sort(rng.choice(len(self.portraits), self.recipe.batch_size, replace=False))
         some = self.portraits.rows(rows)
-        return self._about(some, *varied_crops(some, rng, Cropping()))
+        side = self.recipe.side or CROP
+        return self._about(some, *varied_crops(some, rng, Cropping(), side))
 
     def validate(self, device: torch.device) -> dict[str, float]:
         """Losses on whole portraits of people that the net was not trained on."""
