@@ -43,3 +43,9 @@ def quantity(title: str, estimate: Estimate | None, unit: str, digits: int) -> s
 def card(title: str, value: str, more: str) -> str:
     """One fact."""
     return f"<article><h3>{title}</h3><strong>{value}</strong>{more}</article>"
+
+
+def signed(value: float, digits: int = 1) -> str:
+    """A number with its sign, none on zero."""
+    told = f"{value:+.{digits}f}"
+    return told[1:] if float(told) == 0 else told.replace("-", "&minus;")

@@ -11,7 +11,7 @@ from voicemesh import figures
 from voicemesh.audio.recording import UnusableRecording
 from voicemesh.pipeline import Comparison, Part, Pipeline, Portrait, Several, Usual
 
-from .cards import card, quantity, summary
+from .cards import card, quantity, signed, summary
 from .files import fresh
 from .lengths import measurements
 from .theme import ASSETS
@@ -168,12 +168,6 @@ def part_row(part: Part, longest: float) -> str:
         f"<i style='--share:{part.distance / longest:.3f}'></i>"
         f"<span>{part.distance:.2f}</span><span>{signed(part.outward, 2)}</span></div>"
     )
-
-
-def signed(value: float, digits: int = 1) -> str:
-    """A number with its sign, none on zero."""
-    told = f"{value:+.{digits}f}"
-    return told[1:] if float(told) == 0 else told.replace("-", "&minus;")
 
 
 def build(whole: Pipeline) -> None:

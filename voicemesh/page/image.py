@@ -13,6 +13,7 @@ from voicemesh.mesh.landmarks import RATIO_LABELS, RATIOS
 from voicemesh.pipeline import Pipeline, Portrait, Prototypes
 from voicemesh.systems.voicestyle import Imagined, Wish
 
+from .cards import signed
 from .matches import inline
 
 MESH = 320  # pixels of the mesh's portrait beside the image
@@ -102,7 +103,7 @@ def build(whole: Pipeline, portrait: gr.State, events: Sequence[gr.events.Depend
     """The panel, if the bundle has nets for it."""
     if whole.imaginer is None:
         return
-    with gr.Column(elem_id="image", elem_classes="panel", min_width=0):
+    with gr.Column(elem_id="image", elem_classes="sheet", min_width=0):
         with gr.Row(elem_classes="heading"):
             gr.HTML(HEADING)
             count = gr.Radio(
@@ -184,4 +185,4 @@ def branches(portrait: Portrait) -> str:
 
 def percent(value: float | None) -> str:
     """A difference in percent with its sign."""
-    return "" if value is None else f"{value:+.1f} %".replace("-", "&minus;")
+    return "" if value is None else f"{signed(value)} %"

@@ -2,7 +2,10 @@
 
 from html import escape
 
+from voicemesh.mesh.landmarks import RATIO_LABELS
 from voicemesh.pipeline import Measurement, Photographed, Portrait
+
+from .cards import signed
 
 SPREAD = 3.0  # standard deviations from the middle of a measurement's strip to its end
 NORMAL_80 = 1.2816  # standard deviations on either side that hold 80 %
@@ -24,7 +27,20 @@ def measurements(portrait: Portrait) -> str:
         " sexes; in brackets, the most that any listener could explain'>explained</span></div>"
     )
     body = "".join(measurement(row) for row in rows)
-    return f"<section class='lengths'>{legend}<div class='table'>{head}{body}</div></section>"
+    table = f"<div class='table'>{head}{body}</div>"
+    return f"<section class='lengths'>{legend}{table}{against(portrait)}</section>"
+
+
+def against(portrait: Portrait) -> str:
+    """The four published breadths against the mean face, in percent."""
+    if not portrait.percents:
+        return ""
+    told = ", ".join(
+        f"{RATIO_LABELS[name].lower()} {signed(value)} %"
+        for name, value in portrait.percents.items()
+    )
+    mean = {"female": "woman's", "male": "man's"}[portrait.sex]
+    return f"<p class='legend last'>Against the mean {mean} face: {told}</p>"
 
 
 def measurements_of(seen: Photographed) -> str:
@@ -33,7 +49,7 @@ def measurements_of(seen: Photographed) -> str:
     rows = ""
     for row in seen.measurements:
         mean = "" if row.mean is None else f"{row.mean:.1f}"
-        values = f"<span>{row.value:.1f}</span><span>{mean}</span><span>{apart(row)}</span>"
+        values = f"<span>{row.value:.1f}</span><span>{mean}</span><span>{against_mean(row)}</span>"
         rows += f"<div class='part'><span>{escape(row.label)}</span>{values}</div>"
     half = "Length, mm</span><span>photo</span><span>mean</span><span>change"
     return (
@@ -42,10 +58,9 @@ def measurements_of(seen: Photographed) -> str:
     )
 
 
-def apart(row: Measurement) -> str:
+def against_mean(row: Measurement) -> str:
     """The difference from the mean, with its sign."""
-    told = "" if row.mean is None else f"{row.value - row.mean:+.1f}".replace("-", "&minus;")
-    return "0.0" if told[-3:] == "0.0" else told
+    return "" if row.mean is None else signed(row.value - row.mean)
 
 
 def measurement(row: Measurement) -> str:
@@ -56,7 +71,7 @@ def measurement(row: Measurement) -> str:
         share += f" <small>({100 * max(row.ceiling, 0):.0f})</small>"
     return (
         f"<div class='length'><span>{escape(row.label)}</span>{strip(row)}"
-        f"<span>{row.value:.1f}{half}</span><span>{apart(row)}</span><span>{share}</span></div>"
+        f"<span>{row.value:.1f}{half}</span><span>{against_mean(row)}</span><span>{share}</span></div>"
     )
 
 

@@ -173,7 +173,7 @@ def section(whole: Pipeline, side: str, place: str) -> tuple[gr.Radio, gr.Radio,
     if not names:
         return None
     title, words = HEADING[side]
-    with gr.Column(elem_id=place, elem_classes="panel", min_width=0):
+    with gr.Column(elem_id=place, elem_classes="sheet", min_width=0):
         with gr.Row(elem_classes="heading"):
             gr.HTML(f"<h2>{title}</h2><p>{words}</p>")
             who = gr.Radio(

@@ -66,7 +66,7 @@ def portray(
     voice = heard(path)
     read = time.perf_counter() - started
     try:
-        portrait = whole(voice)
+        portrait = whole(voice, picture=False)
     except UnusableRecording as error:
         raise refused(error) from error
     started = time.perf_counter()
@@ -198,7 +198,7 @@ def build(whole: Pipeline, page: gr.Blocks) -> Heard:
     image_place = gr.Column(elem_id="imagining", min_width=0)
     with gr.Row(elem_id="beyond", elem_classes="pair"):
         faces = matches.section(whole, "faces", "matches")
-    with gr.Column(elem_id="branches", elem_classes="panel", visible=False) as branches:
+    with gr.Column(elem_id="branches", elem_classes="sheet", visible=False) as branches:
         gr.HTML(image.BRANCHES, elem_classes="heading")
         both = gr.HTML()
     with gr.Row(elem_id="telling", elem_classes="pair"):
@@ -211,12 +211,12 @@ def build(whole: Pipeline, page: gr.Blocks) -> Heard:
         return portray(whole, path, view)
 
     def files(portrait: Portrait):
-        portrait = whole.matched(portrait)
+        portrait = whole.matched(whole.pictured(portrait))
         paths = save(portrait, Path(buttons[0].GRADIO_CACHE) / "portraits")
         return [gr.update(value=path, interactive=True) for path in paths]
 
     def show_branches(portrait: Portrait):
-        return gr.update(visible=True), image.branches(portrait)
+        return gr.update(visible=True), image.branches(whole.pictured(portrait))
 
     def average():
         return figures.mesh(whole.average(), whole.uncertainty, openness=whole.openness)

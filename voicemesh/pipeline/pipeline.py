@@ -64,14 +64,17 @@ class Pipeline:
             if key in statistics
         }
 
-    def __call__(self, recording: Recording) -> Portrait:
+    def __call__(self, recording: Recording, picture: bool = True) -> Portrait:
         """The face that a voice suggests, with how sure each part of it is.
+
+        Without `picture` the image branch waits until `pictured` asks it.
 
         Raises:
             UnusableRecording: there is too little speech in it.
         """
         clock = Clock()
-        return self.portrait(*self.hear(recording, clock), clock)
+        portrait = self.portrait(*self.hear(recording, clock), clock)
+        return self.pictured(portrait) if picture else portrait
 
     def hear(
         self, recording: Recording, clock: "Clock | None" = None
@@ -243,7 +246,7 @@ class Pipeline:
         samples = int(log_mel.shape[1] * SAMPLE_RATE / feature_files.FRAME_RATE)
         notes = ("Read from log-mel features, without sound.",)
         silent = Recording(np.zeros(0, np.float32), path.name, notes=notes)
-        return self.portrait(heard, silent, np.array([[0, samples]]), log_mel, clock)
+        return self.pictured(self.portrait(heard, silent, np.array([[0, samples]]), log_mel, clock))
 
     def portrait(
         self,
@@ -265,9 +268,6 @@ class Pipeline:
         types = {kind: distances[kind] for kind in FACE_TYPES if kind in distances}
         measurements = self.measurements(model.measure(resting), sex, certainty.lengths)
         clock.lap("building the face")
-        pictured = self.picture(heard)
-        if pictured:
-            clock.lap("picturing the face")
         return Portrait(
             recording=recording,
             segments=segments,
@@ -285,21 +285,21 @@ class Pipeline:
             pitch_hz=estimate(heard.pitch_hz, certainty.log_f0),
             tract_cm=estimate(heard.tract_cm, certainty.log_vtl),
             parameters=heard.parameters[0].float().cpu().numpy(),
+            embedding=heard.embedding[0].float().cpu().numpy(),
             timings=clock.finish(),
             bundle=self.bundle.title,
             notes=recording.notes,
-            pictured=pictured,
         )
 
-    def picture(self, heard: Perception) -> Pictured | None:
-        """What the image branch makes of one voice."""
+    def pictured(self, portrait: Portrait) -> Portrait:
+        """The portrait with what the image branch makes of its voice, if the bundle has one."""
         images = self.system.images
         if images is None:
-            return None
-        faces = images.imagine(heard.embedding)
+            return portrait
+        faces = images.imagine(torch.from_numpy(portrait.embedding)[None].to(self.device))
         resting = self.system.face_model.vertices(faces.shape_params[0])
         sex = sex_of(self.distances(resting))
-        return Pictured(
+        told = Pictured(
             image=images.picture(faces, size=OVERLAY),
             overlay=images.overlay(faces, size=OVERLAY),
             face=images.mesh(faces),
@@ -307,6 +307,7 @@ class Pipeline:
             percents=self.percents(resting, sex),
             parameters=faces.parameters[0].float().cpu().numpy(),
         )
+        return replace(portrait, pictured=told)
 
     def percents(self, resting: Float[Tensor, "v 3"], sex: str) -> dict[str, float]:
         """Forehead, cheeks, ears, mid-face against the mean face of a sex, in percent.

@@ -76,6 +76,7 @@ class Portrait:
     pitch_hz: Estimate | None  # habitual
     tract_cm: Estimate | None
     parameters: Float32[np.ndarray, " params"]  # scale, shape, expression; whitened
+    embedding: Float32[np.ndarray, " embedding"]  # of the voice, of length one
     timings: dict[str, float]  # seconds
     bundle: str
     notes: tuple[str, ...] = ()
