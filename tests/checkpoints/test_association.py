@@ -77,6 +77,25 @@ def test_one_file_holds_four_networks(tmp_path):
         load("cmpc-model", path)
 
 
+def test_a_bare_state_dict_is_the_same_but_no_less_strict(tmp_path):
+    net, path = small_sss(), tmp_path / "best.pth.tar"
+    state = {f"module.{key}": value for key, value in published_sss(net).items()}
+    torch.save(state, path)
+    log_mel, image = torch.randn(2, 40, 30), torch.randn(2, 3, 12, 12)
+    whole = load("sss-model", path)
+    torch.testing.assert_close(whole(log_mel, image), net.eval()(log_mel, image))
+    torch.testing.assert_close(load("sss-voice-encoder", path)(log_mel), whole.V(log_mel))
+    torch.testing.assert_close(load("sss-face-encoder", path)(image), whole.F(image))
+    assert torch.equal(load("sss-embedding-heads", path).F["cls"].weight, whole.F.cls.weight)
+    del state["module.V.fc.2.weight"]
+    torch.save(state, path)
+    with pytest.raises(ValueError, match=r"V\.fc\.2\.weight: missing"):
+        load("sss-model", path)
+    torch.save({"start_it": 3, "stage": 1}, path)
+    with pytest.raises(ValueError, match="has no 'state_dict', where sss-model is kept"):
+        load("sss-model", path)
+
+
 def test_cmpc_files_hold_two_encoders(tmp_path):
     net = VoiceFacePair((1, 1), (4, 6)).eval()
     path = tmp_path / "checkpoint_CMPC.pth.tar"

@@ -41,7 +41,7 @@ def test_more_days_and_a_scale_tell_more(people):
         ratio = LikelihoodRatio.fit(0.8, sessions, measures, count=60_000)
         return np.diag(ratio.scores(people, people, seed=1)).mean()
 
-    assert gained(3, "lengths") > gained(1, "lengths") > gained(1, "proportions") > 0
+    assert gained(3, "lengths") > gained(1, "lengths") > gained(1, "picture") > 0
 
 
 def test_without_coupling_only_sex_and_age_count():
@@ -54,9 +54,14 @@ def test_without_coupling_only_sex_and_age_count():
 
 def test_proportions_know_no_scale(people):
     some = people.take(np.arange(5))
-    shown = likelihood.measures_of(some, "proportions")
+    shown = likelihood.proportions(some)
     some.lengths[:] *= 1.3
-    np.testing.assert_allclose(likelihood.measures_of(some, "proportions"), shown, atol=1e-12)
-    assert (likelihood.measures_of(some, "lengths") == some.lengths).all()
-    with pytest.raises(ValueError, match="no measures 'weight'; there are lengths, proportions"):
+    np.testing.assert_allclose(likelihood.proportions(some), shown, atol=1e-12)
+    with pytest.raises(ValueError, match="no measures 'weight'; there are lengths, picture"):
         LikelihoodRatio.fit(0.8, measures="weight")
+
+
+def test_grey_hair_tells_the_age_of_the_old(people):
+    told, old = likelihood.age_by_hair(people), people.age > 45
+    assert np.corrcoef(told[old], people.age[old])[0, 1] > 0.6
+    assert 5 < np.std((told - people.age)[old & (people.age < 60)]) < 11

@@ -60,14 +60,20 @@ TABLE = {
     "cmp-face-model": Published(
         "2D-to-3D-pretrained.tar", face_model, container="state_dict", others=("IGM.*",)
     ),
-    "sss-model": Published("best.pth.tar", association.sss_model, "state_dict"),
-    "sss-voice-encoder": Published("best.pth.tar", association.sss_voice, "state_dict", "V."),
-    "sss-face-encoder": Published("best.pth.tar", association.sss_face, "state_dict", "F."),
+    # The authors' loader takes a file without an optimiser for the state dict itself.
+    "sss-model": Published("best.pth.tar", association.sss_model, "state_dict", bare=True),
+    "sss-voice-encoder": Published(
+        "best.pth.tar", association.sss_voice, "state_dict", "V.", bare=True
+    ),
+    "sss-face-encoder": Published(
+        "best.pth.tar", association.sss_face, "state_dict", "F.", bare=True
+    ),
     "sss-embedding-heads": Published(
         "best.pth.tar",
         association.sss_heads,
         "state_dict",
         others=("?.model.*", "center.*", "normalize.*"),
+        bare=True,
     ),
     "sss-voice-backbone": Published("baseline_lite_ap.model", association.sss_voice_backbone),
     "sss-face-backbone": Published("backbone_ir50_ms1m_epoch120.pth", association.ir_backbone),

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 from .association import DIRECTIONS
@@ -39,24 +40,27 @@ PUBLISHED = (
 
 
 def table(
-    results: Mapping[str, Mapping[str, Any]], data: str, best: str = "", ours: Sequence[str] = ()
+    results: Mapping[str, Mapping[str, Any]],
+    data: str,
+    ceilings: Sequence[str] = (),
+    ours: Sequence[str] = (),
 ) -> str:
     """Systems measured on `data`, chance, and published figures, in percent with intervals.
 
-    `best` names the ceiling among the results, `ours` those that are placed between chance and it.
+    `ceilings` are names among the results, `ours` those that are placed between chance and them.
     """
     heads = "".join(f"{heading:>21}" for _, _, heading in COLUMNS)
-    lines = [f"{'':<8}{'system':<24}{'data':<22}{heads}"]
+    lines = [f"{'':<8}{'system':<24}{'data':<28}{heads}"]
     for direction in DIRECTIONS:
         for system, found in results.items():
             shown = [percent(**entry) for entry in entries(found[direction])]
             lines.append(line(direction, system, data, shown))
         first = next(iter(results.values()))[direction]
         lines.append(line(direction, "chance", data, [f"{100 * v:.1f}" for v in chances(first)]))
-        for system in ours:
+        for system, best in product(ours, ceilings):
             way = way_to_ceiling(results[system][direction], results[best][direction])
             shown = [f"{100 * share:.0f} % of the way" for share in way]
-            lines.append(line(direction, f"  {system}", data, shown))
+            lines.append(line(direction, system, f"to the {best}", shown))
         for paper in PUBLISHED:
             if paper.direction == direction:
                 shown = ["-" if figure is None else f"{figure:.1f}" for figure in paper.figures]
@@ -67,7 +71,7 @@ def table(
 def way_to_ceiling(found: Mapping[str, Any], best: Mapping[str, Any]) -> list[float]:
     """How far along from chance to the ceiling each column of a direction is."""
     return [
-        (own["value"] - chance) / (top["value"] - chance)
+        (own["value"] - chance) / ((top["value"] - chance) or float("nan"))
         for own, top, chance in zip(entries(found), entries(best), chances(found), strict=True)
     ]
 
@@ -82,6 +86,14 @@ def chances(found: Mapping[str, Any]) -> list[float]:
     return [found["retrieval chance"] if measure == "retrieval" else 0.5 for measure, *_ in COLUMNS]
 
 
+def brief_of(found: Mapping[str, Any]) -> dict[str, list[float]]:
+    """Value and 95 % interval of every column, in percent, of one direction."""
+    return {
+        heading: [round(100 * value, 2) for value in entry.values()]
+        for (_, _, heading), entry in zip(COLUMNS, entries(found), strict=True)
+    }
+
+
 def percent(value: float, low: float, high: float) -> str:
     """An estimate in percent."""
     return f"{100 * value:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
@@ -90,4 +102,4 @@ def percent(value: float, low: float, high: float) -> str:
 def line(direction: str, system: str, data: str, shown: Sequence[str]) -> str:
     """One row of the table."""
     cells = "".join(f"{entry:>21}" for entry in shown)
-    return f"{SIDES[direction]:<8}{system:<24}{data:<22}{cells}"
+    return f"{SIDES[direction]:<8}{system:<24}{data:<28}{cells}"

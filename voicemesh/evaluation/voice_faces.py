@@ -25,7 +25,7 @@ from .association_table import table
 from .predictions import LEAST_SPEECH, speech_of
 
 JOINED, SINGLE = "joined", "single"  # all sessions of a person in one piece, and one by one
-ORACLE, CEILING, PICTURED = "sex oracle", "ceiling", "ceiling, no scale"
+ORACLE, CEILING, PICTURED = "sex oracle", "ceiling", "ceiling of pictures"
 SPLIT, PORTRAITS = "validation", "portraits-*"
 
 
@@ -131,7 +131,7 @@ def measured(
         results[name] = evaluate(voices, faces, sex, age, **asked)
     scores = sex_oracle(everybody, faces.people, sex, seed)
     results[ORACLE] = evaluate_scores(scores, everybody, faces.people, sex, age, **asked)
-    for name, measures in ((CEILING, "lengths"), (PICTURED, "proportions")):
+    for name, measures in ((CEILING, "lengths"), (PICTURED, "picture")):
         ratio = LikelihoodRatio.fit(coupling, embedded.sessions, measures)
         scores = ratio.scores(people, people, seed)[:, faces.people]
         results[name] = evaluate_scores(scores, everybody, faces.people, sex, age, **asked)
@@ -150,9 +150,10 @@ def report(results: dict[str, Any], system: str, data: str) -> str:
     ours = {name: f"{system}, {seconds[name]:.1f} s heard" for name in (JOINED, SINGLE)}
     named = {ours.get(name, name): found for name, found in results["systems"].items()}
     lines = [
-        table(named, data, CEILING, list(ours.values())),
+        table(named, data, (CEILING, PICTURED), list(ours.values())),
         f"{results['people']} people held out, {results['pictures']} pictures; 95 % intervals over"
-        f" people. U: anybody; G: the same sex; GA: the same sex, at most 5 years apart."
-        f" Ceiling: the law's own likelihood ratio of the true voice and the true face.",
+        " people. U: anybody; G: the same sex; GA: the same sex, at most 5 years apart.",
+        "Ceiling: the law's own likelihood ratio of the true voice and the true face, its lengths"
+        " and age; of pictures: of what they show of it, which has no scale.",
     ]
     return "\n".join(lines)

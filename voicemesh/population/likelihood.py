@@ -14,7 +14,8 @@ from .reader import heard_voices, log_normal
 
 DRAWN = 200_000  # people that it is fitted on
 SEED = 20_260_102  # apart from the seeds of populations
-MEASURES = ("lengths", "proportions")  # what is known of a face, besides sex and age
+MEASURES = ("lengths", "picture")  # what is known of a face, besides the sex
+GREY = 0.03, 0.97  # share of grey hair between which a picture tells the age by it
 AGES = 64  # of the sum over the ages that a stranger may have
 BLOCK = 256  # voices whose scores are held at once, with a column for each face
 
@@ -44,7 +45,8 @@ class LikelihoodRatio:
 
         Args:
             sessions: recordings heard of each voice, each on another day.
-            measures: "lengths" in mm, or "proportions" as a picture without a scale shows them.
+            measures: "lengths" in mm with the age; or what a perfect eye sees on a "picture",
+                which has no scale: proportions, and the age as far as grey hair tells it.
 
         Raises:
             ValueError: unknown measures.
@@ -96,16 +98,22 @@ class LikelihoodRatio:
 
 
 def known_of(people: People, measures: str) -> Float[np.ndarray, "people known"]:
-    """What a face shows and a voice may depend on: its measures, and the age."""
-    return np.concatenate([measures_of(people, measures), curve(people.age)], 1)
-
-
-def measures_of(people: People, measures: str) -> Float[np.ndarray, "people measures"]:
-    """Lengths in mm; or logarithms of lengths around their own mean, which know no scale."""
+    """What is known of faces and voices may depend on: their measures, and the age."""
     if measures == "lengths":
-        return people.lengths
+        return np.concatenate([people.lengths, curve(people.age)], 1)
+    return np.concatenate([proportions(people), curve(age_by_hair(people))], 1)
+
+
+def proportions(people: People) -> Float[np.ndarray, "people measures"]:
+    """Logarithms of lengths around their own mean, which know no scale."""
     logs = np.log(people.lengths)
     return (logs - logs.mean(1, keepdims=True))[:, 1:]  # one follows from the others
+
+
+def age_by_hair(people: People) -> Float[np.ndarray, " people"]:
+    """The age of which so much grey hair is usual: eight years off on average, or more."""
+    grey = np.clip(people.column("grey"), *GREY)
+    return 50 + 8 * np.log(grey / (1 - grey))
 
 
 def curve(age: Float[np.ndarray, " people"]) -> Float[np.ndarray, "people curve"]:

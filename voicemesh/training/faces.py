@@ -18,7 +18,7 @@ from tqdm import tqdm
 from voicemesh.evaluation.targets import TRAIT_SCALES
 from voicemesh.nets.irse import IrBackbone
 from voicemesh.population.law import People
-from voicemesh.population.likelihood import measures_of
+from voicemesh.population.likelihood import proportions
 from voicemesh.population.portrait_set import PortraitShard
 
 from .face_views import Views, scaled, viewed
@@ -138,7 +138,7 @@ class FaceTask:
 
 def measure_scales(people: People) -> Float[np.ndarray, "2 measures"]:
     """Mean and deviation of the proportions of people."""
-    shown = measures_of(people, "proportions")
+    shown = proportions(people)
     return np.stack([shown.mean(0), shown.std(0)])
 
 
@@ -146,9 +146,7 @@ def facts(people: People, scales: Float[np.ndarray, "2 measures"]) -> Batch:
     """Standard scores of the proportions and of the age, and 1 for a woman."""
     mean, deviation = TRAIT_SCALES["age"]
     return {
-        "measures": torch.from_numpy(
-            (measures_of(people, "proportions") - scales[0]) / scales[1]
-        ).float(),
+        "measures": torch.from_numpy((proportions(people) - scales[0]) / scales[1]).float(),
         "age": torch.from_numpy((people.age - mean) / deviation).float(),
         "sex": torch.from_numpy(people.mode == 1).float(),
     }

@@ -25,6 +25,7 @@ from .data import FeatureSet, features
 from .face_views import Views
 from .faces import FaceRecipe, FaceTask, face_codes, shrunk, trained_backbone
 from .loop import LoopSettings, train
+from .loop import fingerprint as hashed
 from .sss_data import CodedFaces, CodedVoices, Sitters, grouped
 from .sss_task import SssNets, SssRecipe, in_three_steps, judged_by
 from .voice_backbone import VoiceRecipe, VoiceTask, trained_encoder
@@ -60,7 +61,7 @@ def train_on_population(
         return {}
     learnt, judged = divided(population, portraits, utterances)
     sitters, judges = (
-        coded(population, portraits, encoder, backbone, recipe, some, run)
+        coded(population, portraits, encoder, backbone, recipe, some)
         for some in (learnt, judged)
     )
 
@@ -135,11 +136,11 @@ def coded(
     backbone: IrBackbone,
     recipe: SssRecipe,
     people: Int64[np.ndarray, " people"],
-    run: Path,
 ) -> Sitters:
-    """What both backbones say of everything that is known of these people, kept in the run."""
+    """What both backbones say of all that is known of these people, kept beside the population."""
     voices = voice_codes(population, encoder, recipe.front_end)
-    path = run / f"faces-{fingerprint(backbone)}-{len(portraits)}-{recipe.kept_views}.npy"
+    about = (len(portraits), recipe.side, recipe.kept_views, recipe.views, recipe.seed)
+    path = population.folder / f"faces-{fingerprint(backbone)}-{hashed(*about)}.npy"
     if path.exists():
         codes = np.load(path)
     else:
