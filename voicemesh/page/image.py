@@ -122,9 +122,9 @@ def build(whole: Pipeline, portrait: gr.State, events: Sequence[gr.events.Depend
                 grown = gr.HTML(elem_id="grown")
                 with gr.Row():
                     seed = gr.Number(
-                        None,
+                        0,
                         label="Seed",
-                        info="Empty: the face expected of the voice",
+                        info="0 is the face most expected",
                         precision=0,
                         minimum=0,
                         min_width=120,
@@ -148,7 +148,7 @@ def build(whole: Pipeline, portrait: gr.State, events: Sequence[gr.events.Depend
         if portrait is None or not len(portrait.recording.waveform):
             yield WAITING, ""
             return
-        chosen = None if seed is None else int(seed)
+        chosen = int(seed) if seed else None
         yield from imagine(whole, portrait, Wish(int(count), chosen, truncation=truncation))
 
     inputs, outputs = [portrait, count, seed, truncation], [shown, grown]

@@ -20,7 +20,7 @@ def build_page(whole: Pipeline) -> gr.Blocks:
         with gr.Tabs(elem_id="rooms"):
             with gr.Tab("One voice", id="voice"):
                 heard = voice.build(whole, page)
-            with gr.Tab("Several recordings", id="several"):
+            with gr.Tab("Compare", id="compare"):
                 comparison.build(whole)
             if whole.reader is not None:
                 with gr.Tab("A photograph", id="photograph"):

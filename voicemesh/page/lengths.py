@@ -46,16 +46,16 @@ def against(portrait: Portrait) -> str:
 def measurements_of(seen: Photographed) -> str:
     """The lengths of a photographed head beside the mean of the people of its sex."""
     people = {"female": "women", "male": "men"}.get(seen.sex, "people")
-    rows = ""
+    titles = f"Length, mm</span><span>photo</span><span>{people}</span><span>change"
+    head = f"<div class='part head'><span>{titles}</span></div>"
+    rows = []
     for row in seen.measurements:
         mean = "" if row.mean is None else f"{row.mean:.1f}"
         values = f"<span>{row.value:.1f}</span><span>{mean}</span><span>{against_mean(row)}</span>"
-        rows += f"<div class='part'><span>{escape(row.label)}</span>{values}</div>"
-    half = "Length, mm</span><span>photo</span><span>mean</span><span>change"
-    return (
-        f"<section class='lengths'><p class='legend'>Lengths read from the photograph, beside the"
-        f" mean of {people}</p><div class='part head'><span>{half}</span></div>{rows}</section>"
-    )
+        rows.append(f"<div class='part'><span>{escape(row.label)}</span>{values}</div>")
+    middle = (len(rows) + 1) // 2
+    halves = (f"<div>{head}{''.join(half)}</div>" for half in (rows[:middle], rows[middle:]))
+    return f"<section class='lengths parts even'>{''.join(halves)}</section>"
 
 
 def against_mean(row: Measurement) -> str:
