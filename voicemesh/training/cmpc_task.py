@@ -68,6 +68,7 @@ class CmpcRecipe:
     sharpness: float = 0.1
     splits: tuple[int, ...] = (1, 2)  # of published data: SETs of identity_splits.txt
     measured_splits: tuple[int, ...] = ()  # SETs to measure on while training
+    long_videos: bool = False  # of a population: all sessions of a person are one video
     held_out: int = 0  # people of a population's training split to measure on
     start: str = ""  # voice trunk to begin with: "bundle" (its cmp-voice-encoder), a run's folder
     fixed_trunk: bool = False  # and to leave as it is: only the last layer of the voice learns
@@ -363,7 +364,12 @@ def videos_of(data: Path, recipe: CmpcRecipe, workers: int = 1) -> Videos:
     if (data / "dataset.json").exists():
         population = Population.open(data)
         return population_videos(
-            population, recipe.front_end, recipe.side, recipe.held_out, workers
+            population,
+            recipe.front_end,
+            recipe.side,
+            recipe.held_out,
+            workers,
+            recipe.long_videos,
         )
     return published_videos(
         data, recipe.splits, recipe.measured_splits, recipe.front_end, recipe.side

@@ -46,10 +46,10 @@ class Videos(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class PopulationVideos:
-    """A session of a synthetic person: its recordings through channels, and some portraits.
+    """Synthetic people: recordings through channels and portraits that came together.
 
-    The portraits of a person are dealt out to the sessions in turn, so that two videos of one
-    person have as little in common as two videos of anybody.
+    A video is a session of a person, with the portraits dealt out to the sessions in turn, or all
+    sessions and portraits of a person.
     """
 
     learnt: Int64[np.ndarray, " some"]
@@ -77,9 +77,16 @@ class PopulationVideos:
 
 
 def population_videos(
-    population: Population, front_end: str, side: int, held_out: int = 0, workers: int = 1
+    population: Population,
+    front_end: str,
+    side: int,
+    held_out: int = 0,
+    workers: int = 1,
+    long: bool = False,
 ) -> PopulationVideos:
     """All sessions in a usual voice; the last `held_out` people to train on are kept to measure.
+
+    `long` joins the sessions of a person to one video.
 
     Raises:
         ValueError: the population has no portraits, or too few people.
@@ -93,14 +100,16 @@ def population_videos(
     )
     sessions = population.recipe.sessions
     usual = np.flatnonzero(~utterances.clean & (utterances.session < sessions))
-    heard = grouped(utterances.identity[usual] * sessions + utterances.session[usual], usual)
-    seen = grouped(owner * sessions + number % sessions, np.arange(len(owner)))
+    parts = 1 if long else sessions
+    heard = grouped(utterances.identity[usual] * parts + utterances.session[usual] % parts, usual)
+    seen = grouped(owner * parts + number % parts, np.arange(len(owner)))
     names = sorted(heard.keys() & seen.keys())
-    person = np.array(names, np.int64) // sessions
-    last = len(population.train) - held_out
-    if last < 1 or not (person < last).any():
+    person = np.array(names, np.int64) // parts
+    shown = np.unique(person[person < len(population.train)])
+    last = shown[-held_out] if 0 < held_out < len(shown) else len(population.train) * (not held_out)
+    if not (person < last).any():
         raise ValueError(
-            f"{held_out} people cannot be held out: {len(np.unique(person))} have voices and"
+            f"{held_out} people cannot be held out: {len(shown)} to train on have voices and"
             " portraits"
         )
     return PopulationVideos(

@@ -1,0 +1,173 @@
+"""From a run of CMPC to parts of a bundle: both nets, prototypes of faces, measured results."""
+
+import json
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from safetensors.torch import load_file
+from torch import Tensor
+from torch.nn import functional
+
+from voicemesh.checkpoints.bundle import Bundle, BundleWriter
+from voicemesh.evaluation.association_table import COLUMNS, entries
+from voicemesh.evaluation.voice_faces import embed, measured, portraits_of, report
+from voicemesh.nets.cmpc import FeatureVoiceEncoder, GridFaceEncoder
+from voicemesh.population.dataset import Population
+from voicemesh.systems.cmpc import Cmpc
+from voicemesh.systems.cmpc_prototypes import PART, Prototypes
+
+from .cmpc_task import CmpcRecipe, encoders
+from .loop import read_metrics
+from .prototypes import clusters_of
+
+LICENCE = "MIT"
+LEVELS = (64, 128, 256)
+MEMBERS = 2  # pictures of each person that are kept
+ROUNDS = 30
+
+
+def trained(run: Path) -> tuple[Cmpc, CmpcRecipe]:
+    """The nets of a run's best.safetensors, as a system, and the recipe that made them.
+
+    Raises:
+        ValueError: the folder holds no run, or one that has not been validated yet.
+    """
+    if not (run / "best.safetensors").exists():
+        raise ValueError(f"{run} holds no best.safetensors; train until the first validation")
+    written = json.loads((run / "recipe.json").read_text())["recipe"]
+    known = {field.name for field in fields(CmpcRecipe)}
+    recipe = CmpcRecipe(
+        **{k: tuple(v) if isinstance(v, list) else v for k, v in written.items() if k in known}
+    )
+    tensors = load_file(run / "best.safetensors")
+    nets = encoders(recipe)
+    for name, net in zip(("voice.", "face."), nets, strict=True):
+        own = {k.removeprefix(name): v for k, v in tensors.items() if k.startswith(name)}
+        net.load_state_dict(own)
+        net.half().float()  # as it is stored, so that all figures are the bundle's
+    return Cmpc(*nets), recipe
+
+
+def arguments_of(recipe: CmpcRecipe) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What builds the small voice net and the small face net of a recipe."""
+    return {
+        "front_end": recipe.front_end,
+        "channels": encoders(recipe)[0].trunk[0].in_channels,
+        "widths": list(recipe.voice_widths),
+        "embedding": recipe.embedding,
+    }, {
+        "side": recipe.side,
+        "blocks": list(recipe.blocks),
+        "widths": list(recipe.widths),
+        "grid": recipe.grid,
+        "embedding": recipe.embedding,
+    }
+
+
+def publish(
+    run: Path,
+    population: Population,
+    source: Bundle,
+    writer: BundleWriter,
+    judges: Population | None = None,
+) -> str:
+    """Write the nets of a run and prototypes of the training people; the table of their figures.
+
+    Measured on the people held out of `judges`, or of the population itself.
+
+    Raises:
+        ValueError: a run of the published sizes, which no bundle could carry.
+    """
+    space, recipe = trained(run)
+    if not isinstance(space.voice, FeatureVoiceEncoder) or not isinstance(
+        space.face, GridFaceEncoder
+    ):
+        raise ValueError(f"{run} is not of the small nets that are published in a bundle")
+    judges = judges or population
+    embedded = embed(space, judges, portraits_of(judges))
+    people = judges.people.take(embedded.who)
+    results = measured(embedded, people, judges.recipe.coupling)
+    prototypes = faces_of(space, population)
+    about = {
+        "source": "trained by voicemesh, python -m voicemesh train cmpc",
+        "licence": LICENCE,
+        "training": told(run, recipe, len(prototypes.person.unique())),
+    }
+    brief = {
+        "people": results["people"],
+        "pictures": results["pictures"],
+        "seconds": results["seconds"],
+        "systems": {
+            name: {direction: brief_of(found[direction]) for direction in found}
+            for name, found in results["systems"].items()
+        },
+        "recipe": asdict(recipe) | {"start": Path(recipe.start).name},
+    }
+    voice, face = arguments_of(recipe)
+    writer.net("cmpc-voice-encoder", space.voice, voice, half=True, results=brief, **about)
+    short = {"measured": "see cmpc-voice-encoder"}
+    writer.net("cmpc-face-encoder", space.face, face, half=True, results=short, **about)
+    heard = torch.from_numpy(embedded.single.embeddings)
+    # What all voices have in common, and all faces: without it one can stand for the other.
+    means = {"voice_mean": heard.mean(0), "face_mean": prototypes.faces.mean(0)}
+    writer.tensors(PART, prototypes.tensors() | means, **about)
+    return report(results, "cmpc", judges.folder.name)
+
+
+def brief_of(found: dict[str, Any]) -> dict[str, list[float]]:
+    """Value and 95 % interval of every column of the table, in percent."""
+    return {
+        heading: [round(100 * value, 2) for value in entry.values()]
+        for (_, _, heading), entry in zip(COLUMNS, entries(found), strict=True)
+    }
+
+
+def told(run: Path, recipe: CmpcRecipe, people: int) -> str:
+    """In words: what it was trained on, and what of it knew labels."""
+    steps = max(line["step"] for line in read_metrics(run / "metrics.jsonl"))
+    begun = ""
+    if recipe.start:
+        kept = "left as it was" if recipe.fixed_trunk else "trained further"
+        begun = (
+            "; the trunk of the voice net was begun with an encoder that had learnt the habits of"
+            f" voices with labels, and {kept}: the last layer of it and the whole face net are"
+            " CMPC's"
+        )
+    return (
+        f"voices and portraits of sessions of {people} synthetic people of the population's law,"
+        f" without labels, {steps} steps{begun}; no recording and no picture of a person"
+    )
+
+
+def faces_of(space: Cmpc, population: Population) -> Prototypes:
+    """Clusters of the faces of the people trained on, some pictures of each."""
+    units, person, picture = [], [], []
+    for shard in portraits_of(population).shards("train"):
+        kept = np.flatnonzero(shard.picture < MEMBERS)
+        units.append(pictures_of(space, shard.pixels[kept]))
+        person.append(shard.identity[kept])
+        picture.append(shard.picture[kept])
+    faces = torch.cat(units)
+    levels = [
+        clusters_of(faces, count, ROUNDS, published=False)[0]
+        for count in LEVELS
+        if count <= len(faces)
+    ]
+    return Prototypes(
+        tuple(functional.normalize(level.centroids) for level in levels),
+        tuple(level.assignment for level in levels),
+        torch.from_numpy(np.concatenate(person)),
+        torch.from_numpy(np.concatenate(picture)),
+        faces=faces,
+    )
+
+
+def pictures_of(
+    space: Cmpc, pixels: UInt8[np.ndarray, "pictures side side 3"]
+) -> Float[Tensor, "pictures embedding"]:
+    """Unit embeddings of pictures, out of inference mode."""
+    return space.embed_faces(list(pixels)).clone().cpu()
