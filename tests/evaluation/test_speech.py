@@ -42,6 +42,20 @@ def test_the_summary_counts_clips_and_majorities():
     assert "a                  2 of 3" in speech.table({"summary": told})
 
 
+def test_the_summary_tells_how_far_pictures_agree():
+    rows = [
+        row("a", True, True, 200.0, 210.0) | {"female_picture": True},
+        row("b", False, True, 110.0, 100.0) | {"female_picture": False},
+        row("b", False, False, 120.0, 130.0) | {"female_picture": True},
+        row("b", False, False, 120.0, 130.0) | {"female_picture": False},
+    ]
+    told = speech.summary(rows)
+    assert told["picture_sex_right"] == 0.75 and told["picture_agrees"] == 0.5
+    table = speech.table({"summary": told})
+    assert "75.0% right, 50.0% the sex of the supervised mesh" in table
+    assert "picture_agrees" not in speech.summary([row("a", True, True, 200.0, 210.0)])
+
+
 def test_clips_are_heard_and_short_ones_left_out(tmp_path, rng):
     clips = []
     for number, seconds in enumerate((2.0, 6.0)):

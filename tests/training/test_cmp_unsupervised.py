@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from evaluation.toys import toy_face_model, toy_population
+from safetensors.torch import load_file
 
 from voicemesh.checkpoints.bundle import Bundle, BundleWriter
 from voicemesh.checkpoints.upstream import arguments_of
@@ -159,7 +160,8 @@ def test_held_out_people_are_in_no_table(folder, voices):
     with torch.inference_mode():
         measured = task_.validate(torch.device("cpu"))
     assert measured["identity"] == measured["knowing"] == 0
-    assert measured["selection"] == measured["reading"] > 0
+    assert measured["selection"] == measured["mesh"] > 0
+    assert measured["selection"] != measured["reading"]
 
 
 def test_rates_fall_only_if_asked_to(folder, voices):
@@ -174,7 +176,7 @@ def test_rates_fall_only_if_asked_to(folder, voices):
 
 def test_from_a_folder_to_parts(folder, bundle, tmp_path):
     best = start(folder, tmp_path / "run", SMALL, bundle)
-    assert best["step"] == 3
+    assert best["step"] == 3 and best["selection"] == best["reading"]
     whole = {"writer": BundleWriter(tmp_path / "out", "part")}
     table = publish(tmp_path / "run", Population.open(folder), bundle, **whole)
     assert "by picture" in table and "both branches: one sex" in table
@@ -182,6 +184,12 @@ def test_from_a_folder_to_parts(folder, bundle, tmp_path):
     assert parts.part("cmp-student").results["people"] == 4
     nets, recipe = trained(tmp_path / "run", bundle, bundle.face_model())
     assert recipe == SMALL and isinstance(nets, UnsupervisedNets)
+    again = replace(SMALL, start=str(tmp_path / "run"))
+    voices = voice_codes(Population.open(folder), bundle.net("cmp-voice-encoder"), "voicemesh")
+    begun = task(folder, voices, again).net.state_dict()
+    kept = load_file(tmp_path / "run" / "best.safetensors")
+    for key in ("generator.model.2.weight", "judge.critic.model.weight"):
+        torch.testing.assert_close(begun[key], kept[key])
     unit = torch.nn.functional.normalize(torch.randn(2, EMBEDDING))
     torch.testing.assert_close(
         parts.net("cmp-generator")(unit), nets.generator(unit), atol=2e-2, rtol=2e-2

@@ -47,8 +47,13 @@ def evaluate(
             log.info("%s: %.1f s of speech, left out", clip.path, seconds)
             continue
         seen = perceptionist.perceive(torch.from_numpy(waveform)[None])
+        both = {}
+        if perceptionist.images is not None and perceptionist.head is not None:
+            pictured = perceptionist.images.imagine(seen.embedding).shape_params
+            both = {"female_picture": bool(perceptionist.female(pictured)[0])}
         rows.append(
             {
+                **both,
                 "path": str(clip.path),
                 "speaker": clip.speaker,
                 "female": clip.female,
@@ -71,6 +76,15 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     for speaker in dict.fromkeys(row["speaker"] for row in rows):
         own = right[[row["speaker"] == speaker for row in rows]]
         speakers[speaker] = {"right": int(own.sum()), "clips": len(own)}
+    both = {}
+    if all("female_picture" in row for row in rows):
+        pictured = np.array([row["female_picture"] for row in rows])
+        both = {
+            "picture_sex_right": float((pictured == female).mean()),
+            "picture_agrees": float(
+                np.mean([r["female_mesh"] == r["female_picture"] for r in rows])
+            ),
+        }
     tract = np.array([row["tract_cm"] for row in rows])
     tracked = [row for row in rows if (row["tracked_hz"] or np.nan) > 0]
     told = np.log([row["pitch_hz"] for row in tracked])
@@ -78,6 +92,7 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {
         "clips": len(rows),
         "sex_right": float(right.mean()),
+        **both,
         "speakers": speakers,
         "speakers_right": sum(2 * s["right"] > s["clips"] for s in speakers.values()),
         "pitch_correlation": float(np.corrcoef(told, heard)[0, 1]) if len(tracked) > 2 else None,
@@ -98,6 +113,11 @@ def table(results: Mapping[str, Any]) -> str:
         f"all clips        {figures['sex_right']:.1%} of {figures['clips']}",
         f"speakers         {figures['speakers_right']} of {len(figures['speakers'])} by majority",
     ]
+    if "picture_agrees" in figures:
+        lines.append(
+            f"by picture       {figures['picture_sex_right']:.1%} right,"
+            f" {figures['picture_agrees']:.1%} the sex of the supervised mesh"
+        )
     for who in ("men", "women"):
         if figures[f"tract_{who}_cm"] is not None:
             lines.append(f"tract length     {who} {figures[f'tract_{who}_cm']:.1f} cm on average")

@@ -53,6 +53,7 @@ class TeacherRecipe:
     expression_weight: float = 0.3
     landmark_weight: float = 0.1  # of the mean distance in the crop, pixels
     look_weight: float = 0.05
+    start: str = ""  # folder of a run to start from
     seed: int = 0
 
 
@@ -160,6 +161,8 @@ class TeacherTask:
         self.net: nn.Module = TeacherNets(recipe, face_model)
         self.looks = look_scales(portraits)
         whiten(self.net.teacher, self.portraits, recipe.seed)
+        if recipe.start:
+            self.net.load_state_dict(load_file(Path(recipe.start) / "best.safetensors"))
         self.optimiser, self.schedule = one_cycle(
             self.net.parameters(), recipe.steps, recipe.learning_rate, recipe.weight_decay
         )
@@ -295,7 +298,7 @@ def publish(
             f"portraits of {people} synthetic people, {steps} steps; no photograph of a person"
         ),
         results={
-            "recipe": asdict(recipe),
+            "recipe": asdict(recipe) | {"start": Path(recipe.start).name},
             "looks": dict(zip(LOOKS, scales.T.astype(float).tolist(), strict=True)),
             **results,
         },

@@ -90,18 +90,19 @@ class UnsupervisedRecipe:
     triplet_weight: float = 1.5
     picture_weight: float = 0.0
     reading_weight: float = 0.0  # of the squared error over that of the mean face
+    start: str = ""  # folder of a run whose generator and judge are gone on with
     teacher: str = ""  # folder of a run of cmp-teacher; without it the teacher of the bundle
     seed: int = 0
 
 
 BUNDLE = UnsupervisedRecipe(
-    generator=(384, 192, 96, 48, 32),
+    generator=(256, 128, 64, 32, 16),
     critic=(16, 32, 64, 128, 256),
     frontal=True,
-    steps=2000,
+    steps=1000,
     batch_size=32,
     learning_rate=1e-3,
-    critic_rate=0.5,
+    critic_rate=0.2,
     student_rate=0.2,
     decay=True,
     student_from_teacher=True,
@@ -271,16 +272,20 @@ class UnsupervisedTask:
             for split in ("train", "validation")
         }
         known = self._faces["train"]
-        heard = voices.rows_of(known.people, clean=False)
+        heard = rows_of(voices, known.people)
         self._heard = [rows for rows in heard if len(rows)]
         self._people = np.array([i for i, rows in enumerate(heard) if len(rows)])
         self.net: nn.Module = UnsupervisedNets(
             recipe, teacher, face_model, self.units.shape[1], len(known.people)
         )
+        if recipe.start:
+            begun = load_file(Path(recipe.start) / "best.safetensors")
+            made = {k: v for k, v in begun.items() if k.startswith(("generator.", "judge."))}
+            self.net.load_state_dict({**self.net.state_dict(), **made})
         mean = known.readings.mean(0)
         self._usual = squared_distance(known.readings - mean, shape_gram(face_model)).mean()
         judged_by = self._faces["validation"]
-        rows = voices.rows_of(judged_by.people, clean=False)
+        rows = rows_of(voices, judged_by.people)
         pairs = [(row, person) for person, own in enumerate(rows) for row in own]
         every = max(1, len(pairs) // VALIDATION_VOICES)
         self._validation = np.array(pairs[::every])
@@ -303,7 +308,11 @@ class UnsupervisedTask:
             for name, value in self.net({k: v.to(device) for k, v in batch.items()}).items():
                 sums[name] = sums.get(name, 0.0) + float(value) * len(some)
         means = {name: value / len(self._validation) for name, value in sums.items()}
-        return {**means, "selection": means["reading"]}
+        recipe = self.recipe
+        told = (
+            "reading" if recipe.reading_weight else "picture" if recipe.picture_weight else "mesh"
+        )
+        return {**means, "selection": means[told]}
 
     def _collate(
         self,
@@ -327,6 +336,17 @@ class UnsupervisedTask:
             "reading": faces.readings[torch.from_numpy(people)],
             "usual": self._usual.expand(batch),
         }
+
+
+def rows_of(
+    voices: VoiceCodes, people: Int64[np.ndarray, " people"]
+) -> list[Int64[np.ndarray, " _"]]:
+    """The recordings of each of these people, ascending, through their channels."""
+    kept = np.flatnonzero(~voices.clean)
+    order = kept[np.argsort(voices.identity[kept], kind="stable")]
+    owners = voices.identity[order]
+    first, last = (np.searchsorted(owners, people, side) for side in ("left", "right"))
+    return [order[start:stop] for start, stop in zip(first, last, strict=True)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -492,7 +512,7 @@ def publish(
         ),
     }
     brief = {
-        "recipe": asdict(recipe) | {"teacher": Path(recipe.teacher).name},
+        "recipe": asdict(recipe) | {k: Path(getattr(recipe, k)).name for k in ("start", "teacher")},
         "people": results["people"],
         "recordings": results["recordings"],
         **{name: results["pictured"][name] for name in ("sex", "errors", "coherence")},
