@@ -55,6 +55,19 @@ def test_an_interrupted_run_ends_as_an_unbroken_one(pictures, tmp_path):
         run(pictures, tmp_path / "whole", recipe=replace(SMALL, r1=2.0))
 
 
+def test_an_anchored_generator_comes_nearer_to_its_portraits(rng, tmp_path):
+    grey = rng.integers(40, 200, 60).astype(np.uint8)
+    z = torch.from_numpy((grey.astype(np.float32) - 120) / 46)[:, None]
+    held = np.broadcast_to(grey[:, None, None, None], (60, 8, 8, 3)).copy()
+    known = Pictures(8, held, z=z)
+    images, whole = known.draw_known(9, rng, 8)
+    torch.testing.assert_close(whole.norm(dim=1), torch.full((9,), 8**0.5))
+    torch.testing.assert_close(images[:, 0, 0, 0], whole[:, 0] * 46 / 127.5 + 120 / 127.5 - 1)
+    recipe = replace(SMALL, anchor=20.0, adaptive=False, learning_rate=0.02, steps=30, path_every=0)
+    told = run(known, tmp_path / "few", 2, recipe), run(known, tmp_path / "more", 30, recipe)
+    assert told[1]["anchor"] < 0.7 * told[0]["anchor"]
+
+
 def test_photographs_of_any_shape_become_squares(tmp_path, rng):
     with pytest.raises(ValueError, match="no portraits of 8 pixels and no photographs"):
         Pictures.open(tmp_path, 8)

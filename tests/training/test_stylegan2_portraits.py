@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -50,7 +52,7 @@ def task(rng, tmp_path):
     known = PortraitSet(tmp_path, PortraitRecipe(size=16), files)
     law = ParameterLaw.of(parameters_of(known.gathered("train")))
     torch.manual_seed(0)
-    return lambda: PortraitsTask(SMALL, known, law, tmp_path)
+    return lambda **more: PortraitsTask(replace(SMALL, **more), known, law, tmp_path)
 
 
 def test_training_lowers_the_loss_and_shows_it(task, tmp_path):
@@ -96,3 +98,13 @@ def test_equal_values_share_a_score():
     values, scores = normal_scores(np.array([0, 0, 0, 0, 1, 2], np.float32))
     assert values[0] == 0 and scores[0] < 0 < scores[-1]
     assert len(np.unique(values)) == 3 and (np.diff(scores) >= 0).all()
+
+
+def test_neutral_portraits_are_the_first_of_each_person(task):
+    made = task(neutral=True)
+    assert len(made._pixels["train"]) == 22 and len(made._pixels["validation"]) == 11
+
+
+def test_rounding_is_no_variation():
+    column = np.float32(0.3) + 1e-8 * np.arange(50, dtype=np.float32)
+    assert not normal_scores(column)[1].any()

@@ -1,4 +1,4 @@
-"""Pictures without anything known of them: a population's portraits, or a folder of photographs."""
+"""Pictures to tell real faces by: a population's portraits, or a folder of photographs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,11 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
+from torch.nn import functional
 
 from voicemesh import images
 from voicemesh.population.portrait_set import PortraitSet
+
+from .portrait_law import ParameterLaw, chosen, parameters_of
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 
@@ -22,18 +25,30 @@ class Pictures:
     size: int
     held: UInt8[np.ndarray, "pictures size size 3"] | None = None
     files: Sequence[Path] = ()
+    z: Float[Tensor, "pictures z"] | None = None  # whitened parameters, of portraits alone
 
     @classmethod
-    def open(cls, folder: Path, size: int) -> "Pictures":
+    def open(
+        cls, folder: Path, size: int, neutral: bool = False, law: ParameterLaw | None = None
+    ) -> "Pictures":
         """The portraits of a population in this size, else all photographs under the folder.
 
+        Args:
+            neutral: only portraits at rest, in neutral light.
+            law: whitens the parameters of portraits.
+
         Raises:
-            ValueError: there are neither.
+            ValueError: there are neither, or no portraits whose parameters are known.
         """
         portraits = folder / f"portraits-{size}"
         if portraits.is_dir():
-            held = PortraitSet.open(portraits, partial=True).gathered("train").pixels
-            return cls(size, held)
+            shard = chosen(PortraitSet.open(portraits, partial=True), "train", neutral)
+            z = None if law is None else law.z(torch.from_numpy(parameters_of(shard)))
+            return cls(size, shard.pixels, z=z)
+        if neutral or law:
+            raise ValueError(
+                f"{folder} has no portraits of {size} pixels, whose parameters are known"
+            )
         files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
         if not files:
             raise ValueError(
@@ -49,16 +64,37 @@ class Pictures:
         self, count: int, rng: np.random.Generator, flips: bool = False
     ) -> Float[Tensor, "count 3 size size"]:
         """Random ones in [-1, 1]; with `flips` half of them are mirrored."""
+        return self.of(rng.integers(len(self), size=count), rng, flips)
+
+    def draw_known(
+        self, count: int, rng: np.random.Generator, style: int
+    ) -> tuple[Float[Tensor, "count 3 size size"], Float[Tensor, "count style"]]:
+        """Random portraits and for each a whole z: its own, and a meaningless random rest.
+
+        The rest makes up the length that the mapping's normalisation wants, so that it leaves the
+        parameters as they are.
+        """
+        assert self.z is not None
         rows = rng.integers(len(self), size=count)
+        known = self.z[rows]
+        rest = torch.from_numpy(rng.standard_normal((count, style - known.shape[1]))).float()
+        length = (style - known.square().sum(1, keepdim=True)).clamp(min=0).sqrt()
+        whole = torch.cat([known, functional.normalize(rest) * length], 1)
+        return self.of(rows, rng, False), whole
+
+    def of(
+        self, rows: Int64[np.ndarray, " count"], rng: np.random.Generator, flips: bool
+    ) -> Float[Tensor, "count 3 size size"]:
+        """These pictures in [-1, 1]."""
         if self.held is None:
-            chosen = np.stack([read_square(self.files[row], self.size) for row in rows])
+            pixels = np.stack([read_square(self.files[row], self.size) for row in rows])
         else:
-            chosen = self.held[rows]
+            pixels = self.held[rows]
         if flips:
-            mirrored = rng.random(count) < 0.5
-            chosen = np.where(mirrored[:, None, None, None], chosen[:, :, ::-1], chosen)
-        pixels = torch.from_numpy(np.ascontiguousarray(chosen)).permute(0, 3, 1, 2)
-        return pixels.float() / images.MIDDLE - 1
+            mirrored = rng.random(len(rows)) < 0.5
+            pixels = np.where(mirrored[:, None, None, None], pixels[:, :, ::-1], pixels)
+        moved = torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2)
+        return moved.float() / images.MIDDLE - 1
 
 
 def read_square(path: Path, size: int) -> UInt8[np.ndarray, "size size 3"]:

@@ -10,9 +10,11 @@ from safetensors.torch import load_file, save_file
 from scipy.special import ndtri
 from torch import Tensor
 
-from voicemesh.population.portrait_set import PortraitShard
+from voicemesh.population.portrait_set import PortraitSet, PortraitShard
 
+LAW = "law.safetensors"  # its file in the folder of a run
 KNOTS = 257  # of each column's quantiles
+NEVER = 1e-5  # deviation of a column that does not vary but for rounding
 LEAST = 1e-3  # variance of a direction that carries anything
 
 
@@ -25,6 +27,15 @@ def parameters_of(shard: PortraitShard) -> Float32[np.ndarray, "rows parameters"
         *(shard.look, shard.light, shard.backdrop),
     )
     return np.concatenate(parts, 1).astype(np.float32)
+
+
+def chosen(portraits: PortraitSet, split: str, neutral: bool) -> PortraitShard:
+    """All portraits of a split, or only the neutral ones."""
+    shard = portraits.gathered(split)
+    if not neutral:
+        return shard
+    rows = shard.picture == 0
+    return PortraitShard(**{name: column[rows] for name, column in vars(shard).items()})
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +87,8 @@ def normal_scores(
     column: Float32[np.ndarray, " rows"],
 ) -> tuple[Float32[np.ndarray, " knots"], Float32[np.ndarray, " knots"]]:
     """Values and the normal scores of their ranks at knots; equal values share one score."""
+    if column.std() < NEVER * max(1.0, float(np.abs(column).max())):
+        column = np.full_like(column, column.mean())
     values, inverse, counts = np.unique(column, return_inverse=True, return_counts=True)
     ranks = np.cumsum(counts) - counts / 2
     scores = ndtri(ranks / len(column))

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from voicemesh.checkpoints.bundle import Bundle
+from voicemesh.latent.losses import pyramid_differences
 from voicemesh.nets.stylegan2 import (
     SILENT,
     Discriminator,
@@ -26,6 +27,7 @@ from voicemesh.nets.stylegan2 import (
 
 from .loop import Journal, LoopSettings, claim, seed_step
 from .pictures import Pictures
+from .portrait_law import LAW, ParameterLaw
 from .sheets import save_sheet
 from .stylegan2_augment import Adaptive, augment
 from .stylegan2_losses import (
@@ -71,6 +73,10 @@ class StyleGan2Recipe:
     adaptive_images: int = 500_000
     turns: bool = True
     start: str = ""  # folder of a run of stylegan2-portraits, whose generator to go on with
+    # Weight of the differences to the very portraits whose parameters z is; without it z is free.
+    anchor: float = 0.0
+    neutral: bool = False  # of portraits, only those at rest in neutral light
+    critic_rate: float = 0.0  # of the discriminator if another
     seed: int = 0
 
 
@@ -80,14 +86,20 @@ BUNDLE = StyleGan2Recipe(
     cap=128,
     style=256,
     depth=4,
-    mapping_rate=0.1,
+    mapping_rate=0.5,
     noise=False,
     steps=2000,
-    learning_rate=0.001,
+    batch_size=8,
+    learning_rate=5e-4,
+    critic_rate=2e-3,
     mixing=0.0,
     r1=1.0,
     path_every=0,
+    half_life=500.0,
     ramp=0.05,
+    flips=False,
+    anchor=5.0,
+    neutral=True,
 )
 RECIPES = {"published": StyleGan2Recipe(), "bundle": BUNDLE}
 
@@ -131,18 +143,26 @@ class Players:
         self.player, self.critic, self.player_adam, self.critic_adam = accelerator.prepare(
             player,
             critic,
-            self._adam(player, recipe.path_every if recipe.path else 0),
-            self._adam(critic, recipe.r1_every if recipe.r1 else 0),
+            self._adam(player, recipe.path_every if recipe.path else 0, 0.0),
+            self._adam(critic, recipe.r1_every if recipe.r1 else 0, recipe.critic_rate),
         )
         self.path_mean = torch.zeros((), device=accelerator.device)
         self.adaptive = Adaptive(recipe.target, recipe.adaptive_images)
 
-    def iterate(self, step: int, real: Float[Tensor, "batch 3 size size"]) -> dict[str, float]:
-        """One step of each player, and the penalties that are due; what was measured, by name."""
+    def iterate(
+        self,
+        step: int,
+        real: Float[Tensor, "batch 3 size size"],
+        known: Float[Tensor, "batch style"] | None = None,
+    ) -> dict[str, float]:
+        """One step of each player, and the penalties that are due; what was measured, by name.
+
+        `known` are the z of the real pictures, for an anchored generator.
+        """
         recipe, rng = self.recipe, torch.Generator().manual_seed(torch.initial_seed())
         told: dict[str, float] = {}
         with torch.no_grad():
-            fake, _ = self.player(*self._z(len(real), rng))
+            fake, _ = self.player(*self._z(len(real), rng, known))
         scores = self.critic(self._shown(real, rng)), self.critic(self._shown(fake, rng))
         told |= self._descend(self.critic_adam, {"critic": critic_loss(*scores)})
         means = (float(side.detach().mean()) for side in scores)
@@ -155,9 +175,12 @@ class Players:
             self._descend(self.critic_adam, {"": recipe.r1 / 2 * recipe.r1_every * penalty})
             told["r1"] = float(penalty.detach())
         self.critic.requires_grad_(False)
-        fake, _ = self.player(*self._z(len(real), rng))
-        loss = generator_loss(self.critic(self._shown(fake, rng)))
-        told |= self._descend(self.player_adam, {"generator": loss})
+        fake, _ = self.player(*self._z(len(real), rng, known))
+        losses = {"generator": generator_loss(self.critic(self._shown(fake, rng)))}
+        if known is not None:
+            apart = (fake - real).abs().mean() + pyramid_differences(fake, real).mean()
+            losses["anchor"] = recipe.anchor * apart
+        told |= self._descend(self.player_adam, losses)
         self.critic.requires_grad_(True)
         if recipe.path and recipe.path_every and step % recipe.path_every == 0:
             told["path"] = self._even_paths(max(1, len(real) // recipe.path_shrink), rng)
@@ -169,8 +192,12 @@ class Players:
         average(self.average, player, ema_decay(images, half_life))
         return told
 
-    def _z(self, batch: int, rng: torch.Generator) -> tuple[Tensor, int]:
+    def _z(
+        self, batch: int, rng: torch.Generator, known: Tensor | None = None
+    ) -> tuple[Tensor, int]:
         """One or two Gaussian vectors an image, and the row from which the second counts."""
+        if known is not None:
+            return known[None], self.average.layers
         mixing = float(torch.rand((), generator=rng)) < self.recipe.mixing
         rows = self.average.layers
         start = int(torch.randint(1, rows, (), generator=rng)) if mixing else rows
@@ -202,10 +229,10 @@ class Players:
         adam.step()
         return {name: float(value.detach()) for name, value in losses.items()}
 
-    def _adam(self, net: nn.Module, every: int) -> torch.optim.Optimizer:
+    def _adam(self, net: nn.Module, every: int, rate: float) -> torch.optim.Optimizer:
         """Adam whose rate and memory make up for the lazy penalties' extra steps."""
         share = every / (every + 1) if every else 1.0
-        rate = self.recipe.learning_rate * share
+        rate = (rate or self.recipe.learning_rate) * share
         return torch.optim.Adam(net.parameters(), lr=rate, betas=(0.0, 0.99**share))
 
     def save(self, folder: Path, step: int) -> None:
@@ -251,7 +278,8 @@ def start(
 
     The folder holds the averaged generator and sheets of its samples. Returns the last measures.
     """
-    pictures = Pictures.open(data, recipe.size)
+    law = ParameterLaw.read(Path(recipe.start) / LAW) if recipe.anchor else None
+    pictures = Pictures.open(data, recipe.size, recipe.neutral, law)
     settings = LoopSettings(recipe.steps, recipe.seed, minutes=minutes)
     return play(pictures, run, recipe, settings)
 
@@ -273,8 +301,11 @@ def play(
     bar = tqdm(total=settings.steps, initial=step, unit="step", disable=not main or None)
     while step < settings.steps:
         rng = seed_step(settings.seed, step, accelerator.process_index)
-        real = pictures.draw(recipe.batch_size, rng, recipe.flips).to(accelerator.device)
-        told |= players.iterate(step, real)
+        if recipe.anchor:
+            drawn = pictures.draw_known(recipe.batch_size, rng, recipe.style)
+        else:
+            drawn = (pictures.draw(recipe.batch_size, rng, recipe.flips),)
+        told |= players.iterate(step, *(part.to(accelerator.device) for part in drawn))
         step += 1
         bar.update()
         if step % settings.log_every and step < settings.steps:

@@ -27,12 +27,11 @@ from voicemesh.systems.cmpc import Cmpc
 from voicemesh.systems.voicestyle import GENERATOR, MEMBERS, NEUTRAL, START, STATISTICS, space_of
 
 from .loop import Batch, LoopSettings, one_cycle, read_metrics, train
-from .portrait_law import ParameterLaw, parameters_of
+from .portrait_law import LAW, ParameterLaw, chosen, parameters_of
 from .publish import LICENCE
 from .sheets import save_sheet
 from .voicestyle import StartRecipe, prepare
 
-LAW = "law.safetensors"
 VALIDATION_BATCH = 32
 SHEET = 32  # portraits on a sheet, each beside its own picture
 
@@ -47,17 +46,22 @@ class PortraitsRecipe:
     style: int = 256
     depth: int = 4  # layers of the mapping
     mapping_rate: float = 0.5
-    steps: int = 4200
+    # Share of the usual modulation to begin with: images are nearly linear in w at first, and
+    # need not unlearn what random products of many layers make of it.
+    modulation: float = 0.1
+    neutral: bool = False  # only heads at rest, facing the camera in neutral light
+    steps: int = 20_000
     sizes: tuple[int, ...] = (32, 64, 128)  # that are trained one after another
-    shares: tuple[float, ...] = (0.28, 0.4, 0.32)  # of the steps
+    shares: tuple[float, ...] = (0.3, 0.35, 0.35)  # of the steps
     batch_size: int = 16
-    learning_rate: float = 5e-3
+    learning_rate: float = 4e-3
     edges: float = 1.0  # weight of each level of the Laplacian pyramid against plain differences
     start: str = ""  # folder of a finished run to start from
     seed: int = 0
 
 
-RECIPES = {"bundle": PortraitsRecipe()}
+BUNDLE = PortraitsRecipe(neutral=True, steps=3400, batch_size=8)
+RECIPES = {"varied": PortraitsRecipe(), "bundle": BUNDLE}
 
 
 class PortraitNet(nn.Module):
@@ -76,6 +80,9 @@ class PortraitNet(nn.Module):
         with torch.no_grad():  # the rest of z means nothing; what is left makes up for it
             self.generator.style[1].weight[:, parameters:] = 0
             self.generator.style[1].weight *= (recipe.style / parameters) ** 0.5
+            for name, value in self.generator.named_parameters():
+                if name.endswith("modulation.weight"):
+                    value *= recipe.modulation
 
     def images(
         self, z: Float[Tensor, "batch parameters"], size: int | None = None
@@ -113,7 +120,7 @@ class PortraitsTask:
         self.optimiser, self.schedule = one_cycle(
             self.net.parameters(), recipe.steps, recipe.learning_rate, 0.0
         )
-        shards = {split: portraits.gathered(split) for split in ("train", "validation")}
+        shards = {s: chosen(portraits, s, recipe.neutral) for s in ("train", "validation")}
         self._pixels = {split: shard.pixels for split, shard in shards.items()}
         self._z = {
             split: law.z(torch.from_numpy(parameters_of(shard))) for split, shard in shards.items()
@@ -183,9 +190,10 @@ def start(
     portraits = PortraitSet.open(data / f"portraits-{recipe.size}", partial=True)
     path = run / LAW
     if not path.exists():
-        shard = portraits.gathered("train")
+        shard = chosen(portraits, "train", recipe.neutral)
         run.mkdir(parents=True, exist_ok=True)
-        ParameterLaw.of(parameters_of(shard)[shard.picture > 0]).save(path)
+        varied = shard.picture >= (0 if recipe.neutral else 1)
+        ParameterLaw.of(parameters_of(shard)[varied]).save(path)
     task = PortraitsTask(recipe, portraits, ParameterLaw.read(path), run)
     settings = LoopSettings(recipe.steps, recipe.seed, minutes=minutes)
     return train(task, recipe, run, settings)
