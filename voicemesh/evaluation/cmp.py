@@ -23,13 +23,16 @@ AGEING = "grey"  # the one look that follows the age, which a voice does tell a 
 
 
 def evaluate(
-    perceptionist: CrossModalPerceptionist, population: Population
+    perceptionist: CrossModalPerceptionist,
+    population: Population,
+    known: tuple[Predictions, Predictions] | None = None,
 ) -> tuple[dict[str, Any], Tensors]:
     """All figures of a system, and what "cmp-statistics" says of its errors.
 
     A system with statistics is measured against its own mean faces and by its own intervals, so
     the population may be any; one without gets both from this population. Sessions in which
-    everyone was made to raise the voice are a test of their own ("raised").
+    everyone was made to raise the voice are a test of their own ("raised"). What the system says
+    may be `known` before, of usual and of raised voices, as `predict` gives it.
     """
     face_model, people = perceptionist.face_model.to("cpu"), population.people
     targets = people_targets(people, face_model)
@@ -38,7 +41,7 @@ def evaluate(
     baselines = geometry.Baselines(own["mean_male"], own["mean_female"])
     everyone, coupling = np.arange(len(people)), population.recipe.coupling
     best = expected_shape(people, targets.shape_params, everyone, coupling, sessions=1)
-    heard, raised = predict(perceptionist, population)
+    heard, raised = known or predict(perceptionist, population)
     results = geometry.evaluate(heard, targets, baselines, face_model, best)
     if perceptionist.images is not None and perceptionist.head is not None:
         pictured = imagined(perceptionist.images, heard)

@@ -37,10 +37,11 @@ from voicemesh.checkpoints.bundle import Bundle, BundleWriter
 from voicemesh.checkpoints.upstream import arguments_of
 from voicemesh.evaluation import geometry
 from voicemesh.evaluation.cmp import evaluate
+from voicemesh.evaluation.predictions import Predictions
 from voicemesh.images import MIDDLE
 from voicemesh.mesh.basel import MICROMETRES
 from voicemesh.mesh.morphable import MorphableModel
-from voicemesh.nets.cmp import EmbeddingClassifier, FaceEmbedder, FaceGenerator
+from voicemesh.nets.cmp import EmbeddingClassifier, FaceEmbedder, FaceGenerator, VoiceEncoder
 from voicemesh.nets.synergynet import Pose, Regression, SynergyNet, crop_of
 from voicemesh.population.dataset import Population
 from voicemesh.population.portrait_set import PortraitSet
@@ -441,12 +442,16 @@ def start(
     """
     population, face_model = Population.open(data), bundle.face_model()
     encoder = bundle.net("cmp-voice-encoder")
-    front_end = FRONT_END_OF_CHANNELS[encoder.model[0].in_channels]
-    voices = voice_codes(population, encoder, front_end, workers)
+    voices = voice_codes(population, encoder, front_end_name(encoder), workers)
     portraits = PortraitSet.open(data / f"portraits-{recipe.size}", partial=recipe.partial)
     teacher = teacher_of(recipe, bundle, face_model)
     task = UnsupervisedTask(recipe, population, voices, portraits, teacher, face_model)
     return train(task, recipe, run, LoopSettings(recipe.steps, recipe.seed, minutes=minutes))
+
+
+def front_end_name(encoder: VoiceEncoder) -> str:
+    """The features that an encoder reads."""
+    return FRONT_END_OF_CHANNELS[encoder.model[0].in_channels]
 
 
 def teacher_of(
@@ -500,9 +505,10 @@ def publish(
         cmp_teacher.as_stored(net)
     whole = CrossModalPerceptionist.from_bundle(source)
     whole.images = ImageBranch(nets.generator, nets.student, face_model, nets.teacher)
-    results, _ = evaluate(whole, judges or population)
+    judging = judges or population
+    results, _ = evaluate(whole, judging, told_of(whole, judging))
     steps = max(line["step"] for line in read_metrics(run / "metrics.jsonl"))
-    people = len(nets_people(population, recipe))
+    people = len(pictured_people(population, recipe))
     about = {
         "source": "trained by voicemesh, python -m voicemesh train cmp-unsupervised",
         "licence": LICENCE,
@@ -523,7 +529,25 @@ def publish(
     return geometry.table(results)
 
 
-def nets_people(population: Population, recipe: UnsupervisedRecipe) -> Int64[np.ndarray, " _"]:
+def told_of(
+    whole: CrossModalPerceptionist, population: Population
+) -> tuple[Predictions, Predictions]:
+    """What a system says of the held-out people through their channels: usual voices, raised ones.
+
+    The recordings are not heard again where their codes lie beside the population.
+    """
+    voices = voice_codes(population, whole.voice, front_end_name(whole.voice))
+    rows = np.flatnonzero(~voices.clean & np.isin(voices.identity, population.validation))
+    unit = functional.normalize(torch.from_numpy(voices.codes[rows]).float())
+    seen = whole.perceive_embedding(unit)
+    told = Predictions(
+        seen.shape_params, unit, seen.traits, voices.identity[rows], voices.session[rows]
+    )
+    raised = told.session == population.recipe.sessions
+    return told.rows(np.flatnonzero(~raised)), told.rows(np.flatnonzero(raised))
+
+
+def pictured_people(population: Population, recipe: UnsupervisedRecipe) -> Int64[np.ndarray, " _"]:
     """Everyone who was trained on: the people with portraits."""
     portraits = PortraitSet.open(population.folder / f"portraits-{recipe.size}", recipe.partial)
     return np.unique(np.concatenate([shard.identity for shard in portraits.shards("train")]))
