@@ -10,13 +10,18 @@ import numpy as np
 import pytest
 import soundfile
 from bundles import babble, write_bundle
+from PIL import Image
+from skimage import data
+from whole_bundles import SPEAKER, write_whole_bundle
 
 from voicemesh import figures, pipeline
-from voicemesh.page import build_page, voice
+from voicemesh.latent.search import SearchOptions
+from voicemesh.page import build_page, comparison, image, matches, photograph, voice
 from voicemesh.page.cards import summary
 from voicemesh.page.files import FILES, KEEP, save
 from voicemesh.page.lengths import strip
 from voicemesh.page.theme import SERVING
+from voicemesh.systems.voicestyle import Wish
 
 
 @pytest.fixture(scope="module")
@@ -148,3 +153,70 @@ def test_page_answers_over_http(whole, spoken, tmp_path, monkeypatch):
         assert str(tmp_path) not in str(caught.value)
     finally:
         page.close()
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory) -> pipeline.Pipeline:
+    return pipeline.load(write_whole_bundle(tmp_path_factory.mktemp("everything") / "b"), "cpu")
+
+
+def test_sections_follow_the_bundle(whole, everything):
+    names = [{fn.api_name for fn in build_page(one).fns.values()} for one in (whole, everything)]
+    more = {"matches", "imagine", "photograph", "voices"}
+    assert not more & names[0] and more <= names[1]
+    assert "compare" in names[0] & names[1]
+
+
+def test_two_voices_and_one_voice_are_told_apart(everything, spoken, tmp_path):
+    kinds = {}
+    for kind in (comparison.TWO, comparison.ONE):
+        figure, views, _, facts, table, report = comparison.compare(
+            everything, kind, [spoken, spoken], tmp_path
+        )
+        assert views["value"] in figure.layout.meta["views"]
+        assert json.loads(Path(report["value"]).read_text())
+        kinds[kind] = facts + table
+    assert "Faces apart" in kinds["two"] and "mm apart" in kinds["two"]
+    assert "Recordings apart" in kinds["one"] and "Cheekbone breadth" in kinds["one"]
+    with pytest.raises(gr.Error, match="Two recordings are needed"):
+        comparison.compare(everything, comparison.TWO, [spoken, None], tmp_path)
+
+
+def test_matches_are_cards_with_their_baseline(everything, spoken):
+    portrait = everything(voice.heard(spoken))
+    shown = matches.of_voice(everything, portrait, spoken, "sss", matches.EVERYBODY)
+    assert shown.count("<figure") == 8 and shown.count("data:image/webp") == 8
+    assert "How unusual" in shown and "knowing the sex and nothing else" in shown
+    assert "speaker is in the gallery" not in shown
+    example = str(voice.EXAMPLES / "woman-22.flac")
+    assert matches.identity_of(example) == SPEAKER and matches.identity_of(spoken) is None
+    told = matches.of_voice(everything, portrait, example, "sss", matches.EVERYBODY)
+    assert "speaker is in the gallery" in told and "line class='true'" in told
+
+
+def test_photograph_shows_its_head_and_voices(everything, spoken, tmp_path):
+    path = tmp_path / "face.png"
+    Image.fromarray(data.astronaut()).save(path)
+    seen, pictures, figure, views, _, table = photograph.read(everything, str(path), None)
+    assert pictures.count("<img") == 2 and views["value"] == "skin"
+    assert "Pupil distance" in table and figure.data[0].type == "mesh3d"
+    portrait = everything(voice.heard(spoken))
+    figure, views = photograph.read(everything, str(path), portrait)[2:4]
+    assert set(figure.layout.meta["views"]) == {"voice", "photograph", "difference"}
+    voices = matches.of_face(everything, seen, "cmpc", matches.SAME)
+    assert voices.count("<audio") == 6 and "data:audio/ogg" in voices
+    Image.fromarray(data.coffee()).save(path)
+    with pytest.raises(gr.Error, match="No face was found on the photograph") as caught:
+        photograph.look(everything, str(path))
+    assert str(tmp_path) not in caught.value.message
+    with pytest.raises(gr.Error, match="Choose or take a photograph"):
+        photograph.look(everything, None)
+
+
+def test_images_stream_and_end_with_what_they_grew_from(everything, spoken):
+    portrait = everything(voice.heard(spoken))
+    wish = Wish(search=SearchOptions(steps=3))
+    steps = list(image.imagine(everything, portrait, wish))
+    assert "step 0 of 3" in steps[0][0] and "done" in steps[-1][0]
+    assert steps[-1][0].count("<img") == 2 and steps[-1][1].count("<img") == 8
+    assert "by image" in image.branches(portrait)

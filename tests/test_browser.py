@@ -11,7 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from bundles import babble, write_bundle
+from bundles import babble
+from PIL import Image
+from skimage import data
+from whole_bundles import write_whole_bundle
 
 ROOT = Path(__file__).parents[1]
 CHROMIUM = next(
@@ -34,6 +37,12 @@ SHOWS_A_MESH = """(before) => {
 }"""
 
 
+DRAWN = """(place) => {
+  const plot = document.querySelector(place + " .js-plotly-plot");
+  return plot && plot._fullData && plot._fullData.some((trace) => trace.x && trace.x.length);
+}"""
+
+
 @pytest.fixture(scope="module")
 def voice(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("voice") / "voice.wav"
@@ -47,7 +56,12 @@ def url(tmp_path_factory):
     """`python app.py` with a bundle of untrained nets; yields its address."""
     folder = tmp_path_factory.mktemp("served")
     port = 7900 + os.getpid() % 90
-    command = [sys.executable, str(ROOT / "app.py"), "--bundle", str(write_bundle(folder / "b"))]
+    command = [
+        sys.executable,
+        str(ROOT / "app.py"),
+        "--bundle",
+        str(write_whole_bundle(folder / "b")),
+    ]
     command += ["--host", "127.0.0.1", "--port", str(port), "--device", "cpu"]
     environment = os.environ | {"GRADIO_TEMP_DIR": str(folder / "cache"), "HF_HUB_OFFLINE": "1"}
     log = (folder / "log.txt").open("w")
@@ -116,8 +130,6 @@ def colours(page) -> int:
     """How many colours a picture of the viewer holds: a blank canvas has few."""
     from io import BytesIO
 
-    from PIL import Image
-
     page.wait_for_timeout(1000)
     picture = Image.open(BytesIO(page.locator("#mesh").screenshot())).convert("RGB")
     return len(np.unique(np.asarray(picture.resize((96, 96))).reshape(-1, 3), axis=0))
@@ -177,8 +189,57 @@ def test_mistakes_are_told_on_the_page(browser, url, tmp_path):
     page.get_by_text("silent.wav is silent").wait_for()
 
 
-def test_example_shows_its_face_at_once(browser, url):
+def test_everything_else_follows_an_example(browser, url):
     page, _ = opened(browser, url, 1280, 1000)
     page.locator("#examples button").first.click()
     page.wait_for_function(SHOWS_A_MESH, arg=True, timeout=PATIENCE)
     page.locator("#voice .waveform-container").first.wait_for()
+
+    found = page.locator("#matches")
+    found.locator("figure").nth(7).wait_for(timeout=PATIENCE)
+    assert "speaker is in the gallery" in found.inner_text()
+    assert "For nothing" in found.inner_text() and found.locator("svg line").count() > 8
+    sex = page.locator("#facts strong").first.inner_text()
+    found.get_by_text("Same sex").click()
+    word = {"Female": "Woman", "Male": "Man"}[sex]
+    page.wait_for_function(
+        "(word) => { const names = [...document.querySelectorAll('#matches figure b')];"
+        " return names.length == 6 && names.every((name) => name.textContent.startsWith(word)) }",
+        arg=word,
+        timeout=PATIENCE,
+    )
+    found.get_by_text("CMPC").click()
+    page.locator("#branches img").nth(1).wait_for(timeout=PATIENCE)
+    assert "Ear to ear" in page.locator("#branches").inner_text()
+    page.locator("#imagined").get_by_text("done").wait_for(timeout=PATIENCE)
+    assert page.locator("#imagined img").count() == 2  # the image, and the head's mesh
+    assert page.locator("#grown img").count() == 8
+
+
+def test_two_voices_and_a_photograph(browser, url, tmp_path):
+    page, outside = opened(browser, url, 1280, 1000)
+    page.get_by_role("tab", name="Compare").click()
+    page.locator("#pairs button").first.click()
+    page.wait_for_function(DRAWN, arg="#compare-mesh", timeout=PATIENCE)
+    assert "mm apart" in page.locator("#compare-table").inner_text()
+    assert "pairs of recordings of one voice" in page.locator("#compare-facts").inner_text()
+    plot = "document.querySelector('#compare-mesh .js-plotly-plot')"
+    page.locator("#compare-view").get_by_text("First").click()
+    page.wait_for_function(f"() => {plot}._fullData[0].visible && !{plot}._fullData[1].visible")
+    page.locator("#kind").get_by_text("One voice").click()
+    page.locator("#more").wait_for()
+    page.get_by_role("button", name="Make one face of all").click()
+    page.locator("#compare-facts").get_by_text("Recordings apart").wait_for(timeout=PATIENCE)
+
+    page.get_by_role("tab", name="A photograph").click()
+    photograph = tmp_path / "astronaut.jpg"
+    Image.fromarray(data.astronaut()).save(photograph)
+    page.locator("#photograph input[type=file]").first.set_input_files(photograph)
+    page.locator("#photograph img").first.wait_for()
+    page.get_by_role("button", name="Read the face").click()
+    page.wait_for_function(DRAWN, arg="#photo-mesh", timeout=PATIENCE)
+    assert page.locator("#photo-pictures img").count() == 2
+    page.locator("#voice-matches audio").nth(7).wait_for(timeout=PATIENCE)
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.wait_for_function("() => document.documentElement.scrollWidth <= 390")
+    assert all(address.startswith((url, "data:", "blob:")) for address in outside)

@@ -37,7 +37,7 @@ WAITING = "<p>Give two recordings, and the difference of their faces stands here
 
 def compare(
     whole: Pipeline, kind: str, paths: Sequence[str | None], root: Path
-) -> tuple[object, object, str, str, str]:
+) -> tuple[object, object, str, str, str, object]:
     """Recordings to figure, its views, caption, facts, table; and the path of the report."""
     given = [path for path in paths if path]
     if len(given) < 2:
