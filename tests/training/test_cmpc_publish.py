@@ -43,7 +43,7 @@ def test_a_run_becomes_a_bundle(population, run, tmp_path, monkeypatch):
     assert "ceiling" in table and "12 people held out" in table
     bundle = Bundle.open(tmp_path)
     part = bundle.part("cmpc-voice-encoder")
-    assert "8 synthetic people" in part.training and "without labels, 4 steps" in part.training
+    assert "6 synthetic people" in part.training and "without labels, 4 steps" in part.training
     for direction in ("voice to face", "face to voice"):
         value, low, high = part.results["systems"]["joined"][direction]["1:2 U"]
         assert 0 <= low <= value <= high <= 100
@@ -66,6 +66,8 @@ def test_a_fixed_trunk_is_told(run):
     assert "labels, 4 steps;" in plain and "trunk" not in plain
     begun = cmpc_publish.told(run, replace(recipe, start="x", fixed_trunk=True), 8)
     assert "learnt the habits of voices with labels, and left as it was" in begun
+    again = cmpc_publish.told(run, replace(recipe, start_face=str(run)), 8)
+    assert "4 steps, then 4 steps with other voices;" in again
 
 
 def test_other_runs_are_refused(population, tmp_path):

@@ -224,6 +224,8 @@ def test_a_fixed_trunk_hears_once_and_only_the_rest_learns(folder, tmp_path, mon
     videos = cmpc_task.videos_of(folder, recipe)
     deep = heard(folder, videos.utterances, other.model[:-1])
     assert [path.stat().st_mtime_ns for path in sorted(cache.iterdir())] == before
+    again = CmpcTask(replace(recipe, start_face=str(tmp_path / "run")), videos, other)
+    assert torch.equal(again.net.face.project.weight, trained["face.project.weight"])
     rows = videos.recordings[3]
     with torch.inference_mode():
         frames = videos.utterances.frames

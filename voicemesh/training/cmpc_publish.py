@@ -95,7 +95,7 @@ def publish(
     about = {
         "source": "trained by voicemesh, python -m voicemesh train cmpc",
         "licence": LICENCE,
-        "training": told(run, recipe, len(prototypes.person.unique())),
+        "training": told(run, recipe, len(prototypes.person.unique()) - recipe.held_out),
     }
     brief = {
         "people": results["people"],
@@ -105,7 +105,8 @@ def publish(
             name: {direction: brief_of(found[direction]) for direction in found}
             for name, found in results["systems"].items()
         },
-        "recipe": asdict(recipe) | {"start": Path(recipe.start).name},
+        "recipe": asdict(recipe)
+        | {name: Path(getattr(recipe, name)).name for name in ("start", "start_face")},
     }
     voice, face = arguments_of(recipe)
     writer.net("cmpc-voice-encoder", space.voice, voice, half=True, results=brief, **about)
@@ -128,8 +129,9 @@ def brief_of(found: dict[str, Any]) -> dict[str, list[float]]:
 
 def told(run: Path, recipe: CmpcRecipe, people: int) -> str:
     """In words: what it was trained on, and what of it knew labels."""
-    steps = max(line["step"] for line in read_metrics(run / "metrics.jsonl"))
-    begun = ""
+    steps, begun = f"{best_step(run)} steps", ""
+    if recipe.start_face:
+        steps = f"{best_step(Path(recipe.start_face))} steps, then {steps} with other voices"
     if recipe.start:
         kept = "left as it was" if recipe.fixed_trunk else "trained further"
         begun = (
@@ -139,8 +141,15 @@ def told(run: Path, recipe: CmpcRecipe, people: int) -> str:
         )
     return (
         f"voices and portraits of sessions of {people} synthetic people of the population's law,"
-        f" without labels, {steps} steps{begun}; no recording and no picture of a person"
+        f" without labels, {steps}{begun}; no recording and no picture of a person"
     )
+
+
+def best_step(run: Path) -> int:
+    """After how many steps the net of best.safetensors was kept."""
+    name = "validation/selection"
+    lines = [line for line in read_metrics(run / "metrics.jsonl") if name in line]
+    return int(min(lines, key=lambda line: line[name])["step"])
 
 
 def faces_of(space: Cmpc, population: Population) -> Prototypes:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float, Int64, UInt8
+from safetensors.torch import load_file
 from torch import Tensor, distributed, nn
 
 from voicemesh.audio.features import FRONT_ENDS
@@ -72,6 +73,7 @@ class CmpcRecipe:
     held_out: int = 0  # people of a population's training split to measure on
     start: str = ""  # voice trunk to begin with: "bundle" (its cmp-voice-encoder), a run's folder
     fixed_trunk: bool = False  # and to leave as it is: only the last layer of the voice learns
+    start_face: str = ""  # folder of a run of CMPC whose face net to begin with
     bfloat16: bool = False  # convolutions of training in half precision
     seed: int = 0
 
@@ -312,6 +314,10 @@ class CmpcTask:
         self.net: nn.Module = CmpcNets(recipe, len(videos.learnt))
         if start is not None:
             begin_with(self.net.voice, start)
+        if recipe.start_face:
+            tensors = load_file(Path(recipe.start_face) / "best.safetensors")
+            own = {k.removeprefix("face."): v for k, v in tensors.items() if k.startswith("face.")}
+            self.net.face.load_state_dict(own)
         self.optimiser, self.schedule = warm_cosine(self.net, recipe)
 
     def batch(self, rng: np.random.Generator) -> Batch:
