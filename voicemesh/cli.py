@@ -18,6 +18,7 @@ AUDIO_SUFFIXES = frozenset(
     " .wma"
     " .npy".split()  # published features, which voicemesh.audio.feature_files reads
 )
+PICTURES = frozenset(".bmp .gif .jpeg .jpg .png .tif .tiff .webp".split())  # images.SUFFIXES
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -54,6 +55,9 @@ def parser() -> argparse.ArgumentParser:
     portray_ = commands.add_parser("portray", help="recordings to faces", description=PORTRAY)
     portray_.add_argument("recordings", nargs="+", type=Path, metavar="FILE_OR_FOLDER")
     portray_.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    portray_.add_argument(
+        "--together", action="store_true", help="all recordings are of one voice: one face of all"
+    )
     add_bundle(portray_)
     portray_.set_defaults(run=portray)
 
@@ -130,7 +134,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 PORTRAY = """Read every recording and write its mesh (obj, ply, glb), a picture and a report: into
-FOLDER for one file, into a folder of its own inside FOLDER for each of several."""
+FOLDER for one file, into a folder of its own inside FOLDER for each of several. Published features
+(.npy) and photographs of faces are read too, where the bundle has nets for them."""
 # What can be trained: a module with RECIPES and `start`, see `voicemesh.training.cmp`.
 TRAINED = {
     "stylegan2": "voicemesh.training.stylegan2",
@@ -144,6 +149,7 @@ TRAINED = {
 }
 # What a run of it becomes: a module with `publish`, which writes parts and returns a table.
 PUBLISHED = {
+    "stylegan2": "voicemesh.training.stylegan2",
     "stylegan2-portraits": "voicemesh.training.stylegan2_portraits",
     "cmp": "voicemesh.training.publish",
     "cmp-features": "voicemesh.training.cmp_features",
@@ -229,30 +235,48 @@ def portray(arguments: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from voicemesh import pipeline
-    from voicemesh.audio import feature_files, recording
+    from voicemesh.audio import recording
+    from voicemesh.images import UnusablePhotograph
 
     found = targets(arguments.recordings, arguments.out)
     whole = pipeline.load(arguments.bundle, arguments.device)
+    if arguments.together:
+        several = whole.several([recording.load(path) for path in found])
+        several.save(arguments.out)
+        print(f"{len(found)} recordings, {several.between:.2f} mm apart -> {arguments.out}")
+        return 0
+    if whole.reader is None:
+        found = without_pictures(found)
     if len(found) > 1:
         whole.warm_up()
     failed = []
-    for path, folder in tqdm(found.items(), unit="recording", disable=None):
+    for path, folder in tqdm(found.items(), unit="file", disable=None):
         try:
-            if path.suffix.lower() == feature_files.SUFFIX:
-                portrait = whole.of_features(path)
-            else:
-                portrait = whole(recording.load(path))
-        except (recording.UnusableRecording, OSError) as error:
+            portrait = whole.of_file(path)
+        except (recording.UnusableRecording, UnusablePhotograph, OSError) as error:
             failed.append(f"{path}: {error}")
             continue
-        whole.matched(portrait).save(folder)
-        sex = portrait.sex or "no sex known"
-        tqdm.write(f"{path} -> {folder} ({sex}, {portrait.timings['total']:.2f} s)")
+        portrait.save(folder)
+        tqdm.write(f"{path} -> {folder} ({portrait.sex or 'no sex known'})")
     for line in failed:
         print(line, file=sys.stderr)
     if failed:
         print(f"{len(failed)} of {len(found)} recordings could not be used", file=sys.stderr)
     return 1 if failed else 0
+
+
+def without_pictures(found: dict[Path, Path]) -> dict[Path, Path]:
+    """The recordings among files, for a bundle that reads no photographs.
+
+    Raises:
+        ValueError: there are photographs alone.
+    """
+    kept = {path: at for path, at in found.items() if path.suffix.lower() not in PICTURES}
+    for path in found.keys() - kept.keys():
+        log.info("%s is a picture; the bundle has no part that reads photographs: left out", path)
+    if not kept:
+        raise ValueError("the bundle has no part 'cmp-teacher', which reads photographs")
+    return kept
 
 
 def targets(paths: Sequence[Path], out: Path) -> dict[Path, Path]:
@@ -266,10 +290,10 @@ def targets(paths: Sequence[Path], out: Path) -> dict[Path, Path]:
         if path.is_dir():
             inside = sorted(file for file in path.rglob("*") if file.is_file())
             for file in inside:
-                if file.suffix.lower() in AUDIO_SUFFIXES:
+                if file.suffix.lower() in AUDIO_SUFFIXES | PICTURES:
                     found[file] = file.relative_to(path).with_suffix("")
                 else:
-                    log.info("%s is no audio by its suffix, left out", file)
+                    log.info("%s is no sound and no picture by its suffix, left out", file)
         elif path.exists():
             found[path] = Path(path.stem)
         else:
@@ -385,7 +409,7 @@ def index(arguments: argparse.Namespace) -> int:
     for file, reason in left_out.items():
         print(f"{file}: {reason}", file=sys.stderr)
     if left_out:
-        print(f"{len(left_out)} of {len(found)} files could not be used", file=sys.stderr)
+        print(f"{len(left_out)} of {len(found)} recordings could not be used", file=sys.stderr)
     print(f"{arguments.out}: {len(built)} entries of {built.people} people")
     if arguments.server:
         upload(built, *connected(arguments.server))

@@ -9,9 +9,10 @@ from PIL import Image
 
 from voicemesh.training.loop import LoopSettings
 from voicemesh.training.pictures import Pictures
-from voicemesh.training.stylegan2 import NET, StyleGan2Recipe, play
+from voicemesh.training.stylegan2 import play
 from voicemesh.training.stylegan2_augment import Adaptive, augment, random_maps, recoloured, warped
 from voicemesh.training.stylegan2_losses import average, ema_decay
+from voicemesh.training.stylegan2_players import NET, StyleGan2Recipe
 
 SMALL = StyleGan2Recipe(
     size=8,

@@ -17,20 +17,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from voicemesh.checkpoints.bundle import Bundle, BundleWriter
-from voicemesh.checkpoints.upstream import arguments_of
 from voicemesh.latent.losses import pyramid_differences
-from voicemesh.latent.statistics import Statistics
 from voicemesh.nets.stylegan2 import SILENT, Generator, narrow_widths
 from voicemesh.population.dataset import Population
 from voicemesh.population.portrait_set import PortraitSet
-from voicemesh.systems.cmpc import Cmpc
-from voicemesh.systems.voicestyle import GENERATOR, MEMBERS, NEUTRAL, START, STATISTICS, space_of
 
 from .loop import Batch, LoopSettings, one_cycle, read_metrics, train
 from .portrait_law import LAW, ParameterLaw, chosen, parameters_of
-from .publish import LICENCE
 from .sheets import save_sheet
-from .voicestyle import StartRecipe, prepare
+from .voicestyle import publish_generator
 
 VALIDATION_BATCH = 32
 SHEET = 32  # portraits on a sheet, each beside its own picture
@@ -213,33 +208,12 @@ def publish(
     law = ParameterLaw.read(run / LAW)
     net = PortraitNet(recipe_of(run), len(law.whitening))
     net.load_state_dict(load_file(run / "best.safetensors"))
-    generator = net.generator.eval().requires_grad_(False)
-    portraits = PortraitSet.open(population.folder / f"portraits-{generator.size}", partial=True)
-    shard = portraits.gathered("train")
-    about = {
-        "licence": LICENCE,
-        "training": f"rendered portraits of {len(np.unique(shard.identity))} synthetic people",
-    }
     measured = min(
         (line for line in read_metrics(run / "metrics.jsonl") if "validation/plain" in line),
         key=lambda line: line["validation/selection"],
     )
     results = {"mean absolute error of a pixel": measured["validation/plain"] / 2}
-    arguments = arguments_of(generator)
-    writer.net(GENERATOR, generator, arguments, half=True, results=results, **about)
-    writer.tensors(STATISTICS, Statistics.sampled(generator).tensors(), **about)
-    if not set(Cmpc.parts) <= set(source.parts):
-        return f"{GENERATOR}: {results}"
-    neutral = shard.picture == 0
-    z = law.z(torch.from_numpy(parameters_of(shard)[neutral]))
-    fitted = prepare(
-        generator, space_of(source), population, z, shard.identity[neutral], StartRecipe()
-    )
-    statistics, begin, members, told = fitted
-    writer.tensors(NEUTRAL, statistics.tensors(), **about)
-    writer.net(START, begin, arguments_of(begin), results=told, **about)
-    writer.tensors(MEMBERS, members.tensors(), **about)
-    return f"{GENERATOR}: {results}\n{START}: {told}"
+    return publish_generator(net.generator, law, results, population, source, writer)
 
 
 def recipe_of(run: Path) -> PortraitsRecipe:

@@ -5,6 +5,7 @@ generator; its images go through CMPC's face net; their recordings through its v
 image has an embedding and a latent, and every voice a face and a latent.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,15 +14,30 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn import functional
 
+from voicemesh.checkpoints.bundle import Bundle, BundleWriter
+from voicemesh.checkpoints.upstream import arguments_of
 from voicemesh.evaluation.predictions import speech_of
 from voicemesh.latent.statistics import Statistics
 from voicemesh.nets.stylegan2 import SILENT, Generator
 from voicemesh.nets.voicestyle import LatentStart
 from voicemesh.population.dataset import Population
+from voicemesh.population.portrait_set import PortraitSet
 from voicemesh.systems.association import VOICES, VoiceFaceSpace
-from voicemesh.systems.voicestyle import Members, VoiceStyle
+from voicemesh.systems.cmpc import Cmpc
+from voicemesh.systems.voicestyle import (
+    GENERATOR,
+    MEMBERS,
+    NEUTRAL,
+    START,
+    STATISTICS,
+    Members,
+    VoiceStyle,
+    space_of,
+)
 
 from .data import FeatureSet, features
+from .portrait_law import ParameterLaw, parameters_of
+from .publish import LICENCE
 
 CHUNK = 32  # images at once
 
@@ -211,3 +227,36 @@ def prepare(
     rows = slice(0, min(recipe.members, len(people)))
     members = Members(seen.faces[rows], seen.w[rows], torch.from_numpy(people[rows]))
     return statistics, start, members, told
+
+
+def publish_generator(
+    generator: Generator,
+    law: ParameterLaw | None,
+    results: Mapping[str, float],
+    population: Population,
+    source: Bundle,
+    writer: BundleWriter,
+    recipe: StartRecipe | None = None,
+) -> str:
+    """Write a generator and its statistics; with CMPC's nets and a law, all of VoiceStyle."""
+    generator = generator.eval().requires_grad_(False)
+    portraits = PortraitSet.open(population.folder / f"portraits-{generator.size}", partial=True)
+    shard = portraits.gathered("train")
+    about = {
+        "licence": LICENCE,
+        "training": f"rendered portraits of {len(np.unique(shard.identity))} synthetic people",
+    }
+    arguments, told = arguments_of(generator), {}
+    writer.net(GENERATOR, generator, arguments, half=True, results=dict(results), **about)
+    writer.tensors(STATISTICS, Statistics.sampled(generator).tensors(), **about)
+    if law is not None and set(Cmpc.parts) <= set(source.parts):
+        neutral = shard.picture == 0
+        z = law.z(torch.from_numpy(parameters_of(shard)[neutral]))
+        statistics, start, members, told = prepare(
+            *(generator, space_of(source), population, z, shard.identity[neutral]),
+            recipe or StartRecipe(),
+        )
+        writer.tensors(NEUTRAL, statistics.tensors(), **about)
+        writer.net(START, start, arguments_of(start), results=told, **about)
+        writer.tensors(MEMBERS, members.tensors(), **about)
+    return f"{GENERATOR}: {dict(results)}\n{START}: {told or 'no voices or no law'}"

@@ -1,0 +1,239 @@
+"""The two players of StyleGAN2: an iteration with its lazy penalties, and the average kept."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from jaxtyping import Float
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from voicemesh.latent.losses import pyramid_differences
+from voicemesh.nets.stylegan2 import (
+    SILENT,
+    Discriminator,
+    Generator,
+    narrow_widths,
+    published_widths,
+)
+
+from .stylegan2_augment import Adaptive, augment
+from .stylegan2_losses import (
+    average,
+    critic_loss,
+    ema_decay,
+    generator_loss,
+    gradient_penalty,
+    path_penalty,
+)
+
+NET = "generator.safetensors"  # the averaged one, whenever a state is written
+
+
+@dataclass(frozen=True)
+class StyleGan2Recipe:
+    """StyleGAN2; the defaults are the published run at 256 pixels, of one process."""
+
+    size: int = 256
+    multiplier: int = 2  # of the published widths
+    base: int = 0  # channels times the pixels of a row; 0 keeps the published widths
+    cap: int = 512
+    style: int = 512
+    depth: int = 8
+    mapping_rate: float = 0.01
+    noise: bool = True  # fresh noise maps; otherwise none
+    steps: int = 800_000
+    batch_size: int = 16  # of each process
+    learning_rate: float = 0.002
+    mixing: float = 0.9  # share of batches whose images mix two styles
+    r1: float = 10.0
+    r1_every: int = 16
+    path: float = 2.0
+    path_every: int = 4
+    path_shrink: int = 2  # the path penalty sees so much less of a batch
+    half_life: float = 10_000.0  # images, of the average
+    ramp: float = 0.0  # half-life at most this share of the images seen; 0 is no limit
+    flips: bool = True
+    adaptive: bool = False  # augmentation that follows the discriminator
+    target: float = 0.6
+    adaptive_images: int = 500_000
+    turns: bool = True
+    start: str = ""  # folder of a run of stylegan2-portraits, whose generator to go on with
+    # Weight of the differences to the very portraits whose parameters z is; without it z is free.
+    anchor: float = 0.0
+    neutral: bool = False  # of portraits, only those at rest in neutral light
+    critic_rate: float = 0.0  # of the discriminator if another
+    seed: int = 0
+
+
+def generator_of(recipe: Mapping[str, Any]) -> Generator:
+    """An untrained generator of a recipe's sizes."""
+    if recipe["base"]:
+        widths = narrow_widths(recipe["size"], recipe["base"], recipe["cap"])
+    else:
+        widths = published_widths(recipe["size"], recipe["multiplier"])
+    return Generator(widths, recipe["style"], recipe["depth"], recipe["mapping_rate"])
+
+
+class Sampler(nn.Module):
+    """z to images: what is trained of the generator, noise and mixing included."""
+
+    def __init__(self, generator: Generator, noise: bool) -> None:
+        super().__init__()
+        self.generator, self.noise = generator, noise
+
+    def forward(
+        self, z: Float[Tensor, "styles batch style"], start: int
+    ) -> tuple[Float[Tensor, "batch 3 size size"], Float[Tensor, "batch rows style"]]:
+        """Images and their w+: the second style, if there is one, from row `start` on."""
+        generator = self.generator
+        w = generator.mapping(z.flatten(0, 1)).unflatten(0, z.shape[:2])
+        late = torch.arange(generator.layers, device=w.device) >= start
+        w_plus = torch.where(late[None, :, None], w[-1][:, None], w[0][:, None])
+        maps = generator.fresh_noise(z.shape[1]) if self.noise else SILENT
+        return generator(w_plus, maps), w_plus
+
+
+class Players:
+    """Generator, discriminator, their optimisers and the average that is kept."""
+
+    def __init__(self, recipe: StyleGan2Recipe, accelerator: Accelerator) -> None:
+        torch.manual_seed(recipe.seed)
+        generator = generator_of(asdict(recipe))
+        if recipe.start:
+            held = load_file(Path(recipe.start) / "best.safetensors")
+            prefix = "generator."
+            generator.load_state_dict({k.removeprefix(prefix): v for k, v in held.items()})
+        self.recipe, self.accelerator = recipe, accelerator
+        self.average = deepcopy(generator).requires_grad_(False).to(accelerator.device)
+        player, critic = Sampler(generator, recipe.noise), Discriminator(generator.widths)
+        self.player, self.critic, self.player_adam, self.critic_adam = accelerator.prepare(
+            player,
+            critic,
+            self._adam(player, recipe.path_every if recipe.path else 0, 0.0),
+            self._adam(critic, recipe.r1_every if recipe.r1 else 0, recipe.critic_rate),
+        )
+        self.path_mean = torch.zeros((), device=accelerator.device)
+        self.adaptive = Adaptive(recipe.target, recipe.adaptive_images)
+
+    def iterate(
+        self,
+        step: int,
+        real: Float[Tensor, "batch 3 size size"],
+        known: Float[Tensor, "batch style"] | None = None,
+    ) -> dict[str, float]:
+        """One step of each player, and the penalties that are due; what was measured, by name.
+
+        `known` are the z of the real pictures, for an anchored generator.
+        """
+        recipe, rng = self.recipe, torch.Generator().manual_seed(torch.initial_seed())
+        told: dict[str, float] = {}
+        with torch.no_grad():
+            fake, _ = self.player(*self._z(len(real), rng, known))
+        scores = self.critic(self._shown(real, rng)), self.critic(self._shown(fake, rng))
+        told |= self._descend(self.critic_adam, {"critic": critic_loss(*scores)})
+        means = (float(side.detach().mean()) for side in scores)
+        told |= dict(zip(("real_score", "fake_score"), means, strict=True))
+        if recipe.adaptive:
+            told["augmented"] = self.adaptive.update(self.accelerator.gather(scores[0].detach()))
+        if recipe.r1 and step % recipe.r1_every == 0:
+            seen = real.clone().requires_grad_()
+            penalty = gradient_penalty(self.critic(self._shown(seen, rng)), seen)
+            self._descend(self.critic_adam, {"": recipe.r1 / 2 * recipe.r1_every * penalty})
+            told["r1"] = float(penalty.detach())
+        self.critic.requires_grad_(False)
+        fake, _ = self.player(*self._z(len(real), rng, known))
+        losses = {"generator": generator_loss(self.critic(self._shown(fake, rng)))}
+        if known is not None:
+            apart = (fake - real).abs().mean() + pyramid_differences(fake, real).mean()
+            losses["anchor"] = recipe.anchor * apart
+        told |= self._descend(self.player_adam, losses)
+        self.critic.requires_grad_(True)
+        if recipe.path and recipe.path_every and step % recipe.path_every == 0:
+            told["path"] = self._even_paths(max(1, len(real) // recipe.path_shrink), rng)
+        images = len(real) * self.accelerator.num_processes
+        half_life = recipe.half_life
+        if recipe.ramp:
+            half_life = min(half_life, recipe.ramp * max(1, step) * images)
+        player = self.accelerator.unwrap_model(self.player).generator
+        average(self.average, player, ema_decay(images, half_life))
+        return told
+
+    def _z(
+        self, batch: int, rng: torch.Generator, known: Tensor | None = None
+    ) -> tuple[Tensor, int]:
+        """One or two Gaussian vectors an image, and the row from which the second counts."""
+        if known is not None:
+            return known[None], self.average.layers
+        mixing = float(torch.rand((), generator=rng)) < self.recipe.mixing
+        rows = self.average.layers
+        start = int(torch.randint(1, rows, (), generator=rng)) if mixing else rows
+        z = torch.randn(1 + mixing, batch, self.recipe.style, generator=rng)
+        return z.to(self.accelerator.device), start
+
+    def _shown(self, images: Tensor, rng: torch.Generator) -> Tensor:
+        """Images as the discriminator sees them."""
+        if not self.recipe.adaptive or not self.adaptive.probability:
+            return images
+        return augment(images, self.adaptive.probability, rng, self.recipe.turns)
+
+    def _even_paths(self, batch: int, rng: torch.Generator) -> float:
+        image, w_plus = self.player(*self._z(batch, rng))
+        noise = torch.randn(image.shape, generator=rng).to(image.device)
+        penalty, mean, _ = path_penalty(image, w_plus, noise, self.path_mean)
+        self.path_mean = self.accelerator.reduce(mean, "mean")
+        # Zero times a pixel: every process's whole net takes part in every step.
+        loss = self.recipe.path * self.recipe.path_every * penalty + 0 * image[0, 0, 0, 0]
+        self._descend(self.player_adam, {"": loss})
+        return float(penalty.detach())
+
+    def _descend(
+        self, adam: torch.optim.Optimizer, losses: dict[str, Float[Tensor, ""]]
+    ) -> dict[str, float]:
+        """One step of an optimiser down the sum; the losses as numbers."""
+        adam.zero_grad(set_to_none=True)
+        self.accelerator.backward(sum(losses.values()))
+        adam.step()
+        return {name: float(value.detach()) for name, value in losses.items()}
+
+    def _adam(self, net: nn.Module, every: int, rate: float) -> torch.optim.Optimizer:
+        """Adam whose rate and memory make up for the lazy penalties' extra steps."""
+        share = every / (every + 1) if every else 1.0
+        rate = (rate or self.recipe.learning_rate) * share
+        return torch.optim.Adam(net.parameters(), lr=rate, betas=(0.0, 0.99**share))
+
+    def save(self, folder: Path, step: int) -> None:
+        """Write state-<step>, its done.json last, and the averaged generator."""
+        state = folder / f"state-{step}"
+        self.accelerator.wait_for_everyone()
+        self.accelerator.save_state(str(state), safe_serialization=True)
+        if self.accelerator.is_main_process:
+            kept = {k: v.contiguous().cpu() for k, v in self.average.state_dict().items()}
+            save_file(kept, state / NET)
+            shutil.copy(state / NET, folder / f"{NET}.partial")
+            (folder / f"{NET}.partial").replace(folder / NET)
+            rest = {"path_mean": float(self.path_mean), "adaptive": self.adaptive.state_dict()}
+            (state / "done.json").write_text(json.dumps({"step": step, **rest}))
+            for older in folder.glob("state-*"):
+                if older != state:
+                    shutil.rmtree(older)
+        self.accelerator.wait_for_everyone()
+
+    def resume(self, folder: Path) -> int:
+        """Load the newest complete state; the step to go on with."""
+        done = {int(p.parent.name.split("-")[1]): p for p in folder.glob("state-*/done.json")}
+        if not done:
+            return 0
+        newest = done[max(done)]
+        self.accelerator.load_state(str(newest.parent))
+        self.average.load_state_dict(load_file(newest.parent / NET))
+        told = json.loads(newest.read_text())
+        self.path_mean.fill_(told["path_mean"])
+        self.adaptive.load_state_dict(told["adaptive"])
+        return told["step"]
