@@ -82,3 +82,12 @@ def test_files_that_are_none(tmp_path):
 
 def test_every_listed_net_is_a_module():
     assert all(issubclass(net, nn.Module) for net in store.NETS.values())
+
+
+def test_equal_content_makes_equal_bytes():
+    tensors = {"b": torch.ones(3), "a": torch.zeros(2, 2)}
+    words = {"net": "x", "arguments": {"q": 1}, "more": "1"}
+    contents = {store.packed(tensors, words) for _ in range(10)}
+    assert len(contents) == 1
+    found, header = store.unpacked(contents.pop(), "here")
+    assert torch.equal(found["b"], tensors["b"]) and header == words

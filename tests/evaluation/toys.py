@@ -12,8 +12,15 @@ from voicemesh.evaluation.predictions import Predictions
 from voicemesh.evaluation.targets import Targets
 from voicemesh.mesh.landmarks import LENGTHS, RATIO_LENGTHS
 from voicemesh.mesh.morphable import Measure, MorphableModel
-from voicemesh.population.dataset import SHARD, Population, PopulationRecipe
+from voicemesh.population.dataset import (
+    SHARD,
+    Population,
+    PopulationRecipe,
+    shards_of,
+    write_whole,
+)
 from voicemesh.population.law import draw
+from voicemesh.population.portrait_set import PortraitSet
 
 SHAPES, EXPRESSIONS, VERTICES = 40, 10, 120
 
@@ -105,6 +112,40 @@ def toy_population(folder: Path, identities: int = 8, validation: int = 6) -> Po
     (folder / "dataset.json").write_text(json.dumps({"format": 1, "recipe": asdict(recipe)}))
     save_file(people.arrays(), folder / "people.safetensors")
     return Population.open(folder)
+
+
+def toy_portraits(population: Population, pictures: int = 2, size: int = 16) -> PortraitSet:
+    """Noise with a bright upper half for women, and a patch whose place tells the age."""
+    folder = population.folder / f"portraits-{size}"
+    folder.mkdir()
+    shards = shards_of(population.recipe)
+    held_out = population.validation[0]
+    named = {
+        "train": [n for n, own in shards.items() if own[0] < held_out],
+        "validation": [n for n, own in shards.items() if own[0] >= held_out],
+    }
+    recipe = {"pictures": pictures, "size": size, "seed": 0}
+    told = {"format": 1, "recipe": recipe, "face_model": "", "looks": [], "lights": []}
+    (folder / "portraits.json").write_text(json.dumps({**told, "shards": named}))
+    rng, people = np.random.default_rng(5), population.people
+    for number, own in shards.items():
+        identity = np.repeat(own, pictures)
+        pixels = rng.integers(0, 90, (len(identity), size, size, 3)).astype(np.uint8)
+        pixels[:, : size // 2] += (
+            120 * (people.mode[identity] == 1).astype(np.uint8)[:, *[None] * 3]
+        )
+        for row, age in zip(pixels, people.age[identity], strict=True):
+            row[-4:, int((age - 18) / 62.1 * (size - 3)) :][:, :3] = 250
+        columns = {"pixels": pixels, "identity": identity}
+        columns["picture"] = np.tile(np.arange(pictures), len(own))
+        params = rng.standard_normal((len(people), SHAPES)).astype(np.float32)
+        columns["shape_params"] = params[identity]
+        for name, shape in (("expression_params", (2,)), ("camera", (3, 4)), ("look", (1,))):
+            columns[name] = np.zeros((len(identity), *shape), np.float32)
+        for name, width in (("light", 1), ("backdrop", 3)):
+            columns[name] = np.zeros((len(identity), width), np.float32)
+        write_whole(folder / f"shard-{number:05d}.safetensors", columns, "portraits")
+    return PortraitSet.open(folder)
 
 
 def buzz(log_pitch: float, rng: np.random.Generator, seconds: float = 2.0) -> np.ndarray:

@@ -52,3 +52,9 @@ def test_dropout_is_between_the_map_and_the_features():
     picture = torch.randn(4, 3, 9, 9)
     assert not torch.equal(net(picture), net(picture))
     assert torch.equal(net.eval()(picture), net(picture))
+
+
+def test_a_stem_with_a_stride_halves_the_picture_first():
+    net = IrBackbone(**{**SMALL, "side": 17}, stem=2).eval()
+    assert net.input_layer(torch.randn(1, 3, 17, 17)).shape == (1, 4, 9, 9)
+    assert net(torch.randn(3, 3, 17, 17)).shape == (3, 5)

@@ -9,9 +9,14 @@ from voicemesh.audio import association as front
 from voicemesh.audio.features import FRONT_ENDS
 from voicemesh.checkpoints import upstream
 from voicemesh.checkpoints.bundle import Bundle, BundleWriter
-from voicemesh.images import prepare
+from voicemesh.images import Convention, prepare
 from voicemesh.nets.cmpc import ResNetEncoder
-from voicemesh.nets.sss import IrFaceEncoder, ThinVoiceEncoder
+from voicemesh.nets.sss import (
+    IrFaceEncoder,
+    PortraitFaceEncoder,
+    ThinVoiceEncoder,
+    UnitVoiceEncoder,
+)
 from voicemesh.systems import association
 from voicemesh.systems.association import spread
 from voicemesh.systems.cmpc import Cmpc, Cmpc2
@@ -106,3 +111,22 @@ def test_nets_come_out_of_a_bundle(tmp_path):
 )
 def test_windows_are_few_and_even(length, window, starts):
     assert spread(length, window) == starts
+
+
+def test_small_nets_say_what_they_read(tmp_path):
+    voice = UnitVoiceEncoder("voicemesh", 112, (4, 6), 5, 7, 3)
+    face = PortraitFaceEncoder(24, (1, 1), (4, 6), 7, 3)
+    writer = BundleWriter(tmp_path, "small")
+    sizes = {"channels": 112, "widths": [4, 6], "inner": 5, "features": 7, "embedding": 3}
+    writer.net("sss-voice-encoder", voice, {"front_end": "voicemesh", **sizes})
+    sizes = {"units": [1, 1], "widths": [4, 6], "features": 7, "embedding": 3}
+    writer.net("sss-face-encoder", face, {"side": 24, **sizes})
+    system = SeekingTheShapeOfSound.from_bundle(Bundle.open(tmp_path))
+    speech, (picture,) = sound(14.0), pictures(1)
+    with torch.inference_mode():
+        heard = F.normalize(system.voice(FRONT_ENDS["voicemesh"](speech[None])))[0]
+        image = prepare(picture, Convention(24))[None]
+        both = sum(F.normalize(system.face(view)) for view in (image, image.flip(3)))
+    torch.testing.assert_close(system.embed_voice(speech), heard)
+    torch.testing.assert_close(system.embed_faces([picture]), F.normalize(both))
+    assert SeekingTheShapeOfSound.convention.side == 112  # the published one is as it was

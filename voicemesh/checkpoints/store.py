@@ -67,7 +67,17 @@ def packed(tensors: Mapping[str, Shaped[Tensor, "..."]], header: Mapping[str, An
         key: value if isinstance(value, str) else json.dumps(value, sort_keys=True)
         for key, value in header.items()
     }
-    return bytes_of(whole, words)
+    return ordered(bytes_of(whole, words))
+
+
+def ordered(content: bytes) -> bytes:
+    """The same file with its words in alphabetical order, which safetensors leaves to chance."""
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    words = {"__metadata__": dict(sorted(header.pop("__metadata__", {}).items()))}
+    written = json.dumps(words | header, separators=(",", ":")).encode()
+    written += b" " * (-len(written) % 8)
+    return len(written).to_bytes(8, "little") + written + content[8 + size :]
 
 
 def load(path: str | Path) -> tuple[Tensors, dict[str, Any]]:

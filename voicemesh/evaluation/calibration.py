@@ -76,7 +76,7 @@ def calibrated(
     return Calibration(
         np.array(odds),
         np.array(errors),
-        np.array(sizes),
+        np.array(sizes, np.int64),
         np.array(LEVELS),
         best_among_strangers(scores, voices.people, faces.people, sizes, rng),
     )

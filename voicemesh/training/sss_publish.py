@@ -68,9 +68,12 @@ def small_nets(tensors: Tensors, recipe: SssRecipe) -> tuple[nn.Module, nn.Modul
 
 def voice_arguments(tensors: Tensors, recipe: SssRecipe) -> dict[str, Any]:
     """What builds a small voice net, as far as the recipe does not say it, off its tensors."""
-    layers = [
-        v for k, v in tensors.items() if k.startswith("model.") and v.ndim == DEPTH
-    ]  # convolutions
+    convolutions = {
+        int(key.split(".")[2]): value
+        for key, value in tensors.items()
+        if key.startswith("model.") and value.ndim == DEPTH
+    }
+    layers = [convolutions[number] for number in sorted(convolutions)]  # files sort by letters
     return {
         "front_end": recipe.front_end,
         "channels": layers[0].shape[1],

@@ -81,14 +81,18 @@ BUNDLE = SssRecipe(
     face_widths=(24, 48, 96, 160),
     features=256,
     dropout=0.2,
-    reweighting_steps=1500,
-    main_steps=3000,
+    embedding=32,
+    reweighting_steps=600,
+    main_steps=600,
     batch_size=128,
     learning_rate=2e-3,
     weight_decay=0.05,
     optimiser="adamw",
-    validate_every=250,
+    validate_every=100,
+    first_update=200,
+    update_every=25,
     weights_of_samples=True,
+    identity_weight=0.1,
 )
 RECIPES = {"published": SssRecipe(), "bundle": BUNDLE}
 

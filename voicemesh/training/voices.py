@@ -26,14 +26,6 @@ class VoiceCodes:
     session: Int64[np.ndarray, " rows"]
     clean: Bool[np.ndarray, " rows"]
 
-    def rows_of(self, people: Int64[np.ndarray, " some"], clean: bool = True) -> list[np.ndarray]:
-        """The rows of each of these people; `clean` takes recordings without a channel too."""
-        kept = np.flatnonzero(clean | ~self.clean)
-        order = kept[np.argsort(self.identity[kept], kind="stable")]
-        owners = self.identity[order]
-        starts, ends = (np.searchsorted(owners, people, side) for side in ("left", "right"))
-        return [order[start:end] for start, end in zip(starts, ends, strict=True)]
-
 
 def voice_codes(
     population: Population, encoder: nn.Module, front_end: str, workers: int = 1
@@ -74,7 +66,7 @@ def fingerprint(net: nn.Module) -> str:
     return digest.hexdigest()[:12]
 
 
-def write(path: Path, codes: Float32[np.ndarray, "rows inner"]) -> None:
+def write(path: Path, codes: Float32[np.ndarray, "..."]) -> None:
     """Whole or not at all."""
     unfinished = path.with_suffix(".partial")
     with unfinished.open("wb") as file:

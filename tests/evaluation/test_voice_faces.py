@@ -1,0 +1,76 @@
+"""The whole evaluation on a toy population: who is heard and seen, what stands beside."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from evaluation.toys import toy_population, toy_portraits
+
+from voicemesh.evaluation import voice_faces
+from voicemesh.evaluation.association import DIRECTIONS
+from voicemesh.population import likelihood
+from voicemesh.systems.association import VoiceFaceSpace
+
+
+class Loudness(VoiceFaceSpace):
+    """Hears how long and how strong a voice is, sees how bright the halves of a picture are."""
+
+    def __init__(self) -> None:
+        pass
+
+    def windows(self, speech):
+        return speech[None]
+
+    def embed_voice(self, speech):
+        return F.normalize(torch.tensor([len(speech) / 16_000, float(speech.std())]), dim=0)
+
+    def embed_faces(self, pictures):
+        halves = [[p[:8].mean(), p[8:].mean()] for p in pictures]
+        return F.normalize(torch.tensor(halves, dtype=torch.float32))
+
+
+@pytest.fixture(scope="module")
+def population(tmp_path_factory):
+    made = toy_population(tmp_path_factory.mktemp("population"), 4, 12)
+    toy_portraits(made)
+    return made
+
+
+def test_everybody_held_out_is_heard_and_seen(population):
+    found = voice_faces.embed(Loudness(), population, voice_faces.portraits_of(population))
+    assert found.who.tolist() == population.validation.tolist()
+    assert found.joined.people.tolist() == list(range(12))
+    # One of the two sessions is raised: it counts as none of the usual ones.
+    assert found.single.people.tolist() == list(range(12))
+    assert found.faces.people.tolist() == np.repeat(range(12), 2).tolist()
+    assert found.seconds[1] == 2.0
+
+
+def test_a_joined_voice_is_all_of_its_speech():
+    loud, quiet = (np.arange(20_000) % 160 * scale for scale in (100, 1))
+    whole = voice_faces.together(np.stack([loud, quiet]).astype(np.int16))
+    assert 20_000 < len(whole) <= 40_000 and float(whole.abs().max()) == 1
+    half = len(whole) // 2
+    torch.testing.assert_close(whole[:half].std(), whole[half:].std(), rtol=0.1, atol=0)
+
+
+def test_chance_sex_and_ceilings_stand_beside_the_system(population, monkeypatch):
+    monkeypatch.setattr(likelihood, "DRAWN", 4000)
+    portraits = voice_faces.portraits_of(population)
+    results, _ = voice_faces.evaluate_population(Loudness(), population, portraits, resamples=20)
+    assert set(results["systems"]) == {"joined", "single", "sex oracle", "ceiling", *PICTURED}
+    told = voice_faces.report(results, "loudness", "toys")
+    assert "loudness, 2.0 s heard" in told and "to the ceiling of pictures" in told
+    best, knowing = (results["systems"][name] for name in ("ceiling", "sex oracle"))
+    for direction in DIRECTIONS:
+        assert best[direction]["matching"]["free"]["value"] > 0.6
+        assert knowing[direction]["verification"]["free"]["value"] > 0.6
+
+
+PICTURED = (voice_faces.PICTURED,)
+
+
+def test_a_population_without_portraits_is_refused(tmp_path):
+    bare = toy_population(tmp_path, 2, 2)
+    with pytest.raises(ValueError, match="make them with `picture`"):
+        voice_faces.portraits_of(bare)
