@@ -220,3 +220,31 @@ def test_images_stream_and_end_with_what_they_grew_from(everything, spoken):
     assert "step 0 of 3" in steps[0][0] and "done" in steps[-1][0]
     assert steps[-1][0].count("<img") == 2 and steps[-1][1].count("<img") == 8
     assert "by image" in image.branches(portrait)
+
+
+def test_published_features_are_read_without_sound(everything, tmp_path):
+    path = tmp_path / "features.npy"
+    np.save(path, np.random.default_rng(0).normal(size=(400, 64)).astype(np.float32))
+    portrait, head, _, facts, _, sound, _ = voice.of_features(everything, str(path), "grey")
+    assert head.data[0].type == "mesh3d" and sound is None
+    assert portrait.recording.name == "features.npy" and "without sound" in facts
+    path.write_bytes(b"nothing")
+    with pytest.raises(gr.Error):
+        voice.of_features(everything, str(path), "skin")
+
+
+def test_measured_skill_stands_beside_its_baselines(everything):
+    from dataclasses import replace
+
+    def systems(u: float, g: float) -> dict:
+        return {"voice to face": {"1:2 U": [u, 0, 0], "1:2 G": [g, 0, 0]}}
+
+    bundle = everything.bundle
+    assert matches.measured(bundle, "sss", "faces") == ""
+    told = {"joined": systems(77.9, 57.7), "sex oracle": systems(74.1, 49.4)}
+    part = replace(bundle.part("sss-voice-encoder"), results={"people": 1500, "systems": told})
+    bundle = replace(bundle, parts={**bundle.parts, "sss-voice-encoder": part})
+    words = matches.measured(bundle, "sss", "faces")
+    assert "<b>78 %</b> (chance 50, sex alone 74)" in words
+    assert "<b>58 %</b> (chance 50, sex alone 49)" in words
+    assert matches.measured(bundle, "sss", "voices") == ""

@@ -153,3 +153,38 @@ def test_convert_turns_a_published_file_into_parts(tmp_path, capsys):
     torch.testing.assert_close(Bundle.open(out).net("cmpc-model")(log_mel, image), expected)
     assert cli.main(["convert", "cmcp", str(file), "--out", str(out)]) == 2
     assert "No published network 'cmcp'; known are" in capsys.readouterr().err
+
+
+def test_portray_reads_photographs_and_several_recordings(tmp_path, capsys):
+    from PIL import Image
+    from skimage import data
+    from whole_bundles import write_whole_bundle
+
+    whole, out = str(write_whole_bundle(tmp_path / "whole")), tmp_path / "out"
+    folder = tmp_path / "given"
+    folder.mkdir()
+    for seed in range(2):
+        soundfile.write(folder / f"{seed}.wav", babble(2.0, 120 + 20 * seed, seed), 16_000)
+    Image.fromarray(data.astronaut()).save(folder / "face.png")
+    Image.fromarray(data.coffee()).save(folder / "tea.jpg")
+    assert cli.main(["portray", str(folder), "--out", str(out), "--bundle", whole]) == 1
+    told = capsys.readouterr().err
+    assert "No face was found on tea.jpg" in told and "1 of 4" in told
+    report = json.loads((out / "face" / "report.json").read_text())
+    assert report["photograph"] == "face.png" and report["faces"] == 1
+    assert {path.name for path in (out / "face").iterdir()} >= {"mesh.obj", "overlay.png"}
+    assert len(json.loads((out / "0" / "report.json").read_text())["matches"]) == 2
+
+    both = [str(folder / f"{seed}.wav") for seed in range(2)]
+    arguments = ["portray", *both, "--together", "--out", str(tmp_path / "one")]
+    assert cli.main([*arguments, "--bundle", whole]) == 0
+    agreement = json.loads((tmp_path / "one" / "report.json").read_text())["agreement"]
+    assert agreement["recordings"] == ["0.wav", "1.wav"] and agreement["between_mm"] > 0
+    assert "mm apart" in capsys.readouterr().out
+
+
+def test_portray_needs_a_net_for_photographs(bundle, tmp_path, capsys):
+    (tmp_path / "face.png").write_bytes(b"")
+    arguments = ["portray", str(tmp_path), "--out", str(tmp_path / "out")]
+    assert cli.main([*arguments, "--bundle", str(bundle)]) == 2
+    assert "no part 'cmp-teacher'" in capsys.readouterr().err

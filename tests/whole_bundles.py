@@ -12,7 +12,7 @@ from voicemesh.gallery.media import picture_bytes, voice_bytes
 from voicemesh.gallery.parts import NewEntry
 from voicemesh.gallery.writer import GalleryWriter
 from voicemesh.mesh.basel import SCALE_MEAN
-from voicemesh.nets.cmp import FaceGenerator
+from voicemesh.nets.cmp import FaceGenerator, VoiceEncoder
 from voicemesh.nets.cmpc import ResNetEncoder
 from voicemesh.nets.sss import IrFaceEncoder, ThinVoiceEncoder
 from voicemesh.nets.stylegan2 import Generator
@@ -40,6 +40,8 @@ def write_whole_bundle(folder: Path, seed: int = 0) -> Path:
     writer.net("stylegan2-generator", Generator(**size).eval(), size)
     generator = FaceGenerator(EMBEDDING, (8, 8))
     writer.net("cmp-generator", generator, upstream.arguments_of(generator))
+    reader = {"input_channels": 64, "widths": [8, 8, 8, 8], "embedding": EMBEDDING}
+    writer.net("cmp-feature-encoder", VoiceEncoder(64, (8, 8, 8, 8), EMBEDDING), reader)
     for part in ("cmp-student", "cmp-teacher"):
         net = regressor()
         writer.net(part, net, upstream.arguments_of(net), half=True)

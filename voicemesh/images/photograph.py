@@ -13,6 +13,7 @@ from torch import Tensor
 Picture = UInt8[np.ndarray, "_ _ 3"]  # rows, columns; R, G, B
 MIDDLE = 127.5  # pixel value that becomes 0; 0 and 255 become -1 and 1
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # none that runs a program
+SUFFIXES = frozenset(".bmp .gif .jpeg .jpg .png .tif .tiff .webp".split())
 PIXELS = 50_000_000  # of the largest photograph that is read
 ARCFACE_POINTS = (  # eyes, nose tip, mouth corners in a picture of 112 x 112
     (38.2946, 51.6963),

@@ -22,7 +22,7 @@ HEADING = """<h2>A face image for this voice</h2><p>A generated face that fits t
 many that would. Sex and a little of the shape follow the voice; everything else about it is made
 up.</p>"""
 WAITING = "<p class='legend waiting'>An image will grow here once a voice was heard.</p>"
-COUNTS = [("1", 1), ("4", 4), ("9", 9)]
+COUNTS = [("1", 1), ("4", 4), ("8", 8)]
 BRANCHES = """<h2>The same voice through an image</h2><p>The second way to a mesh: imagine a face
 image, then read its head as if it were a photograph. No pair of a voice and a 3D face is needed to
 learn it.</p>"""

@@ -8,8 +8,9 @@ from html import escape
 
 import gradio as gr
 
+from voicemesh.checkpoints.bundle import Bundle
 from voicemesh.pipeline import Match, Photographed, Pipeline, Portrait, Ranking
-from voicemesh.systems.spaces import TITLES
+from voicemesh.systems.spaces import SYSTEMS, TITLES
 
 from .theme import ASSETS
 
@@ -26,6 +27,8 @@ HEADING = {
     ),
     "voices": ("Whose voice fits", "People of the gallery whose voices lie nearest to this face."),
 }
+WAYS = {"faces": "voice to face", "voices": "face to voice"}  # as results name them
+BASELINES = {"sex oracle": "sex alone", "ceiling": "best possible"}
 WAITING = {
     "faces": "The faces of the gallery that fit the voice best will stand here.",
     "voices": "The voices of the gallery that fit the face best will stand here, to be played.",
@@ -55,21 +58,46 @@ def of_voice(whole: Pipeline, portrait: Portrait, path: str | None, space: str, 
     """The faces that fit the voice of a portrait."""
     sex = (portrait.sex or None) if who == SAME else None
     identity = identity_of(path)
-    return shown(whole.matcher.of_voice(portrait.speech, space, sex, portrait.sex, identity))
+    found = whole.matcher.of_voice(portrait.speech, space, sex, portrait.sex, identity)
+    return shown(found, whole.bundle)
 
 
 def of_face(whole: Pipeline, seen: Photographed, space: str, who: str) -> str:
     """The voices that fit the face on a photograph."""
     sex = (seen.sex or None) if who == SAME else None
-    return shown(whole.matcher.of_face(seen.found.crop, space, sex, seen.sex))
+    return shown(whole.matcher.of_face(seen.found.crop, space, sex, seen.sex), whole.bundle)
 
 
-def shown(ranking: Ranking) -> str:
+def measured(bundle: Bundle, space: str, side: str) -> str:
+    """How often the right one of two people was nearer, on people kept out of the training."""
+    results = bundle.part(SYSTEMS[space].parts[0]).results
+    systems, way = results.get("systems", {}), WAYS[side]
+    ours = systems.get("joined", systems.get("single", {})).get(way, {})
+    if not {"1:2 U", "1:2 G"} <= ours.keys():
+        return ""
+
+    def beside(test: str) -> str:
+        told = ", ".join(
+            f"{words} {systems[name][way][test][0]:.0f}"
+            for name, words in BASELINES.items()
+            if test in systems.get(name, {}).get(way, {})
+        )
+        return f"<b>{ours[test][0]:.0f} %</b> (chance 50{', ' + told if told else ''})"
+
+    return (
+        f"<b>Measured</b> on {results.get('people', 0):,} people kept out of the training: of two"
+        f" people, the right one was nearer in {beside('1:2 U')} of cases, and in"
+        f" {beside('1:2 G')} where both were of one sex."
+    )
+
+
+def shown(ranking: Ranking, bundle: Bundle) -> str:
     """A ranking: the cards, then all similarities, then what they are to be compared with."""
     if not ranking.matches:
         return "<p class='legend'>Nobody in the gallery is of this sex.</p>"
     cards = "".join(match_card(match, ranking) for match in ranking.matches)
-    facts = "".join(f"<li>{fact}</li>" for fact in facts_of(ranking))
+    facts = [*facts_of(ranking), measured(bundle, ranking.space, ranking.side)]
+    facts = "".join(f"<li>{fact}</li>" for fact in facts if fact)
     kind = "people voices" if ranking.side == "voices" else "people"
     return f"<div class='{kind}'>{cards}</div>{histogram(ranking)}<ul class='facts'>{facts}</ul>"
 

@@ -66,15 +66,32 @@ def portray(
     voice = heard(path)
     read = time.perf_counter() - started
     try:
-        portrait = whole(voice, picture=False)
+        return told(whole(voice, picture=False), view, {"reading the file": read})
     except UnusableRecording as error:
         raise refused(error) from error
+
+
+def of_features(
+    whole: Pipeline, path: str, view: str
+) -> tuple[Portrait, object, str, str, str, object, str]:
+    """The same of a published feature file."""
+    try:
+        return told(whole.of_features(path), view, {})
+    except UnusableRecording as error:
+        raise refused(error) from error
+
+
+def told(
+    portrait: Portrait, view: str, timings: dict[str, float]
+) -> tuple[Portrait, object, str, str, str, object, str]:
+    """A portrait, and all that the page shows of it."""
     started = time.perf_counter()
     shown = view if view != "uncertainty" or portrait.uncertainty is not None else "skin"
     head = figures.mesh(portrait.face, portrait.uncertainty, shown, portrait.openness)
-    sound = figures.voice(voice.waveform, portrait.segments, portrait.log_mel)
+    waveform = portrait.recording.waveform
+    sound = figures.voice(waveform, portrait.segments, portrait.log_mel) if len(waveform) else None
     drawn = time.perf_counter() - started
-    timings = {"reading the file": read, **portrait.timings, "drawing": drawn}
+    timings = {**timings, **portrait.timings, "drawing": drawn}
     caption = f"<p>Read from {portrait.speech_seconds:.1f} s of speech</p>"
     facts, lengths = summary(portrait), measurements(portrait)
     return portrait, head, caption, facts, lengths, sound, clock(timings)
@@ -150,7 +167,7 @@ def find_faces(
     who, space, found = section
 
     def find(portrait: Portrait | None, path: str | None, space: str, who: str):
-        if portrait is None:
+        if portrait is None or not len(portrait.recording.waveform):
             return gr.skip()
         return matches.of_voice(whole, portrait, path, space, who)
 
@@ -172,6 +189,14 @@ def build(whole: Pipeline, page: gr.Blocks) -> Heard:
             gr.HTML(HINT)
             run = gr.Button("Show the face", variant="primary", size="lg", elem_id="run")
             examples = offer_examples(voice)
+            published = gr.UploadButton(
+                "Or published features (.npy)",
+                file_types=[".npy"],
+                size="sm",
+                variant="secondary",
+                visible=whole.system.feature_voice is not None,
+                elem_id="published",
+            )
         with gr.Column(elem_id="result", min_width=0):
             with gr.Group(elem_id="viewer", elem_classes="viewer"):
                 view = gr.Radio(
@@ -210,6 +235,9 @@ def build(whole: Pipeline, page: gr.Blocks) -> Heard:
     def show(path: str | None, view: str):
         return portray(whole, path, view)
 
+    def show_features(path: str, view: str):
+        return of_features(whole, path, view)
+
     def files(portrait: Portrait):
         portrait = whole.matched(whole.pictured(portrait))
         paths = save(portrait, Path(buttons[0].GRADIO_CACHE) / "portraits")
@@ -227,11 +255,13 @@ def build(whole: Pipeline, page: gr.Blocks) -> Heard:
     chosen = examples.load_input_event.success(
         show, [voice, view], results, api_visibility="private", **NETS
     )
-    chosen.success(files, portrait, buttons, api_visibility="private", show_progress="hidden")
-    for event in (pressed, chosen):
+    given = published.upload(show_features, [published, view], results, api_name="features", **NETS)
+    for event in (chosen, given):
+        event.success(files, portrait, buttons, api_visibility="private", show_progress="hidden")
+    for event in (pressed, chosen, given):
         event.success(None, None, None, js=SHOW_FACE, api_visibility="private")
     if whole.system.images is not None:
-        for event in (pressed, chosen):
+        for event in (pressed, chosen, given):
             event.success(
                 show_branches, portrait, [branches, both], api_visibility="private", **QUIET
             )

@@ -4,7 +4,9 @@ from html import escape
 
 from voicemesh.checkpoints.bundle import Bundle
 from voicemesh.pipeline import Pipeline
+from voicemesh.systems.cmp import HEAD
 
+MEASURED = (HEAD, "cmp-statistics")  # the parts that say how well the mesh was measured to fit
 HEADER = """<header class="masthead"><div><h1>voicemesh</h1>
 <p>The 3D face that a voice suggests, and how much a voice can tell.</p></div>
 <span class="chip" title="Which nets are used, and where they run">{title} · {device}</span>
@@ -24,7 +26,8 @@ files are removed within the hour.</p>{measured}</section>"""
 
 def measured(bundle: Bundle) -> str:
     """What the nets were measured to do on people kept out of their training."""
-    results = {key: value for part in bundle.parts.values() for key, value in part.results.items()}
+    told = [bundle.parts[name].results for name in MEASURED if name in bundle.parts]
+    results = {key: value for results in told for key, value in results.items()}
     if not {"people", "sex", "errors", "coverage"} <= results.keys():
         return ""
     landmarks, held = results["errors"]["landmark_mm"], results["coverage"].values()

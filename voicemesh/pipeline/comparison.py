@@ -1,7 +1,9 @@
 """Heads beside each other: two voices, a voice and a photograph, recordings of one voice."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -79,6 +81,13 @@ class Several:
     between: float  # mm, mean over the pairs of recordings
     narrower: float | None  # mean share that the intervals of lengths lost
     usual: Usual | None = None
+
+    def save(self, folder: str | Path) -> dict[str, Path]:
+        """Write what a portrait writes, of all recordings together; the paths by suffix."""
+        paths = self.fused.save(folder)
+        told = json.dumps(self.report(), indent=2, ensure_ascii=False)
+        paths["json"].write_text(told + "\n")
+        return paths
 
     def report(self) -> dict[str, Any]:
         """The fused portrait's report, and the agreement."""

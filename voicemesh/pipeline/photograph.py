@@ -1,7 +1,9 @@
 """A photograph of a face: its head as the image branch's teacher reads it."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
 
 from voicemesh import images
+from voicemesh.mesh import export
 from voicemesh.mesh.morphable import FaceMesh
 from voicemesh.systems.cmp_unsupervised import FaceReader
 
@@ -38,6 +41,23 @@ class Photographed:
     def notes(self) -> tuple[str, ...]:
         """What was odd about the photograph."""
         return self.found.notes
+
+    def save(self, folder: str | Path) -> dict[str, Path]:
+        """Write the mesh (obj, ply, glb), the cropped face, the mesh on it, the report."""
+        from PIL import Image
+
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        paths = {kind: folder / f"mesh.{kind}" for kind in ("obj", "ply", "glb")}
+        for path in paths.values():
+            export.write(self.face, path)
+        for name, pixels in (("face", self.picture), ("overlay", self.overlay)):
+            paths[name] = folder / f"{name}.png"
+            Image.fromarray(pixels).save(paths[name])
+        paths["json"] = folder / "report.json"
+        told = json.dumps(self.report(), indent=2, ensure_ascii=False)
+        paths["json"].write_text(told + "\n")
+        return paths
 
     def report(self) -> dict[str, Any]:
         """All but the arrays, as plain data."""

@@ -1,7 +1,6 @@
 """One recording in, one portrait out: the whole product on one screen."""
 
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,13 +12,12 @@ from torch import Tensor
 
 from voicemesh import images
 from voicemesh.audio import feature_files, features, vad
+from voicemesh.audio import recording as recordings
 from voicemesh.audio.recording import SAMPLE_RATE, Recording, UnusableRecording
 from voicemesh.checkpoints.bundle import Bundle
 from voicemesh.mesh import render
 from voicemesh.mesh.comparison import parts_of
-from voicemesh.mesh.face_types import FACE_TYPES, SEXES, nearest_sex
-from voicemesh.mesh.landmarks import LENGTH_LABELS, RATIO_LABELS, RATIO_LENGTHS, RATIOS
-from voicemesh.mesh.metrics import named_lengths
+from voicemesh.mesh.face_types import FACE_TYPES, SEXES
 from voicemesh.mesh.morphable import FaceMesh
 from voicemesh.systems import fusion
 from voicemesh.systems.cmp import CrossModalPerceptionist, Perception
@@ -27,14 +25,15 @@ from voicemesh.systems.cmp_unsupervised import TEACHER, FaceReader
 
 from . import photograph
 from .certainty import Certainty
+from .clock import Clock
 from .comparison import Comparison, Several, compared, usual
 from .imagining import Imaginer
+from .judging import LABELS, estimate, measurements, percents, sex_of
 from .matching import Matcher
 from .photograph import Photographed
-from .portrait import Estimate, Measurement, Pictured, Portrait
+from .portrait import Pictured, Portrait
 
 OVERLAY = 480  # pixels of the side of the pictured face and of the mesh over it
-LABELS = LENGTH_LABELS | RATIO_LABELS
 
 
 @dataclass(eq=False)
@@ -77,7 +76,7 @@ class Pipeline:
         return self.pictured(portrait) if picture else portrait
 
     def hear(
-        self, recording: Recording, clock: "Clock | None" = None
+        self, recording: Recording, clock: Clock | None = None
     ) -> tuple[
         Perception, Recording, Int[np.ndarray, "segments 2"], Float[np.ndarray, "mels frames"]
     ]:
@@ -129,8 +128,21 @@ class Pipeline:
             images.find_face(picture, name),
             name,
             lambda resting: sex_of(self.distances(resting)),
-            lambda resting, sex: self.measurements(model.measure(resting), sex, None),
+            lambda resting, sex: measurements(model, self.system.statistics, resting, sex),
         )
+
+    def of_file(self, path: str | Path) -> Portrait | Photographed:
+        """Whatever a file tells: a recording, published features or a photograph, by its suffix.
+
+        Raises:
+            UnusableRecording, UnusablePhotograph: nothing that could be used.
+        """
+        path = Path(path)
+        if path.suffix.lower() == feature_files.SUFFIX:
+            return self.of_features(path)
+        if path.suffix.lower() in images.SUFFIXES:
+            return self.photograph(images.read(path), path.name)
+        return self.matched(self(recordings.load(path)))
 
     def matched(self, portrait: Portrait, same_sex: bool = False) -> Portrait:
         """The portrait with the people whose faces fit its voice, by every system of the bundle."""
@@ -254,7 +266,7 @@ class Pipeline:
         recording: Recording,
         segments: Int[np.ndarray, "segments 2"],
         log_mel: Float[np.ndarray, "mels frames"],
-        clock: "Clock",
+        clock: Clock,
         certainty: Certainty | None = None,
     ) -> Portrait:
         """Everything that follows from what was heard in one voice."""
@@ -266,7 +278,7 @@ class Pipeline:
         sexes = {name: distances[name] for name in ("female", "male") if name in distances}
         sex = sex_of(distances)
         types = {kind: distances[kind] for kind in FACE_TYPES if kind in distances}
-        measurements = self.measurements(model.measure(resting), sex, certainty.lengths)
+        lengths = measurements(model, self.system.statistics, resting, sex, certainty.lengths)
         clock.lap("building the face")
         return Portrait(
             recording=recording,
@@ -276,10 +288,10 @@ class Pipeline:
             material=self.material,
             openness=self.openness,
             uncertainty=certainty.uncertainty,
-            measurements=measurements,
+            measurements=lengths,
             sex=sex,
             sex_distances=sexes,
-            percents=self.percents(resting, sex),
+            percents=percents(model, resting, self.references.get(sex)),
             face_type=min(types, key=types.__getitem__) if types else "",
             type_distances=types,
             pitch_hz=estimate(heard.pitch_hz, certainty.log_f0),
@@ -304,25 +316,10 @@ class Pipeline:
             overlay=images.overlay(faces, size=OVERLAY),
             face=images.mesh(faces),
             sex=sex,
-            percents=self.percents(resting, sex),
+            percents=percents(self.system.face_model, resting, self.references.get(sex)),
             parameters=faces.parameters[0].float().cpu().numpy(),
         )
         return replace(portrait, pictured=told)
-
-    def percents(self, resting: Float[Tensor, "v 3"], sex: str) -> dict[str, float]:
-        """Forehead, cheeks, ears, mid-face against the mean face of a sex, in percent.
-
-        Empty without that mean, or for a model that does not measure them.
-        """
-        model = self.system.face_model
-        if sex not in self.references or not set(RATIO_LENGTHS) <= set(model.measures):
-            return {}
-        ours, usual = (
-            named_lengths(model.measure(vertices), model.measures)
-            for vertices in (resting, self.references[sex])
-        )
-        shares = dict(zip(RATIO_LENGTHS, (100 * (ours / usual - 1)).tolist(), strict=True))
-        return {name: shares[name] for name in RATIOS}
 
     def distances(self, resting: Float[Tensor, "v 3"]) -> dict[str, float]:
         """To every reference face, in mm, root mean square over the vertices."""
@@ -330,40 +327,6 @@ class Pipeline:
             name: float((resting - reference).square().sum(1).mean().sqrt())
             for name, reference in self.references.items()
         }
-
-    def measurements(
-        self, lengths: Float[Tensor, " m"], sex: str, intervals: Float[Tensor, " m"] | None
-    ) -> tuple[Measurement, ...]:
-        """The lengths of a head in mm, each beside what is known of it."""
-        known = {
-            name: self.system.statistics[f"measure_{name}"]
-            for name in ("explained", "ceiling", "mean", "deviation")
-            if f"measure_{name}" in self.system.statistics
-        }
-        for name in ("mean", "deviation"):
-            if name in known:
-                known[name] = known[name][SEXES.index(sex)] if sex else known[name].mean(0)
-        columns = {name: values.tolist() for name, values in known.items()}
-        told = []
-        for at, name in enumerate(self.system.face_model.measures):
-            value = float(lengths[at])
-            row = {key: values[at] for key, values in columns.items()}
-            half = None if intervals is None else float(intervals[at])
-            told.append(
-                Measurement(
-                    name=name,
-                    label=LABELS.get(name, name),
-                    unit="mm",
-                    value=value,
-                    low=None if half is None else value - half,
-                    high=None if half is None else value + half,
-                    mean=row.get("mean"),
-                    deviation=row.get("deviation"),
-                    explained=row.get("explained"),
-                    ceiling=row.get("ceiling"),
-                )
-            )
-        return tuple(told)
 
     def average(self) -> FaceMesh:
         """The face between the mean woman and the mean man: what a voice unheard suggests."""
@@ -383,39 +346,6 @@ class Pipeline:
                 space.embed_voice(torch.from_numpy(noise))
         self.openness = render.openness_of(self.average())
         render.portrait(self.average(), size=64, openness=self.openness)
-
-
-def estimate(value: Float[Tensor, "1"] | None, half: float | None) -> Estimate | None:
-    """A positive trait whose interval is a half-width of its logarithm."""
-    if value is None:
-        return None
-    if half is None:
-        return Estimate(float(value))
-    factor = float(np.exp(half))
-    return Estimate(float(value), float(value) / factor, float(value) * factor)
-
-
-def sex_of(distances: Mapping[str, float]) -> str:
-    """Whose mean face is nearest; empty without both means."""
-    told = "male" in distances and "female" in distances
-    return nearest_sex(distances["male"], distances["female"]) if told else ""
-
-
-class Clock:
-    """Seconds between laps by name."""
-
-    def __init__(self) -> None:
-        self.laps: dict[str, float] = {}
-        self.start = self.last = time.perf_counter()
-
-    def lap(self, name: str) -> None:
-        """End the lap of this name."""
-        now = time.perf_counter()
-        self.laps[name], self.last = now - self.last, now
-
-    def finish(self) -> Mapping[str, float]:
-        """All laps and their total."""
-        return self.laps | {"total": time.perf_counter() - self.start}
 
 
 def load(bundle: str | Path | None = None, device: torch.device | str | None = None) -> Pipeline:

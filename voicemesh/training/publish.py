@@ -4,15 +4,19 @@ import json
 from dataclasses import asdict, fields
 from pathlib import Path
 
+import numpy as np
 from safetensors.torch import load_file
 
 from voicemesh.audio.features import FRONT_ENDS
 from voicemesh.checkpoints.bundle import Bundle, BundleWriter
 from voicemesh.evaluation import geometry
 from voicemesh.evaluation.cmp import evaluate
+from voicemesh.evaluation.predictions import predict
+from voicemesh.evaluation.repeats import repeat_statistics
 from voicemesh.evaluation.statistics import people_statistics
 from voicemesh.mesh.morphable import MorphableModel
 from voicemesh.population.dataset import Population
+from voicemesh.systems import fusion
 from voicemesh.systems.cmp import CrossModalPerceptionist
 
 from .cmp import CmpNets, CmpRecipe, CmpTask
@@ -109,4 +113,7 @@ def publish(
     writer.net("voice-traits", nets.traits, {"embedding": recipe.embedding}, **about)
     measured = {"coverage": results["coverage"], "nulls": results["nulls"]}
     writer.tensors("cmp-statistics", people | errors, results=measured, **about)
+    heard, _ = predict(perceptionist, population)
+    if len(np.unique(heard.session)) > 1:
+        writer.tensors(fusion.PART, repeat_statistics(heard, face_model), **about)
     return geometry.table(results)
