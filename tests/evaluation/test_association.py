@@ -137,3 +137,6 @@ def test_the_way_to_the_ceiling_starts_at_chance(rng):
     halfway = {"value": 0.75, "low": 0.7, "high": 0.8}
     half = {**best, "matching": dict.fromkeys(KINDS, halfway)}
     assert association_table.way_to_ceiling(half, best)[:3] == pytest.approx([0.5] * 3)
+    nowhere = {"value": 0.51, "low": 0.4, "high": 0.6}
+    level = {**best, "matching": dict.fromkeys(KINDS, nowhere)}
+    assert association_table.way_to_ceiling(half, level)[:3] == [None] * 3

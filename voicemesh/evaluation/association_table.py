@@ -59,7 +59,7 @@ def table(
         lines.append(line(direction, "chance", data, [f"{100 * v:.1f}" for v in chances(first)]))
         for system, best in product(ours, ceilings):
             way = way_to_ceiling(results[system][direction], results[best][direction])
-            shown = [f"{100 * share:.0f} % of the way" for share in way]
+            shown = ["-" if share is None else f"{100 * share:.0f} % of the way" for share in way]
             lines.append(line(direction, system, f"to the {best}", shown))
         for paper in PUBLISHED:
             if paper.direction == direction:
@@ -68,10 +68,15 @@ def table(
     return "\n".join(lines)
 
 
-def way_to_ceiling(found: Mapping[str, Any], best: Mapping[str, Any]) -> list[float]:
-    """How far along from chance to the ceiling each column of a direction is."""
+def way_to_ceiling(found: Mapping[str, Any], best: Mapping[str, Any]) -> list[float | None]:
+    """How far along from chance to the ceiling each column of a direction is.
+
+    None where the ceiling's own interval reaches chance, so that there is no way to go.
+    """
     return [
-        (own["value"] - chance) / ((top["value"] - chance) or float("nan"))
+        None
+        if top["low"] <= chance <= top["high"]
+        else (own["value"] - chance) / (top["value"] - chance)
         for own, top, chance in zip(entries(found), entries(best), chances(found), strict=True)
     ]
 

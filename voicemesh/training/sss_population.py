@@ -61,8 +61,7 @@ def train_on_population(
         return {}
     learnt, judged = divided(population, portraits, utterances)
     sitters, judges = (
-        coded(population, portraits, encoder, backbone, recipe, some)
-        for some in (learnt, judged)
+        coded(population, portraits, encoder, backbone, recipe, some) for some in (learnt, judged)
     )
 
     def fresh(state: IdentityState, adjusts: bool) -> SssNets:
