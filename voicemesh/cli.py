@@ -437,17 +437,21 @@ def evaluate_space(arguments: argparse.Namespace) -> int:
     import torch
 
     from voicemesh.checkpoints.bundle import Bundle
-    from voicemesh.evaluation import voice_faces
+    from voicemesh.evaluation import sss_lists, voice_faces
     from voicemesh.population.dataset import Population
 
     module, name = SPACES[arguments.system]
     kind = getattr(importlib.import_module(module), name)
     device = arguments.device or ("cuda" if torch.cuda.is_available() else "cpu")
     space = kind.from_bundle(Bundle.open(arguments.bundle), device)
-    population = Population.open(arguments.data)
-    portraits = voice_faces.portraits_of(population)
-    results, _ = voice_faces.evaluate_population(space, population, portraits)
-    print(voice_faces.report(results, arguments.system, population.folder.name))
+    if arguments.system == "sss" and sss_lists.is_layout(arguments.data):
+        results = sss_lists.evaluate(space, arguments.data)
+        print(sss_lists.table(results))
+    else:
+        population = Population.open(arguments.data)
+        portraits = voice_faces.portraits_of(population)
+        results, _ = voice_faces.evaluate_population(space, population, portraits)
+        print(voice_faces.report(results, arguments.system, population.folder.name))
     if arguments.out:
         arguments.out.write_text(json.dumps(results, indent=2) + "\n")
     return 0

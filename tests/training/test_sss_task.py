@@ -248,18 +248,6 @@ def test_recordings_go_round_and_are_cut_alike():
     assert cut([short], 0, 0, None).shape == (1, 40, 1001)
 
 
-def test_wav_files_of_another_kind_are_refused(tmp_path):
-    path = tmp_path / "a.wav"
-    with wave.open(str(path), "wb") as file:
-        file.setparams((1, 2, 8000, 0, "NONE", ""))
-        file.writeframes(bytes(200))
-    with pytest.raises(ValueError, match="8000 Hz and 16 bits; SSS reads 16 bits at 16000 Hz"):
-        sss_published.read_wav(path)
-    path.write_bytes(b"nothing")
-    with pytest.raises(ValueError, match="no PCM WAV file"):
-        sss_published.read_wav(path)
-
-
 def test_the_published_recipe_is_the_default():
     published = RECIPES["published"]
     assert published == SssRecipe() and not published.small

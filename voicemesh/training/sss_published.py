@@ -4,7 +4,6 @@ VGG_ALL_FRONTAL/NAME/*.jpg are pictures, wav/ID/VIDEO/*.wav recordings, list_wav
 of identities and the query lists.
 """
 
-import wave
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,33 +11,33 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int16, Int64
+from jaxtyping import Float, Int64
 from PIL import Image
 from torch import Tensor
-from torch.nn import functional
 
 from voicemesh import images
 from voicemesh.checkpoints.upstream import load
 from voicemesh.evaluation import lists, matching
+from voicemesh.evaluation.sss_lists import (
+    FACES,
+    LISTS,
+    THREADS,
+    VOICES,
+    embedded,
+    heard,
+    read_wav,
+    seen,
+)
 from voicemesh.images import CONVENTIONS, MIDDLE, Picture
 from voicemesh.nets.sss import IdentityState, ShapeOfSound
 
 from .sss_data import Sitters, cut
 from .sss_task import SssNets, SssRecipe, in_three_steps
 
-FACES, VOICES, LISTS = "VGG_ALL_FRONTAL", "wav", "list_wav"
 TRIPLES = "match_v2f_2_val"  # what a net is chosen by
-RATE = 16_000
-THREADS = 8  # that read files of a batch
-AT_ONCE = 32
 TURN = 15  # degrees, either way
 GREY = 127
 BORDER = (0, 0, GREY)  # R, G, B; the authors' single number fills one channel, which is blue
-
-
-def is_layout(folder: Path) -> bool:
-    """Does the folder hold the authors' data?"""
-    return (folder / FACES).is_dir() and (folder / LISTS).is_dir()
 
 
 def train_on_published(
@@ -145,25 +144,6 @@ def files(root: Path, names: Sequence[str], pattern: str) -> list[list[Path]]:
     return found
 
 
-def read_wav(path: Path) -> Int16[np.ndarray, " samples"]:
-    """The left channel of a recording as published: 16-bit PCM at 16 kHz.
-
-    Raises:
-        ValueError: another format.
-    """
-    try:
-        with wave.open(str(path), "rb") as file:
-            rate, width, channels = file.getframerate(), file.getsampwidth(), file.getnchannels()
-            content = file.readframes(file.getnframes())
-    except (wave.Error, EOFError) as error:
-        raise ValueError(f"{path} is no PCM WAV file: {error}") from error
-    if (rate, width) != (RATE, 2) or not content:
-        raise ValueError(
-            f"{path} has {rate} Hz and {8 * width} bits; SSS reads 16 bits at {RATE} Hz"
-        )
-    return np.frombuffer(content, "<i2").reshape(-1, channels)[:, 0].copy()
-
-
 def varied(picture: Picture, rng: np.random.Generator, side: int = 112) -> Float[Tensor, "3 _ _"]:
     """A picture as the authors vary it: mirrored, turned on a larger canvas, cut on a diagonal."""
     height, width = picture.shape[:2]
@@ -213,30 +193,3 @@ def by_triples(folder: Path) -> Callable[[SssNets, torch.device], dict[str, floa
         return {"matching": right, "selection": 1 - right}
 
     return judge
-
-
-def heard(path: Path) -> Float[Tensor, "40 frames"]:
-    """Ten seconds of a recording as the voice net reads them."""
-    return cut([read_wav(path)], 0, 0, None)[0]
-
-
-def seen(path: Path) -> Float[Tensor, "3 side side"]:
-    """A picture as the face net reads it."""
-    return images.prepare(images.read(path), CONVENTIONS["sss"])
-
-
-def embedded(
-    names: Sequence[str],
-    root: Path,
-    read: Callable[[Path], Tensor],
-    net: torch.nn.Module,
-    device: torch.device,
-) -> Float[np.ndarray, "names embedding"]:
-    """Unit embeddings of files."""
-    found = []
-    with ThreadPoolExecutor(THREADS) as pool:
-        for start in range(0, len(names), AT_ONCE):
-            paths = [root / name for name in names[start : start + AT_ONCE]]
-            batch = torch.stack(list(pool.map(read, paths))).to(device)
-            found.append(functional.normalize(net(batch)).cpu().numpy())
-    return np.concatenate(found)

@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 
 from voicemesh.checkpoints.bundle import Bundle
+from voicemesh.evaluation.sss_lists import is_layout
 from voicemesh.evaluation.voice_faces import portraits_of
 from voicemesh.nets.sss import IdentityState
 from voicemesh.population.dataset import Population
@@ -13,7 +14,7 @@ from .face_views import Views
 from .faces import shrunk
 from .sss_data import Pictures, Sitters, Waveforms, grouped, recordings_of
 from .sss_population import held_out, train_on_population
-from .sss_published import is_layout, published_nets, train_on_published
+from .sss_published import published_nets, train_on_published
 from .sss_task import RECIPES as RECIPES
 from .sss_task import SssNets, SssRecipe, in_three_steps, judged_by
 
