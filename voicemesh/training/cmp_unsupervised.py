@@ -64,6 +64,7 @@ POINTS = 1500  # vertices of the meshes that are compared, evenly over the head
 AT_ONCE = 64
 VALIDATION_VOICES = 400
 LICENCE = "MIT"
+GAME = ("adversarial", "identity", "judging", "knowing")
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ class UnsupervisedRecipe:
     triplet_weight: float = 1.5
     picture_weight: float = 0.0
     reading_weight: float = 0.0  # of the squared error over that of the mean face
-    start: str = ""  # folder of a run whose generator and judge are gone on with
+    start: str = ""  # folder of a run whose nets are gone on with
     teacher: str = ""  # folder of a run of cmp-teacher; without it the teacher of the bundle
     seed: int = 0
 
@@ -108,7 +109,7 @@ BUNDLE = UnsupervisedRecipe(
     decay=True,
     student_from_teacher=True,
     among_batch=True,
-    adversarial_weight=0.05,
+    adversarial_weight=0.03,
     identity_weight=0.05,
     mesh_weight=0.02,
     pkt_weight=100.0,
@@ -193,11 +194,6 @@ class UnsupervisedNets(nn.Module):
         if self.training and recipe.noise:
             unit = functional.normalize(unit + recipe.noise * torch.randn_like(unit))
         image = self.generator(unit)
-        scores, owners = self.judge(torch.cat([batch["faces"], image.detach()]))
-        faces = len(batch["faces"])
-        judging = judged(scores[:faces], True) + judged(scores[faces:], False)
-        knowing = self.known(owners[:faces], batch["voices"], batch["owner"])
-        fooling, claimed = self.judge.held_still(image)
         told = self.student(crop_of(image))
         with torch.no_grad():
             taught = self.teacher(crop_of(image))
@@ -211,24 +207,41 @@ class UnsupervisedNets(nn.Module):
             pkt_weight=recipe.pkt_weight,
         )
         shape, _ = self.student.face_params(told.params)
+        game = dict.fromkeys(GAME, image.new_zeros(()))
+        if recipe.adversarial_weight or recipe.identity_weight:
+            game = self.game(image, batch)
         losses = {
-            "adversarial": judged(fooling, True),
-            "identity": self.known(claimed, batch["voices"], batch["person"]),
+            "adversarial": game["adversarial"],
+            "identity": game["identity"],
             "triplet": mesh_triplet(mesh[0::2], mesh[1::2], mesh[0::2].roll(1, 0)),
             "picture": (image - batch["portrait"]).square().mean(),
             "reading": squared_distance(shape - batch["reading"], self.gram).mean()
             / batch["usual"].mean(),
         }
         total = sum(getattr(recipe, f"{name}_weight") * value for name, value in losses.items())
-        total = total + learnt.total + judging + knowing
+        total = total + learnt.total + game["judging"] + game["knowing"]
         return {
             "loss": total,
             **losses,
             "mesh": learnt.mesh,
             "pooled": learnt.pooled,
             "middle": learnt.middle,
-            "judging": judging,
-            "knowing": knowing,
+            "judging": game["judging"],
+            "knowing": game["knowing"],
+        }
+
+    def game(
+        self, image: Float[Tensor, "batch 3 side side"], batch: Batch
+    ) -> dict[str, Float[Tensor, ""]]:
+        """What the judge makes of portraits and images, and what the images make of the judge."""
+        scores, owners = self.judge(torch.cat([batch["faces"], image.detach()]))
+        fooling, claimed = self.judge.held_still(image)
+        faces, voices = len(batch["faces"]), batch["voices"]
+        return {
+            "adversarial": judged(fooling, True),
+            "identity": self.known(claimed, voices, batch["person"]),
+            "judging": judged(scores[:faces], True) + judged(scores[faces:], False),
+            "knowing": self.known(owners[:faces], voices, batch["owner"]),
         }
 
     def known(
@@ -281,8 +294,8 @@ class UnsupervisedTask:
         )
         if recipe.start:
             begun = load_file(Path(recipe.start) / "best.safetensors")
-            made = {k: v for k, v in begun.items() if k.startswith(("generator.", "judge."))}
-            self.net.load_state_dict({**self.net.state_dict(), **made})
+            own = {k: v for k, v in begun.items() if not k.startswith("teacher.")}
+            self.net.load_state_dict({**self.net.state_dict(), **own})
         mean = known.readings.mean(0)
         self._usual = squared_distance(known.readings - mean, shape_gram(face_model)).mean()
         judged_by = self._faces["validation"]
