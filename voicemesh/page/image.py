@@ -1,6 +1,7 @@
 """A face image for the voice, refined while one looks on, and a mesh through a face image."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from html import escape
 from io import BytesIO
 
@@ -22,6 +23,7 @@ HEADING = """<h2>A face image for this voice</h2><p>A generated face that fits t
 many that would. Sex and a little of the shape follow the voice; everything else about it is made
 up.</p>"""
 WAITING = "<p class='legend waiting'>An image will grow here once a voice was heard.</p>"
+VISITORS = 4096  # whose turns are remembered
 COUNTS = [("1", 1), ("4", 4), ("8", 8)]
 BRANCHES = """<h2>The same voice through an image</h2><p>The second way to a mesh: imagine a face
 image, then read its head as if it were a photograph. No pair of a voice and a 3D face is needed to
@@ -92,15 +94,24 @@ def prototypes_of(prototypes: Prototypes, seed: int, wish: Wish) -> str:
         figure(pixels, f"{100 * weight:.0f} %", "")
         for pixels, weight in zip(prototypes.pixels, prototypes.weights, strict=True)
     )
-    used = seed if wish.seed is None else wish.seed
+    used = f"seed {seed if wish.seed is None else wish.seed}"
+    if wish.seed is None:
+        used = "the face most expected" + (
+            f", then others of {used}" if wish.candidates > 1 else ""
+        )
     return (
-        f"<p class='legend'>Grown from known faces nearest to the voice, by weight; seed {used}</p>"
+        f"<p class='legend'>Grown from the known faces nearest to the voice: {used}</p>"
         f"<div class='prototypes'>{faces}</div>"
     )
 
 
-def build(whole: Pipeline, portrait: gr.State, events: Sequence[gr.events.Dependency]) -> None:
-    """The panel, if the bundle has nets for it."""
+def build(
+    whole: Pipeline,
+    portrait: gr.State,
+    events: Sequence[gr.events.Dependency],
+    halts: Sequence[Callable[..., gr.events.Dependency]],
+) -> None:
+    """The panel, if the bundle has nets for it; it stops when one of `halts` comes about."""
     if whole.imaginer is None:
         return
     with gr.Column(elem_id="image", elem_classes="sheet", min_width=0):
@@ -144,21 +155,52 @@ def build(whole: Pipeline, portrait: gr.State, events: Sequence[gr.events.Depend
                     again = gr.Button("Imagine again", size="sm", min_width=0, elem_id="again")
                     stop = gr.Button("Stop", size="sm", min_width=0)
 
-    def grow(portrait: Portrait | None, count: int, seed: float | None, truncation: float):
+    turns = Turns()
+
+    def grow(
+        portrait: Portrait | None,
+        count: int,
+        seed: float | None,
+        truncation: float,
+        request: gr.Request,
+    ):
         if portrait is None or not len(portrait.recording.waveform):
             yield WAITING, ""
             return
-        chosen = int(seed) if seed else None
-        yield from imagine(whole, portrait, Wish(int(count), chosen, truncation=truncation))
+        mine, wish = turns.now(request), Wish(int(count), int(seed or 0) or None)
+        for told in imagine(whole, portrait, replace(wish, truncation=truncation)):
+            if turns.now(request) != mine:
+                return
+            yield told
 
     inputs, outputs = [portrait, count, seed, truncation], [shown, grown]
-    running = [
+    for halt in (stop.click, *halts):
+        halt(turns.next, None, None, queue=False, api_visibility="private")
+    for event in events:
         event.success(grow, inputs, outputs, api_visibility="private", **ONE_AT_A_TIME)
-        for event in events
-    ]
-    pressed = again.click(grow, inputs, outputs, api_name="imagine", **ONE_AT_A_TIME)
-    changed = count.change(grow, inputs, outputs, api_visibility="private", **ONE_AT_A_TIME)
-    stop.click(None, cancels=[*running, pressed, changed], api_visibility="private")
+    named = {"api_name": "imagine"}
+    for trigger in (again.click, count.change):  # the older run ends before the new one begins
+        turned = trigger(turns.next, None, None, queue=False, api_visibility="private")
+        turned.success(grow, inputs, outputs, **named, **ONE_AT_A_TIME)
+        named = {"api_visibility": "private"}
+
+
+class Turns:
+    """Which run of a visitor is the latest: an older one sees that it is not, and ends."""
+
+    def __init__(self) -> None:
+        self._latest: dict[str, int] = {}
+
+    def now(self, request: gr.Request) -> int:
+        """The number of the visitor's latest turn."""
+        return self._latest.get(request.session_hash or "", 0)
+
+    def next(self, request: gr.Request) -> None:
+        """Begin another turn; visitors of long ago are forgotten."""
+        visitor = request.session_hash or ""
+        self._latest[visitor] = self._latest.pop(visitor, 0) + 1
+        while len(self._latest) > VISITORS:
+            del self._latest[next(iter(self._latest))]
 
 
 def branches(portrait: Portrait) -> str:

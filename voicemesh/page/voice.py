@@ -266,7 +266,7 @@ def build(whole: Pipeline, page: gr.Blocks) -> Heard:
                 show_branches, portrait, [branches, both], api_visibility="private", **QUIET
             )
     with image_place:
-        image.build(whole, portrait, (pressed, chosen))
+        image.build(whole, portrait, (pressed, chosen), (run.click, examples.dataset.click))
     if faces:
         find_faces(whole, faces, portrait, voice, (pressed, chosen))
     view.change(None, view, None, js=switch_view("mesh"), api_visibility="private")
