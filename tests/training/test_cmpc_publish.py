@@ -1,10 +1,12 @@
 """A run of CMPC becomes parts of a bundle, with prototypes of the people trained on."""
 
+import shutil
 from dataclasses import replace
 
 import pytest
 import torch
 from evaluation.toys import toy_face_model, toy_population
+from safetensors.torch import load_file, save_file
 from training.test_cmpc_task import SMALL
 
 from voicemesh.checkpoints.bundle import Bundle, BundleWriter
@@ -29,7 +31,8 @@ def population(tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(population, tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
-    start(population.folder, folder, replace(SMALL, steps=4), Bundle.open())
+    recipe = replace(SMALL, steps=4, cluster_from=6, cluster_every=2)
+    start(population.folder, folder, recipe, Bundle.open())
     return folder
 
 
@@ -68,6 +71,17 @@ def test_a_fixed_trunk_is_told(run):
     assert "learnt the habits of voices with labels, and left as it was" in begun
     again = cmpc_publish.told(run, replace(recipe, start_face=str(run)), 8)
     assert "4 steps, then 4 steps with other voices;" in again
+
+
+def test_nets_that_never_met_prototypes_are_told(run, tmp_path):
+    tensors = load_file(run / "best.safetensors")
+    assert tensors["clustered"]
+    for name in ("recipe.json", "metrics.jsonl"):
+        shutil.copy(run / name, tmp_path)
+    save_file(tensors | {"clustered": torch.tensor(False)}, tmp_path / "best.safetensors")
+    _, recipe = trained(tmp_path)
+    assert "instance contrast alone" in cmpc_publish.told(tmp_path, recipe, 8)
+    assert "instance contrast alone" not in cmpc_publish.told(run, recipe, 8)
 
 
 def test_other_runs_are_refused(population, tmp_path):

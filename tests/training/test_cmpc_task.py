@@ -38,7 +38,11 @@ SMALL = replace(
     rounds=3,
     cluster_from=18,
     cluster_every=4,
+    long_videos=False,
     held_out=2,
+    start="",
+    fixed_trunk=False,
+    bfloat16=False,
 )
 
 
@@ -113,6 +117,15 @@ def test_a_video_is_a_session_with_its_own_pictures(task):
     for video in range(4):
         owners = videos.utterances.identity[videos.recordings[video]]
         assert set(owners) == {videos.person[video]} == set(videos.portraits[video] // 3)
+
+
+def test_a_long_video_is_all_of_a_person(folder):
+    videos = cmpc_task.videos_of(folder, replace(SMALL, long_videos=True))
+    assert videos.person.tolist() == list(range(11))
+    assert videos.learnt.tolist() == list(range(6))
+    assert all(len(some) == 3 for some in videos.portraits)
+    for person, rows in enumerate(videos.recordings):
+        assert len(rows) == 2 and (videos.utterances.identity[rows] == person).all()
 
 
 def test_a_batch_is_a_function_of_its_generator(task):

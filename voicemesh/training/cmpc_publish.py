@@ -139,6 +139,9 @@ def told(run: Path, recipe: CmpcRecipe, people: int) -> str:
             f" voices with labels, and {kept}: the last layer of it and the whole face net are"
             " CMPC's"
         )
+    runs = [run, *([Path(recipe.start_face)] if recipe.start_face else [])]
+    if not any(bool(load_file(some / "best.safetensors")["clustered"]) for some in runs):
+        steps += " of instance contrast alone (the best nets were kept before the first clustering)"
     return (
         f"voices and portraits of sessions of {people} synthetic people of the population's law,"
         f" without labels, {steps}{begun}; no recording and no picture of a person"
