@@ -15,7 +15,8 @@ from voicemesh.checkpoints.bundle import Bundle
 from voicemesh.nets.cmp import VoiceEncoder
 from voicemesh.population.portrait_set import PortraitRecipe, build
 from voicemesh.training import cmpc_task
-from voicemesh.training.cmpc_task import BUNDLE, RECIPES, CmpcNets, CmpcRecipe, CmpcTask, start
+from voicemesh.training.cmpc_nets import BUNDLE, RECIPES, CmpcNets, CmpcRecipe
+from voicemesh.training.cmpc_task import CmpcTask, start
 from voicemesh.training.cmpc_videos import PopulationVideos, published_videos
 from voicemesh.training.face_views import Views, scaled, viewed
 from voicemesh.training.heard import heard

@@ -20,7 +20,7 @@ from voicemesh.population.dataset import Population
 from voicemesh.systems.cmpc import Cmpc
 from voicemesh.systems.cmpc_prototypes import PART, Prototypes
 
-from .cmpc_task import CmpcRecipe, encoders
+from .cmpc_nets import CmpcRecipe, encoders
 from .loop import read_metrics
 from .prototypes import clusters_of
 
