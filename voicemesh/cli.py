@@ -154,7 +154,7 @@ PUBLISHED = {
     "cmp": "voicemesh.training.publish",
     "cmp-features": "voicemesh.training.cmp_features",
     "cmp-teacher": "voicemesh.training.cmp_teacher",
-    "cmp-unsupervised": "voicemesh.training.cmp_unsupervised",
+    "cmp-unsupervised": "voicemesh.training.cmp_unsupervised_publish",
     "cmpc": "voicemesh.training.cmpc_publish",
     "sss": "voicemesh.training.sss_publish",
 }

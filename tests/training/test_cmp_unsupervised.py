@@ -18,17 +18,16 @@ from voicemesh.population.dataset import Population
 from voicemesh.population.portrait_set import PortraitRecipe, PortraitSet, build
 from voicemesh.population.portraits import LOOKS
 from voicemesh.systems.cmp import CrossModalPerceptionist
-from voicemesh.training import cmp_unsupervised
+from voicemesh.training import cmp_readings, cmp_unsupervised
+from voicemesh.training.cmp_readings import Faces
 from voicemesh.training.cmp_unsupervised import (
     BUNDLE,
-    Faces,
     UnsupervisedNets,
     UnsupervisedRecipe,
     UnsupervisedTask,
-    publish,
     start,
-    trained,
 )
+from voicemesh.training.cmp_unsupervised_publish import publish, trained
 from voicemesh.training.voices import voice_codes
 
 SMALL = replace(
@@ -132,9 +131,9 @@ def test_batches_are_pairs_of_recordings_with_the_persons_portrait(folder, voice
     rows = (voices.codes / np.linalg.norm(voices.codes, axis=1, keepdims=True))[:, None]
     whose = voices.identity[np.abs(rows - batch["unit"].numpy()).sum(2).argmin(0)]
     assert whose[0] == whose[1] != whose[2] == whose[3]
-    frontal = cmp_unsupervised.halved(torch.from_numpy(portraits.pixels[0::2]))
+    frontal = cmp_readings.halved(torch.from_numpy(portraits.pixels[0::2]))
     for row in range(4):
-        expected = cmp_unsupervised.scaled(frontal[whose[row : row + 1]])
+        expected = cmp_readings.scaled(frontal[whose[row : row + 1]])
         torch.testing.assert_close(batch["portrait"][row : row + 1], expected)
     clean = voices.identity[voices.clean]
     assert len(clean) and not any(
@@ -144,14 +143,14 @@ def test_batches_are_pairs_of_recordings_with_the_persons_portrait(folder, voice
 
 def test_readings_are_the_means_over_a_persons_portraits(folder):
     portraits, teacher = PortraitSet.open(folder / "portraits-32"), small_teacher()
-    told = cmp_unsupervised.readings(portraits, "train", teacher)
+    told = cmp_readings.readings(portraits, "train", teacher)
     faces = Faces.of(portraits, "train", teacher, frontal=True)
     torch.testing.assert_close(faces.readings, told.unflatten(0, (6, 2)).mean(1))
     assert [list(rows) for rows in faces.pictures] == [[2 * person] for person in range(6)]
     every = Faces.of(portraits, "train", teacher, frontal=False)
     assert list(every.pictures[1]) == [2, 3]
     teacher.backbone.forward = None  # what is on disk is not read again
-    torch.testing.assert_close(cmp_unsupervised.readings(portraits, "train", teacher), told)
+    torch.testing.assert_close(cmp_readings.readings(portraits, "train", teacher), told)
 
 
 def test_held_out_people_are_in_no_table(folder, voices):

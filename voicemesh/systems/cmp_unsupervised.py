@@ -16,6 +16,7 @@ from voicemesh.checkpoints.bundle import Bundle
 from voicemesh.mesh import render
 from voicemesh.mesh.basel import MICROMETRES, SCALE_DEVIATION, SCALE_MEAN
 from voicemesh.mesh.morphable import FaceMesh, MorphableModel
+from voicemesh.mesh.view import without_slivers
 from voicemesh.nets.cmp import FaceGenerator
 from voicemesh.nets.synergynet import CROP, Pose, SynergyNet, crop_of
 
@@ -106,11 +107,12 @@ class FaceReader:
         """The lit mesh over its image."""
         enlarged = self.vertices_in_image(faces)[index] * ((size - 1) / (CROP - 1))
         # y turned over, so triangles that faced outward face inward.
-        inward = self.face_model.triangles[:, [0, 2, 1]]
+        inward = self.face_model.triangles[:, [0, 2, 1]].cpu().numpy().astype(np.int32)
+        vertices = enlarged.cpu().numpy().astype(np.float32)
         return render.overlay(
             self.picture(faces, index, size),
-            enlarged.cpu().numpy().astype(np.float32),
-            inward.cpu().numpy().astype(np.int32),
+            vertices,
+            without_slivers(vertices, inward),
             alpha=alpha,
         )
 

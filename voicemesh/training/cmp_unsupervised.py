@@ -20,25 +20,19 @@ drawn to the person's own portrait ("picture"), and the mesh to what the teacher
 the person's portraits ("reading").
 """
 
-import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int64, UInt8
+from jaxtyping import Float, Int64
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional
-from tqdm import tqdm
 
-from voicemesh.checkpoints.bundle import Bundle, BundleWriter
+from voicemesh.checkpoints.bundle import Bundle
 from voicemesh.checkpoints.upstream import arguments_of
-from voicemesh.evaluation import geometry
-from voicemesh.evaluation.cmp import evaluate
-from voicemesh.evaluation.predictions import Predictions
-from voicemesh.images import MIDDLE
 from voicemesh.mesh.basel import MICROMETRES
 from voicemesh.mesh.morphable import MorphableModel
 from voicemesh.nets.cmp import EmbeddingClassifier, FaceEmbedder, FaceGenerator, VoiceEncoder
@@ -47,23 +41,21 @@ from voicemesh.population.dataset import Population
 from voicemesh.population.portrait_set import PortraitSet
 from voicemesh.systems.cmp import (
     FRONT_END_OF_CHANNELS,
-    CrossModalPerceptionist,
     shape_gram,
     squared_distance,
 )
-from voicemesh.systems.cmp_unsupervised import GENERATOR, STUDENT, TEACHER, ImageBranch
+from voicemesh.systems.cmp_unsupervised import TEACHER
 
 from . import cmp_teacher
+from .cmp_readings import Faces, rows_of, scaled
 from .distillation import distillation, judged, mesh_triplet, recognised
-from .loop import Batch, LoopSettings, read_metrics, train
-from .voices import VoiceCodes, fingerprint, voice_codes, write
+from .loop import Batch, LoopSettings, train
+from .voices import VoiceCodes, voice_codes
 
-SIDE = 64  # pixels of the generated images
 LENGTH = 8.0  # of the vectors that are compared among a batch
 POINTS = 1500  # vertices of the meshes that are compared, evenly over the head
 AT_ONCE = 64
 VALIDATION_VOICES = 400
-LICENCE = "MIT"
 GAME = ("adversarial", "identity", "judging", "knowing")
 
 
@@ -352,75 +344,6 @@ class UnsupervisedTask:
         }
 
 
-def rows_of(
-    voices: VoiceCodes, people: Int64[np.ndarray, " people"]
-) -> list[Int64[np.ndarray, " _"]]:
-    """The recordings of each of these people, ascending, through their channels."""
-    kept = np.flatnonzero(~voices.clean)
-    order = kept[np.argsort(voices.identity[kept], kind="stable")]
-    owners = voices.identity[order]
-    first, last = (np.searchsorted(owners, people, side) for side in ("left", "right"))
-    return [order[start:stop] for start, stop in zip(first, last, strict=True)]
-
-
-@dataclass(frozen=True, eq=False)
-class Faces:
-    """The portraits of a split, halved to SIDE pixels, and what the teacher reads off them."""
-
-    pixels: UInt8[Tensor, "rows 3 side side"]
-    people: Int64[np.ndarray, " people"]
-    pictures: list[Int64[np.ndarray, " _"]]  # rows of `pixels` of each of the people
-    readings: Float[Tensor, "people s"]  # the mean over all portraits of a person
-
-    @classmethod
-    def of(cls, portraits: PortraitSet, split: str, teacher: SynergyNet, frontal: bool) -> "Faces":
-        """Read shard after shard; what the teacher says is kept beside the portraits."""
-        told = readings(portraits, split, teacher)
-        pixels, identity, number = [], [], []
-        for shard in portraits.shards(split):
-            pixels.append(halved(torch.from_numpy(shard.pixels)))
-            identity.append(shard.identity)
-            number.append(shard.picture)
-        whose, which = np.concatenate(identity), np.concatenate(number)
-        people, member = np.unique(whose, return_inverse=True)
-        sums = torch.zeros(len(people), told.shape[1]).index_add(0, torch.from_numpy(member), told)
-        means = sums / torch.from_numpy(np.bincount(member))[:, None]
-        kept = np.flatnonzero((which == 0) | (not frontal))
-        order = kept[np.argsort(whose[kept], kind="stable")]
-        starts = np.searchsorted(whose[order], people)
-        return cls(torch.cat(pixels), people, np.split(order, starts[1:]), means)
-
-
-def halved(pixels: UInt8[Tensor, "rows size size 3"]) -> UInt8[Tensor, "rows 3 side side"]:
-    """Pictures at SIDE pixels, as bytes."""
-    image = pixels.permute(0, 3, 1, 2).float()
-    return functional.adaptive_avg_pool2d(image, SIDE).round().byte()
-
-
-def scaled(pixels: UInt8[Tensor, "rows 3 side side"]) -> Float[Tensor, "rows 3 side side"]:
-    """Bytes as nets read them: in [-1, 1]."""
-    return (pixels.float() - MIDDLE) / MIDDLE
-
-
-@torch.inference_mode()
-def readings(portraits: PortraitSet, split: str, teacher: SynergyNet) -> Float[Tensor, "rows s"]:
-    """The shapes that a teacher reads off portraits; shard after shard, kept beside them."""
-    found: list[Float32[np.ndarray, "rows s"]] = []
-    cache = portraits.folder / f"read-{fingerprint(teacher)}"
-    cache.mkdir(exist_ok=True)
-    for path in tqdm(portraits.files[split], unit="shard", desc="reading", disable=None):
-        kept = cache / f"{path.stem}.npy"
-        if not kept.exists():
-            pixels = torch.from_numpy(load_file(path)["pixels"].numpy()).permute(0, 3, 1, 2)
-            shapes = [
-                teacher.face_params(teacher(crop_of(scaled(some))).params)[0]
-                for some in pixels.split(AT_ONCE)
-            ]
-            write(kept, torch.cat(shapes).numpy())
-        found.append(np.load(kept))
-    return torch.from_numpy(np.concatenate(found))
-
-
 def optimiser_of(
     recipe: UnsupervisedRecipe, net: UnsupervisedNets
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
@@ -474,93 +397,3 @@ def teacher_of(
     if not recipe.teacher:
         return bundle.net(TEACHER)
     return cmp_teacher.trained(Path(recipe.teacher), face_model)[0]
-
-
-def trained(
-    run: Path, bundle: Bundle, face_model: MorphableModel
-) -> tuple[UnsupervisedNets, UnsupervisedRecipe]:
-    """The nets of a run's best.safetensors and the recipe that made them.
-
-    Raises:
-        ValueError: the folder holds no run, or one that has not been validated yet.
-    """
-    if not (run / "best.safetensors").exists():
-        raise ValueError(f"{run} holds no best.safetensors; train until the first validation")
-    written = json.loads((run / "recipe.json").read_text())["recipe"]
-    known = {field.name for field in fields(UnsupervisedRecipe)}
-    recipe = UnsupervisedRecipe(
-        **{k: tuple(v) if isinstance(v, list) else v for k, v in written.items() if k in known}
-    )
-    tensors = load_file(run / "best.safetensors")
-    embedding = tensors["generator.model.0.weight"].shape[0]
-    classes = tensors["judge.classifier.model.weight"].shape[0]
-    teacher = teacher_of(recipe, bundle, face_model)
-    nets = UnsupervisedNets(recipe, teacher, face_model, embedding, classes)
-    nets.load_state_dict(tensors)
-    return nets.eval(), recipe
-
-
-def publish(
-    run: Path,
-    population: Population,
-    source: Bundle,
-    writer: BundleWriter,
-    judges: Population | None = None,
-) -> str:
-    """Write generator, student and teacher of a run as parts of a bundle; return the figures.
-
-    Both branches are measured on the held-out people of `judges`, or of the population itself,
-    with the voice encoder, the supervised head and the statistics of `source`.
-    """
-    face_model = source.face_model()
-    nets, recipe = trained(run, source, face_model)
-    for net in (nets.generator, nets.student, nets.teacher):
-        cmp_teacher.as_stored(net)
-    whole = CrossModalPerceptionist.from_bundle(source)
-    whole.images = ImageBranch(nets.generator, nets.student, face_model, nets.teacher)
-    judging = judges or population
-    results, _ = evaluate(whole, judging, told_of(whole, judging))
-    steps = max(line["step"] for line in read_metrics(run / "metrics.jsonl"))
-    people = len(pictured_people(population, recipe))
-    about = {
-        "source": "trained by voicemesh, python -m voicemesh train cmp-unsupervised",
-        "licence": LICENCE,
-        "training": (
-            f"voices and portraits of {people} synthetic people, {steps} steps; all that is known"
-            " of 3D comes from cmp-teacher; no recording or photograph of a person"
-        ),
-    }
-    brief = {
-        "recipe": asdict(recipe) | {k: Path(getattr(recipe, k)).name for k in ("start", "teacher")},
-        "people": results["people"],
-        "recordings": results["recordings"],
-        **{name: results["pictured"][name] for name in ("sex", "errors", "coherence")},
-        "agreement": results["agreement"],
-    }
-    writer.net(GENERATOR, nets.generator, arguments_of(nets.generator), half=True, **about)
-    writer.net(STUDENT, nets.student, arguments_of(nets.student), half=True, results=brief, **about)
-    return geometry.table(results)
-
-
-def told_of(
-    whole: CrossModalPerceptionist, population: Population
-) -> tuple[Predictions, Predictions]:
-    """What a system says of the held-out people through their channels: usual voices, raised ones.
-
-    The recordings are not heard again where their codes lie beside the population.
-    """
-    voices = voice_codes(population, whole.voice, front_end_name(whole.voice))
-    rows = np.flatnonzero(~voices.clean & np.isin(voices.identity, population.validation))
-    unit = functional.normalize(torch.from_numpy(voices.codes[rows]).float())
-    seen = whole.perceive_embedding(unit)
-    told = Predictions(
-        seen.shape_params, unit, seen.traits, voices.identity[rows], voices.session[rows]
-    )
-    raised = told.session == population.recipe.sessions
-    return told.rows(np.flatnonzero(~raised)), told.rows(np.flatnonzero(raised))
-
-
-def pictured_people(population: Population, recipe: UnsupervisedRecipe) -> Int64[np.ndarray, " _"]:
-    """Everyone who was trained on: the people with portraits."""
-    portraits = PortraitSet.open(population.folder / f"portraits-{recipe.size}", recipe.partial)
-    return np.unique(np.concatenate([shard.identity for shard in portraits.shards("train")]))

@@ -1,0 +1,119 @@
+"""From a finished run of the unsupervised framework to parts of a bundle."""
+
+import json
+from dataclasses import asdict, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Int64
+from safetensors.torch import load_file
+from torch.nn import functional
+
+from voicemesh.checkpoints.bundle import Bundle, BundleWriter
+from voicemesh.checkpoints.upstream import arguments_of
+from voicemesh.evaluation import geometry
+from voicemesh.evaluation.cmp import evaluate
+from voicemesh.evaluation.predictions import Predictions
+from voicemesh.mesh.morphable import MorphableModel
+from voicemesh.population.dataset import Population
+from voicemesh.population.portrait_set import PortraitSet
+from voicemesh.systems.cmp import CrossModalPerceptionist
+from voicemesh.systems.cmp_unsupervised import GENERATOR, STUDENT, ImageBranch
+
+from . import cmp_teacher
+from .cmp_unsupervised import UnsupervisedNets, UnsupervisedRecipe, front_end_name, teacher_of
+from .loop import read_metrics
+from .voices import voice_codes
+
+LICENCE = "MIT"
+
+
+def trained(
+    run: Path, bundle: Bundle, face_model: MorphableModel
+) -> tuple[UnsupervisedNets, UnsupervisedRecipe]:
+    """The nets of a run's best.safetensors and the recipe that made them.
+
+    Raises:
+        ValueError: the folder holds no run, or one that has not been validated yet.
+    """
+    if not (run / "best.safetensors").exists():
+        raise ValueError(f"{run} holds no best.safetensors; train until the first validation")
+    written = json.loads((run / "recipe.json").read_text())["recipe"]
+    known = {field.name for field in fields(UnsupervisedRecipe)}
+    recipe = UnsupervisedRecipe(
+        **{k: tuple(v) if isinstance(v, list) else v for k, v in written.items() if k in known}
+    )
+    tensors = load_file(run / "best.safetensors")
+    embedding = tensors["generator.model.0.weight"].shape[0]
+    classes = tensors["judge.classifier.model.weight"].shape[0]
+    teacher = teacher_of(recipe, bundle, face_model)
+    nets = UnsupervisedNets(recipe, teacher, face_model, embedding, classes)
+    nets.load_state_dict(tensors)
+    return nets.eval(), recipe
+
+
+def publish(
+    run: Path,
+    population: Population,
+    source: Bundle,
+    writer: BundleWriter,
+    judges: Population | None = None,
+) -> str:
+    """Write generator, student and teacher of a run as parts of a bundle; return the figures.
+
+    Both branches are measured on the held-out people of `judges`, or of the population itself,
+    with the voice encoder, the supervised head and the statistics of `source`.
+    """
+    face_model = source.face_model()
+    nets, recipe = trained(run, source, face_model)
+    for net in (nets.generator, nets.student, nets.teacher):
+        cmp_teacher.as_stored(net)
+    whole = CrossModalPerceptionist.from_bundle(source)
+    whole.images = ImageBranch(nets.generator, nets.student, face_model, nets.teacher)
+    judging = judges or population
+    results, _ = evaluate(whole, judging, told_of(whole, judging))
+    steps = max(line["step"] for line in read_metrics(run / "metrics.jsonl"))
+    people = len(pictured_people(population, recipe))
+    about = {
+        "source": "trained by voicemesh, python -m voicemesh train cmp-unsupervised",
+        "licence": LICENCE,
+        "training": (
+            f"voices and portraits of {people} synthetic people, {steps} steps; all that is known"
+            " of 3D comes from cmp-teacher; no recording or photograph of a person"
+        ),
+    }
+    brief = {
+        "recipe": asdict(recipe) | {k: Path(getattr(recipe, k)).name for k in ("start", "teacher")},
+        "people": results["people"],
+        "recordings": results["recordings"],
+        **{name: results["pictured"][name] for name in ("sex", "errors", "coherence")},
+        "agreement": results["agreement"],
+    }
+    writer.net(GENERATOR, nets.generator, arguments_of(nets.generator), half=True, **about)
+    writer.net(STUDENT, nets.student, arguments_of(nets.student), half=True, results=brief, **about)
+    return geometry.table(results)
+
+
+def told_of(
+    whole: CrossModalPerceptionist, population: Population
+) -> tuple[Predictions, Predictions]:
+    """What a system says of the held-out people through their channels: usual voices, raised ones.
+
+    The recordings are not heard again where their codes lie beside the population.
+    """
+    voices = voice_codes(population, whole.voice, front_end_name(whole.voice))
+    rows = np.flatnonzero(~voices.clean & np.isin(voices.identity, population.validation))
+    unit = functional.normalize(torch.from_numpy(voices.codes[rows]).float())
+    seen = whole.perceive_embedding(unit)
+    told = Predictions(
+        seen.shape_params, unit, seen.traits, voices.identity[rows], voices.session[rows]
+    )
+    raised = told.session == population.recipe.sessions
+    return told.rows(np.flatnonzero(~raised)), told.rows(np.flatnonzero(raised))
+
+
+def pictured_people(population: Population, recipe: UnsupervisedRecipe) -> Int64[np.ndarray, " _"]:
+    """Everyone who was trained on: the people with portraits."""
+    portraits = PortraitSet.open(population.folder / f"portraits-{recipe.size}", recipe.partial)
+    return np.unique(np.concatenate([shard.identity for shard in portraits.shards("train")]))
