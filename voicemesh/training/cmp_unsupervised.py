@@ -109,8 +109,8 @@ BUNDLE = UnsupervisedRecipe(
     picture_weight=4.0,
     reading_weight=1.0,
 )
-# The bundle went on like this, from a run of the recipe above: the judge was too good for so short a
-# game and blotched the images.
+# The bundle went on like this from a run of the recipe above: the judge was too good for so short
+# a game and blotched the images.
 POLISH = replace(
     BUNDLE, steps=600, adversarial_weight=0.0, identity_weight=0.0, picture_weight=60.0
 )
