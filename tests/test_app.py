@@ -14,7 +14,7 @@ from PIL import Image
 from skimage import data
 from whole_bundles import SPEAKER, write_whole_bundle
 
-from voicemesh import figures, pipeline
+from voicemesh import figures, images, pipeline
 from voicemesh.latent.search import SearchOptions
 from voicemesh.page import build_page, comparison, image, matches, photograph, voice
 from voicemesh.page.cards import summary
@@ -119,6 +119,7 @@ def test_examples_are_there_and_synthetic():
         info = soundfile.info(voice.EXAMPLES / entry["file"])
         assert 4 <= info.duration <= 8 and info.samplerate == 16_000
         assert entry["source"].startswith("synthetic voice")
+        assert images.find_face(images.read(voice.EXAMPLES / entry["picture"])).notes == ()
 
 
 def test_page_has_named_events_and_keeps_no_history(whole):

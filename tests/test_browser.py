@@ -240,6 +240,8 @@ def test_two_voices_and_a_photograph(browser, url, tmp_path):
     page.wait_for_function(DRAWN, arg="#photo-mesh", timeout=PATIENCE)
     assert page.locator("#photo-pictures img").count() == 2
     page.locator("#voice-matches audio").nth(7).wait_for(timeout=PATIENCE)
+    page.locator("#portraits button").first.click()
+    page.locator("#photograph img[src*='woman-22']").wait_for(timeout=PATIENCE)
     page.set_viewport_size({"width": 390, "height": 844})
     page.wait_for_function("() => document.documentElement.scrollWidth <= 390")
     assert all(address.startswith((url, "data:", "blob:")) for address in outside)

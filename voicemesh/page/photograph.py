@@ -1,5 +1,6 @@
 """A photograph: its head, beside the one that the voice suggests, and voices that fit the face."""
 
+import json
 from collections.abc import Sequence
 from html import escape
 
@@ -86,6 +87,7 @@ def build(whole: Pipeline, voice: Heard) -> None:
             )
             gr.HTML(WORDS)
             run = gr.Button("Read the face", variant="primary", size="lg", elem_id="read")
+            examples = offer_portraits(photograph)
             pictures = gr.HTML(elem_id="photo-pictures")
         with gr.Column(min_width=0):
             with gr.Group(elem_classes="viewer"):
@@ -110,9 +112,24 @@ def build(whole: Pipeline, voice: Heard) -> None:
 
     results = [state, pictures, mesh, view, caption, table]
     pressed = run.click(show, [photograph, voice.portrait], results, api_name="photograph", **NETS)
+    chosen = examples.load_input_event.success(
+        show, [photograph, voice.portrait], results, api_visibility="private", **NETS
+    )
     if voices:
-        find_voices(whole, voices, state, [pressed])
+        find_voices(whole, voices, state, [pressed, chosen])
     view.change(None, view, None, js=switch_view("photo-mesh"), api_visibility="private")
+
+
+def offer_portraits(photograph: gr.Image) -> gr.helpers.Examples:
+    """Rendered portraits of the people whose voices ship with the page."""
+    entries = json.loads((matches.EXAMPLES / "examples.json").read_text())
+    return gr.Examples(
+        [[str(matches.EXAMPLES / entry["picture"])] for entry in entries],
+        photograph,
+        label="Or try the rendered portrait of a synthetic voice's owner",
+        example_labels=[entry["label"] for entry in entries],
+        elem_id="portraits",
+    )
 
 
 def find_voices(
