@@ -143,7 +143,7 @@ class PortraitsTask:
             rows = np.arange(start, min(start + VALIDATION_BATCH, whole))
             batch = self._collate("validation", rows, self.recipe.size)
             for name, value in self.net({k: v.to(device) for k, v in batch.items()}).items():
-                sums[name] = sums.get(name, 0.0) + float(value) * len(rows) / whole
+                sums[name] = sums.get(name, 0.0) + float(value.detach()) * len(rows) / whole
         self._sheet(device)
         return {**sums, "selection": sums["loss"]}
 
