@@ -10,7 +10,6 @@ from jaxtyping import Float, UInt8
 
 from voicemesh.checkpoints.bundle import Bundle
 from voicemesh.latent.projection import pixels_of
-from voicemesh.systems.association import VoiceFaceSpace
 from voicemesh.systems.cmpc import Cmpc
 from voicemesh.systems.voicestyle import GENERATOR, Heard, Imagined, VoiceStyle, Wish
 
@@ -41,12 +40,6 @@ class Imaginer:
         """The nets."""
         return VoiceStyle.from_bundle(self.bundle, self.device)
 
-    @property
-    def spaces(self) -> tuple[VoiceFaceSpace, ...]:
-        """What compares voices and images: the space that is climbed, and the judge's."""
-        judge = self.system.judge
-        return (self.system.space, *((judge,) if judge else ()))
-
     def hear(self, speech: Float[np.ndarray, " speech"]) -> Heard:
         """A voice at 16 kHz, once for all its images."""
         return self.system.hear(torch.from_numpy(np.ascontiguousarray(speech, np.float32)))
@@ -54,6 +47,10 @@ class Imaginer:
     def imagine(self, heard: Heard, wish: Wish) -> Iterator[Imagined]:
         """The first images at once, then refined ones."""
         return self.system.imagine(heard, wish, SHOW_EVERY)
+
+    def first(self, speech: Float[np.ndarray, " speech"]) -> Imagined:
+        """The image of one forward pass."""
+        return next(self.imagine(self.hear(speech), Wish()))
 
     @torch.no_grad()
     def prototypes(self, heard: Heard, wish: Wish) -> Prototypes:

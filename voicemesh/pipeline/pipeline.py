@@ -344,6 +344,8 @@ class Pipeline:
         if self.matcher is not None:
             for space in self.matcher.spaces.values():
                 space.embed_voice(torch.from_numpy(noise))
+        if self.imaginer is not None:
+            self.imaginer.first(noise)
         self.openness = render.openness_of(self.average())
         render.portrait(self.average(), size=64, openness=self.openness)
 
