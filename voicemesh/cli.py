@@ -409,7 +409,7 @@ def index(arguments: argparse.Namespace) -> int:
     for file, reason in left_out.items():
         print(f"{file}: {reason}", file=sys.stderr)
     if left_out:
-        print(f"{len(left_out)} of {len(found)} recordings could not be used", file=sys.stderr)
+        print(f"{len(left_out)} of {len(found)} files could not be used", file=sys.stderr)
     print(f"{arguments.out}: {len(built)} entries of {built.people} people")
     if arguments.server:
         upload(built, *connected(arguments.server))

@@ -91,7 +91,7 @@ def voices_of(
             yield int(person), shard.waveform[usual & (shard.identity == person)]
 
 
-def together(waveforms: Int16[np.ndarray, "sessions samples"]) -> Float[Tensor, " samples"]:
+def together(waveforms: Int16[np.ndarray, "sessions samples"]) -> Float[Tensor, " _"]:
     """The detected speech of several recordings in one piece, each as loud as the others."""
     parts = []
     for waveform in waveforms:
