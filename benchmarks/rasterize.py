@@ -1,11 +1,15 @@
 """How fast `rasterize` is; only the figures of one run compare."""
 
 import argparse
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from voicemesh.kernels.rasterize import rasterize
 from voicemesh.kernels.rasterize_cpu import rasterize_cpu, warm_up

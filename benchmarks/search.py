@@ -7,12 +7,15 @@ the embeddings of a gallery (`--like`). Uniform noise would have no neighbours t
 
 import argparse
 import resource
+import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from voicemesh.gallery import approximate
 from voicemesh.gallery.approximate import CellIndex

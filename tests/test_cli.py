@@ -188,3 +188,20 @@ def test_portray_needs_a_net_for_photographs(bundle, tmp_path, capsys):
     arguments = ["portray", str(tmp_path), "--out", str(tmp_path / "out")]
     assert cli.main([*arguments, "--bundle", str(bundle)]) == 2
     assert "no part 'cmp-teacher'" in capsys.readouterr().err
+
+
+def test_publishing_into_a_bundle_keeps_its_title(tmp_path, monkeypatch, capsys):
+    from evaluation.toys import toy_population
+
+    from voicemesh.training import cmp_features
+
+    write_bundle(tmp_path / "out")
+    (tmp_path / "people").mkdir()
+    toy_population(tmp_path / "people", identities=2, validation=1)
+    monkeypatch.setattr(cmp_features, "publish", lambda *given: "its figures")
+    words = ["publish", "cmp-features", "run", "--data", "people", "--out", "out"]
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(words) == 0 and "its figures" in capsys.readouterr().out
+    assert Bundle.open(tmp_path / "out").title == "Untrained nets"
+    assert cli.main([*words, "--title", "Others"]) == 0
+    assert Bundle.open(tmp_path / "out").title == "Others"

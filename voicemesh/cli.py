@@ -360,7 +360,7 @@ def publish(arguments: argparse.Namespace) -> int:
 
     module = importlib.import_module(PUBLISHED[arguments.system])
     source = Bundle.open(arguments.bundle)
-    writer = BundleWriter(arguments.out, arguments.out.name, title=arguments.title)
+    writer = BundleWriter(arguments.out, arguments.out.name, title=arguments.title or None)
     if FACE_MODEL not in writer.bundle.parts:
         head = source.part(FACE_MODEL)
         writer.face_model(source.face_model(), source=head.source, licence=head.licence)
