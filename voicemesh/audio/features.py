@@ -13,6 +13,8 @@ from voicemesh.kernels.log_mel import MelSettings, log_mel
 
 from .association import CMPC2_FRAMES, CMPC_MELS, SSS_MELS, cmpc, sss
 from .pitch import CANDIDATES, pitch_map
+from .sf2f import MELS as SF2F_MELS
+from .sf2f import sf2f
 
 PUBLISHED = MelSettings()  # voice2face and Cross-Modal Perceptionist
 # Our own: whole windows only, and a floor 40 dB below the mean, on speech of unit level. Clean
@@ -97,5 +99,6 @@ FRONT_ENDS = {
     "voicemesh": FrontEnd(VOICEMESH.mels + CANDIDATES, 100.0, voicemesh),
     "sss": FrontEnd(SSS_MELS, 100.0, sss),
     "cmpc": FrontEnd(CMPC_MELS, 100.0, cmpc),
+    "sf2f": FrontEnd(SF2F_MELS, 100.0, sf2f),
     "cmpc2": FrontEnd(PUBLISHED.mels, 100.0, partial(published, least=CMPC2_FRAMES)),
 }

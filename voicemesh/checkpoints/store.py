@@ -28,6 +28,10 @@ from voicemesh.nets.cmpc import (
 )
 from voicemesh.nets.irse import IrBackbone
 from voicemesh.nets.lpips import Lpips
+from voicemesh.nets.sf2f import SpeechFusionToFace
+from voicemesh.nets.sf2f_critics import IdentityCritic, PatchCritic
+from voicemesh.nets.sf2f_facenet import FaceNet
+from voicemesh.nets.sf2f_vggface import VggFace
 from voicemesh.nets.sss import (
     EmbeddingHeads,
     IrFaceEncoder,
@@ -50,6 +54,7 @@ NETS = {
         *(ThinResNet, IrBackbone, UnitVoiceEncoder, PortraitFaceEncoder),
         *(ResNetEncoder, VoiceFacePair, FeatureVoiceEncoder, GridFaceEncoder),
         *(Generator, Discriminator, Lpips, LatentStart),
+        *(SpeechFusionToFace, PatchCritic, IdentityCritic, FaceNet, VggFace),
     )
 }
 Tensors = dict[str, Shaped[Tensor, "..."]]

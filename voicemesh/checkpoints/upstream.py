@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from voicemesh.mesh import basel
 from voicemesh.mesh.morphable import MorphableModel
 
-from . import association, cmp, stylegan2
+from . import association, cmp, sf2f, stylegan2
 from .store import Tensors
 from .unpickle import array_file, existing, torch_file
 
@@ -31,6 +31,7 @@ class Published:
     prefix: str = ""  # of the network's keys in the state dict; what is not under it is left
     others: tuple[str, ...] = ()  # keys that belong to other networks of the same file
     bare: bool = False  # the state dict is also found without its container
+    pickled: bool = False  # a plain pickle of numpy arrays by key
 
 
 def face_model(tensors: Tensors, origin: str) -> MorphableModel:
@@ -98,12 +99,35 @@ TABLE = {
     "stylegan2-mapping": Published("550000.pt", stylegan2.mapping, "g_ema", "style."),
     # The weights of the distance and its backbone are published apart: `convert voicestyle`.
     "lpips-vgg": Published("vgg.pth", stylegan2.lpips, others=("classifier.*",)),
+    # Which of the five options it is, tensors tell; the names are those of the cases.
+    **dict.fromkeys(
+        (
+            *("sf2f-generator", "sf2f-v2f-64", "sf2f-1st-stage-64", "sf2f-1st-stage-128"),
+            *("sf2f-fuser-64", "sf2f-fuser-128"),
+        ),
+        Published("best_L1_with_model.pt", sf2f.generator, "model_state", bare=True),
+    ),
+    **{
+        f"sf2f-{name}-critic{number or ''}": Published(
+            "best_L1_with_model.pt", build, f"d_{key}_state_{number}"
+        )
+        for name, key, build in (
+            ("image", "img", sf2f.image_critic),
+            ("identity", "ac", sf2f.identity_critic),
+        )
+        for number in (0, 1)
+    },
+    "sf2f-facenet": Published("20180402-114759-vggface2.pt", sf2f.facenet),
+    "sf2f-vggface": Published("resnet50_ft_weight.pkl", sf2f.vggface, pickled=True),
+    "voice2face-voice-encoder": Published("voice_embedding.pth", cmp.voice_encoder),
+    "voice2face-generator": Published("generator.pth", cmp.generator),
 }
 
 SYSTEMS = {  # the parts of a bundle that one published file makes
     "sss": ("sss-voice-encoder", "sss-face-encoder"),
     "cmpc": ("cmpc-voice-encoder", "cmpc-face-encoder"),
     "stylegan2": ("stylegan2-generator",),
+    "sf2f": ("sf2f-generator",),
 }
 
 
@@ -114,7 +138,7 @@ def load(name: str, path: str | Path) -> nn.Module | MorphableModel:
         ValueError: unknown name, unreadable or unsafe file, or tensors that do not fit.
     """
     published = entry(name)
-    content = torch_file(path)
+    content = tensors_by_key(array_file(path)) if published.pickled else torch_file(path)
     if published.container and not (published.bare and holds_tensors(content)):
         if not isinstance(content, Mapping) or published.container not in content:
             raise ValueError(f"{path} has no {published.container!r}, where {name} is kept")
@@ -146,6 +170,8 @@ def arguments_of(net: nn.Module) -> dict[str, Any]:
     for table in (cmp.ARGUMENTS, stylegan2.ARGUMENTS):
         if type(net) in table:
             return table[type(net)](net)
+    if type(net) in sf2f.ARGUMENTS:
+        return sf2f.ARGUMENTS[type(net)](net.state_dict())
     return association.arguments_of(net)
 
 
@@ -154,6 +180,16 @@ def holds_tensors(content: Any) -> bool:
     return isinstance(content, Mapping) and all(
         isinstance(key, str) and isinstance(value, Tensor) for key, value in content.items()
     )
+
+
+def tensors_by_key(content: Any) -> Any:
+    """Numpy arrays by key as tensors; whatever else it is, as it is."""
+    if not isinstance(content, Mapping):
+        return content
+    return {
+        key: torch.from_numpy(np.array(value)) if isinstance(value, np.ndarray) else value
+        for key, value in content.items()
+    }
 
 
 def without_module(tensors: Mapping[str, Shaped[Tensor, "..."]]) -> Tensors:
