@@ -145,6 +145,7 @@ TRAINED = {
     "cmp-teacher": "voicemesh.training.cmp_teacher",
     "cmp-unsupervised": "voicemesh.training.cmp_unsupervised",
     "cmpc": "voicemesh.training.cmpc_task",
+    "identity": "voicemesh.training.identity",
     "sss": "voicemesh.training.sss_run",
 }
 # What a run of it becomes: a module with `publish`, which writes parts and returns a table.
@@ -156,6 +157,7 @@ PUBLISHED = {
     "cmp-teacher": "voicemesh.training.cmp_teacher",
     "cmp-unsupervised": "voicemesh.training.cmp_unsupervised_publish",
     "cmpc": "voicemesh.training.cmpc_publish",
+    "identity": "voicemesh.training.identity",
     "sss": "voicemesh.training.sss_publish",
 }
 # What puts voices and faces into one space: a module and its class, see `systems.association`.
