@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from voicemesh.training.loop import LoopSettings, one_cycle, read_metrics, train
+from voicemesh.training.loop import LoopSettings, one_cycle, precisely, read_metrics, train
 
 
 @dataclass(frozen=True)
@@ -85,3 +85,34 @@ def test_a_folder_of_another_recipe_is_refused(tmp_path):
     train(Line(), LineRecipe(), tmp_path, settings(minutes=-1))
     with pytest.raises(ValueError, match=r"another recipe \(it differs in slope\)"):
         train(Line(), LineRecipe(slope=4.0), tmp_path, settings())
+
+
+class Watched(Regression):
+    """Notes what its layers give, and what the loss is computed in."""
+
+    def forward(self, batch):
+        told = self.layers(batch["x"])
+        with precisely(told) as (exact,):
+            error = (exact @ exact.new_ones(1, 1) - batch["y"]).square().mean()
+        self.kinds = told.dtype, error.dtype, self.layers[0].weight.dtype
+        return {"loss": error}
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_half_trains_in_bfloat16_but_loses_and_validates_in_float32(half, tmp_path):
+    class Task(Line):
+        trained = ()
+
+        def batch(self, rng):
+            self.trained = getattr(self.net, "kinds", ())
+            return super().batch(rng)
+
+    task = Task()
+    task.net = Watched()
+    task.optimiser, task.schedule = one_cycle(task.net.parameters(), 40, 0.05, 0.01)
+    train(task, LineRecipe(), tmp_path, settings(half=half, validate_every=40))
+    whole = torch.float32
+    assert task.trained == (torch.bfloat16 if half else whole, whole, whole)
+    assert task.net.kinds == (whole, whole, whole)  # of the validation after the last step
+    lines = [line for line in read_metrics(tmp_path / "metrics.jsonl") if "loss" in line]
+    assert lines[-1]["loss"] < 0.3 * lines[0]["loss"]

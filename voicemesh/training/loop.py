@@ -6,6 +6,7 @@ import logging
 import shutil
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -29,6 +30,8 @@ class Task(Protocol):
 
     The loss that is followed is the entry "loss"; the others are only logged. A batch is a pure
     function of its generator, and the generator of (seed, step, process): resuming needs no more.
+    With LoopSettings.half the net trains under autocast: convolutions and matrix products give
+    bfloat16 then, and losses should be taken of what `precisely` makes of that.
     """
 
     net: nn.Module
@@ -51,6 +54,7 @@ class LoopSettings:
     log_every: int = 50  # the clock is looked at and a run stops only at such a step
     validate_every: int = 500  # a multiple of log_every
     minutes: float = float("inf")  # stop after this long; running again goes on
+    half: bool = False  # forward passes of training in bfloat16 where they may be
 
 
 def train(task: Task, recipe: Any, folder: Path, settings: LoopSettings) -> dict[str, float]:
@@ -79,7 +83,8 @@ def train(task: Task, recipe: Any, folder: Path, settings: LoopSettings) -> dict
     while step < settings.steps:
         rng = seed_step(settings.seed, step, accelerator.process_index)
         batch = {name: value.to(accelerator.device) for name, value in task.batch(rng).items()}
-        losses = net(batch)
+        with torch.autocast(accelerator.device.type, torch.bfloat16, enabled=settings.half):
+            losses = net(batch)
         accelerator.backward(losses["loss"])
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
@@ -108,6 +113,13 @@ def train(task: Task, recipe: Any, folder: Path, settings: LoopSettings) -> dict
             break
     bar.close()
     return best
+
+
+@contextmanager
+def precisely(*values: Float[Tensor, "..."]) -> Iterator[tuple[Float[Tensor, "..."], ...]]:
+    """The values in float32, and what is computed of them inside the block as well."""
+    with torch.autocast(values[0].device.type, enabled=False):
+        yield tuple(value.float() for value in values)
 
 
 class Journal:
