@@ -52,7 +52,7 @@ def torch_file(path: str | Path) -> Any:
         ValueError: no such file, no torch file, or one that holds more than data.
     """
     path = existing(path)
-    plain = [argparse.Namespace, OrderedDict, np.dtype, np.ndarray, *numpy_types()]
+    plain = [argparse.Namespace, OrderedDict, np.dtype, np.ndarray, *numpy_types(), *LISTS]
     try:
         with torch.serialization.safe_globals(plain):
             return torch.load(path, map_location="cpu", weights_only=True)
@@ -64,6 +64,18 @@ def torch_file(path: str | Path) -> Any:
         if found:
             reason = f"it names {found}, which is more than data"
         raise ValueError(f"{path} cannot be read as tensors: {reason}") from error
+
+
+def plain_dict(factory: Any = None) -> dict[Any, Any]:
+    """Stands for a defaultdict, which torch would not fill; whatever makes its entries is left."""
+    return {}
+
+
+# Names in a pickle and what is taken for them: the dicts of lists that training histories are.
+LISTS = [
+    (plain_dict, "collections.defaultdict"),
+    *((list, f"{module}.list") for module in ("builtins", "__builtin__")),
+]
 
 
 def array_file(path: str | Path) -> Any:
@@ -101,7 +113,9 @@ def numpy_types() -> list[Any]:
     """Names that torch must know to read numpy scalars and arrays beside its tensors."""
     core = np._core.multiarray
     kinds = [type(np.dtype(kind)) for kind in ("f2", "f4", "f8", "i1", "i4", "i8", "u1", "?")]
-    return [core.scalar, core._reconstruct, *kinds]
+    made = (core.scalar, core._reconstruct)
+    older = [(function, f"numpy.core.multiarray.{function.__name__}") for function in made]
+    return [*made, *older, *kinds]
 
 
 def blocked_global(message: str) -> str:

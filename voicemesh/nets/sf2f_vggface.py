@@ -65,11 +65,13 @@ class VggFace(nn.Module):
             before = after
         self.fc = nn.Linear(before, classes)
 
-    def forward(self, faces: Float[Tensor, "batch 3 224 224"]) -> Float[Tensor, "batch classes"]:
+    def forward(
+        self, faces: Float[Tensor, "batch 3 height width"]
+    ) -> Float[Tensor, "batch classes"]:
         """Logits of prepared faces."""
         return self.fc(self.maps(faces).mean((2, 3)))
 
-    def maps(self, faces: Float[Tensor, "batch 3 224 224"]) -> Float[Tensor, "batch _ 7 7"]:
+    def maps(self, faces: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch _ _ _"]:
         """What is pooled."""
         x = torch.relu(self.bn1(self.conv1(faces)))
         x = functional.max_pool2d(x, 3, 2, ceil_mode=True)

@@ -18,10 +18,14 @@ from voicemesh.checkpoints.bundle import Bundle
 from voicemesh.mesh import render
 from voicemesh.mesh.comparison import parts_of
 from voicemesh.mesh.face_types import FACE_TYPES, SEXES
+from voicemesh.mesh.hair import Hair
+from voicemesh.mesh.hair_worn import USUAL, Worn, worn
 from voicemesh.mesh.morphable import FaceMesh
 from voicemesh.systems import fusion
 from voicemesh.systems.cmp import CrossModalPerceptionist, Perception
 from voicemesh.systems.cmp_unsupervised import TEACHER, FaceReader
+from voicemesh.systems.sf2f import GENERATOR as SPEECH_TO_FACE
+from voicemesh.systems.sf2f import SpeechToFace
 
 from . import photograph
 from .certainty import Certainty
@@ -105,6 +109,13 @@ class Pipeline:
     def imaginer(self) -> Imaginer | None:
         """What makes face images of voices; None if the bundle has no nets for it."""
         return Imaginer(self.bundle, self.device) if Imaginer.fits(self.bundle) else None
+
+    @cached_property
+    def speech_to_face(self) -> SpeechToFace | None:
+        """What fuses the segments of a voice into one image; None without a net for it."""
+        if SPEECH_TO_FACE not in self.bundle.parts:
+            return None
+        return SpeechToFace.from_bundle(self.bundle, self.device)
 
     @cached_property
     def reader(self) -> FaceReader | None:
@@ -301,11 +312,19 @@ class Pipeline:
             timings=clock.finish(),
             bundle=self.bundle.title,
             notes=recording.notes,
+            hair=self.worn(face, USUAL[sex]),
         )
+
+    def worn(self, face: FaceMesh, style: Worn) -> Hair | None:
+        """Hair for a head: chosen, not predicted. None if the face model tells no roots."""
+        return worn(self.system.face_model, face, style)
 
     def pictured(self, portrait: Portrait) -> Portrait:
         """The portrait with what the image branch makes of its voice, if the bundle has one."""
         images = self.system.images
+        if self.speech_to_face is not None and len(portrait.recording.waveform):
+            speech = torch.from_numpy(portrait.speech)
+            portrait = replace(portrait, spoken=self.speech_to_face.imagine(speech))
         if images is None:
             return portrait
         faces = images.imagine(torch.from_numpy(portrait.embedding)[None].to(self.device))

@@ -11,7 +11,9 @@ from jaxtyping import Float, Float32, Int, UInt8
 
 from voicemesh.audio.recording import Recording
 from voicemesh.mesh import export, render
+from voicemesh.mesh.hair import Hair
 from voicemesh.mesh.morphable import FaceMesh
+from voicemesh.systems.sf2f import Spoken
 
 from .matching import Ranking
 from .plain import rounded
@@ -80,7 +82,9 @@ class Portrait:
     timings: dict[str, float]  # seconds
     bundle: str
     notes: tuple[str, ...] = ()
+    hair: Hair | None = None  # what the head wears on pictures; chosen, not predicted
     pictured: Pictured | None = None  # None if the bundle has no image branch
+    spoken: Spoken | None = None  # the image of SF2F; None if the bundle has no net for it
     matches: tuple[Ranking, ...] = ()  # one per system that was asked
 
     def report(self) -> dict[str, Any]:
@@ -112,6 +116,11 @@ class Portrait:
                 "percent_of_mean": self.pictured.percents,
                 "parameters": self.pictured.parameters.tolist(),
             },
+            "spoken": self.spoken
+            and {
+                "segments_at_s": self.spoken.starts.tolist(),
+                "attention": self.spoken.attention.tolist(),
+            },
             "matches": [ranking.report() for ranking in self.matches],
             "timings_s": dict(self.timings),
             "notes": list(self.notes),
@@ -137,10 +146,22 @@ class Portrait:
         """Length of what was taken for speech."""
         return float(np.diff(self.segments, axis=1).sum()) / self.recording.sample_rate
 
+    def picture(self, size: int, yaw: float = 0.0) -> UInt8[np.ndarray, "size size 3"]:
+        """The head in its hair, as a photographer would take it."""
+        return render.portrait(
+            self.face,
+            size=size,
+            yaw=yaw,
+            hair=self.hair,
+            material=self.material,
+            openness=self.openness,
+        )
+
     def save(self, folder: str | Path) -> dict[str, Path]:
         """Write the mesh (obj, ply, glb), a picture and the report; the paths by suffix.
 
-        With an image branch also its image, the mesh over it and that mesh, by name.
+        With an image branch also its image, the mesh over it and that mesh, by name; with SF2F
+        its image.
         """
         from PIL import Image
 
@@ -148,12 +169,9 @@ class Portrait:
         folder.mkdir(parents=True, exist_ok=True)
         paths = {kind: folder / f"mesh.{kind}" for kind in ("obj", "ply", "glb")}
         for path in paths.values():
-            export.write(self.face, path)
+            export.write(self.face, path, self.hair)
         paths |= {"png": folder / "preview.png", "json": folder / "report.json"}
-        picture = render.portrait(
-            self.face, size=768, yaw=-14, material=self.material, openness=self.openness
-        )
-        Image.fromarray(picture).save(paths["png"])
+        Image.fromarray(self.picture(768, yaw=-14)).save(paths["png"])
         if self.pictured:
             images = {"image": self.pictured.image, "overlay": self.pictured.overlay}
             for name, pixels in images.items():
@@ -161,5 +179,8 @@ class Portrait:
                 Image.fromarray(pixels).save(paths[name])
             paths["image_mesh"] = folder / "image_mesh.glb"
             export.write(self.pictured.face, paths["image_mesh"])
+        if self.spoken:
+            paths["sf2f"] = folder / "sf2f.png"
+            Image.fromarray(self.spoken.image).save(paths["sf2f"])
         paths["json"].write_text(json.dumps(self.report(), indent=2, ensure_ascii=False) + "\n")
         return paths

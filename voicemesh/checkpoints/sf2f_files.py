@@ -1,0 +1,89 @@
+"""The files of SF2F and of voice2face, found in one folder.
+
+SF2F's authors published no weights; what is read is what their training leaves.
+"""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+from .cmpc_files import first
+from .download import Converted
+from .unpickle import torch_file
+from .upstream import build, entry, load
+
+log = logging.getLogger(__name__)
+
+SYSTEM, TITLE = "sf2f", "SF2F, converted networks"
+GENERATOR, FACENET, VGGFACE = "sf2f-generator", "sf2f-facenet", "sf2f-vggface"
+# The authors took the checkpoint of the best L1 for their pictures.
+GENERATORS = (
+    *("best_L1_with_model.pt", "best_*_with_model.pt", "checkpoint_with_model.pt"),
+    *("epoch_*_model.pt", "*_model*.pt"),
+)
+FACENETS = (entry(FACENET).file, "*vggface2.pt")
+HALVES = ("vggface2_G5aNV2VSMn.pt", "vggface2_DG3kwML46X.pt")  # of features and of classes
+VGGFACES = ("resnet50_ft_weight.pkl", "resnet50_ft_weights.pkl")
+
+VOICE2FACE, VOICE2FACE_TITLE = "voice2face", "voice2face, published networks"
+VOICE2FACE_PARTS = ("voice2face-voice-encoder", "voice2face-generator")
+
+
+def find(folder: str | Path) -> dict[str, Converted]:
+    """The parts that a folder of SF2F's files makes; only the generator has to be there.
+
+    Raises:
+        ValueError: there is no generator.
+    """
+    folder = Path(folder)
+    generator = first(folder, GENERATORS)
+    if generator is None:
+        raise ValueError(
+            f"{folder} holds no checkpoint of SF2F's training; put {GENERATORS[0]} there"
+        )
+    parts = {GENERATOR: Converted(load(GENERATOR, generator), (generator,))}
+    if whole := first(folder, FACENETS):
+        parts[FACENET] = Converted(load(FACENET, whole), (whole,))
+    elif halves := [file for name in HALVES if (file := first(folder, (name,)))]:
+        parts[FACENET] = Converted(facenet(halves), tuple(halves))
+    if judge := first(folder, VGGFACES):
+        parts[VGGFACE] = Converted(load(VGGFACE, judge), (judge,))
+    for part, consequence in (
+        (FACENET, "no distances of faces and no retrieval are measured"),
+        (VGGFACE, "no VGGFace Score is measured"),
+    ):
+        if part not in parts:
+            log.info("%s makes no %s: %s", folder, part, consequence)
+    return parts
+
+
+def facenet(files: list[Path]) -> object:
+    """The face network of the two files that the authors' code fetches.
+
+    Raises:
+        ValueError: a file that holds no tensors by key.
+    """
+    tensors = {}
+    for file in files:
+        content = torch_file(file)
+        if not isinstance(content, Mapping):
+            raise ValueError(f"{file} does not hold the tensors of {FACENET} by key")
+        tensors |= content
+    return build(FACENET, tensors, " with ".join(map(str, files)))
+
+
+def find_voice2face(folder: str | Path) -> dict[str, Converted]:
+    """Both networks of voice2face.
+
+    Raises:
+        ValueError: one of them is not there.
+    """
+    folder, parts = Path(folder), {}
+    for part in VOICE2FACE_PARTS:
+        file = first(folder, (entry(part).file,))
+        if file is None:
+            raise ValueError(
+                f"{folder} lacks {entry(part).file}, where voice2face keeps {part.split('-', 1)[1]}"
+            )
+        parts[part] = Converted(load(part, file), (file,))
+    return parts
