@@ -23,11 +23,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--host", help="address to listen on: 0.0.0.0 for the whole network")
     parser.add_argument("--port", type=int, help="the first free one from 7860 on if not given")
     parser.add_argument("--bundle", help="a folder or owner/name[@revision] instead of our own")
-    parser.add_argument("--device", help="cpu, cuda, cuda:1, mps; the best there is if not given")
+    parser.add_argument("--device", help="cpu, cuda, cuda:1, mps; a CUDA GPU if there is one")
     arguments = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    whole = pipeline.load(arguments.bundle, arguments.device)
+    try:
+        whole = pipeline.load(arguments.bundle, arguments.device)
+    except ValueError as error:
+        parser.error(str(error))
     page = build_page(whole)
     threading.Thread(target=whole.warm_up, daemon=True, name="warm-up").start()
     page.queue(max_size=32).launch(

@@ -118,6 +118,40 @@ def test_mistakes_exit_with_two_and_no_traceback(tmp_path, capsys):
     assert "Traceback" not in told
 
 
+def test_files_and_devices_that_cannot_be_used_are_told(bundle, tmp_path, capsys):
+    (tmp_path / "taken").write_text("a file")
+    assert cli.main(["populate", str(tmp_path / "taken")]) == 2
+    told = capsys.readouterr().err
+    assert told == f"voicemesh populate: {tmp_path / 'taken'}: File exists\n"
+    soundfile.write(tmp_path / "voice.flac", babble(2.0), 16_000)
+    words = ["portray", str(tmp_path / "voice.flac"), "--bundle", str(bundle)]
+    assert cli.main([*words, "--out", str(tmp_path / "taken" / "deeper")]) == 2
+    assert "Not a directory" in capsys.readouterr().err
+    assert cli.main([*words, "--out", str(tmp_path), "--device", "gpu"]) == 2
+    assert "The device 'gpu' cannot be used" in capsys.readouterr().err
+    words = ["evaluate", "sss", "--data", "people", "--out", str(tmp_path / "no" / "x.json")]
+    assert cli.main(words) == 2
+    assert f"there is no folder {tmp_path / 'no'}" in capsys.readouterr().err
+
+
+def test_an_interruption_is_no_traceback(monkeypatch, capsys):
+    from voicemesh.population import dataset
+
+    def interrupted(*given):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(dataset, "populate", interrupted)
+    assert cli.main(["populate", "nowhere"]) == 130
+    assert capsys.readouterr().err == "voicemesh populate: interrupted\n"
+
+
+def test_nothing_is_begun_when_there_is_nothing_to_publish(tmp_path, capsys):
+    words = ["publish", "cmp", "--out", str(tmp_path / "out"), str(tmp_path / "run")]
+    assert cli.main([*words, "--data", str(tmp_path)]) == 2
+    assert "holds no population" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_populate_builds_what_was_asked(tmp_path, capsys):
     pairs = ["identities=2", "validation=1", "sessions=1", "channels=1", "seconds=1.5", "workers=1"]
     assert cli.main(["populate", str(tmp_path / "people"), *pairs]) == 0
@@ -201,6 +235,8 @@ def test_publishing_into_a_bundle_keeps_its_title(tmp_path, monkeypatch, capsys)
     monkeypatch.setattr(cmp_features, "publish", lambda *given: "its figures")
     words = ["publish", "cmp-features", "run", "--data", "people", "--out", "out"]
     monkeypatch.chdir(tmp_path)
+    assert cli.main(words) == 2 and "there is no run in run" in capsys.readouterr().err
+    (tmp_path / "run").mkdir()
     assert cli.main(words) == 0 and "its figures" in capsys.readouterr().out
     assert Bundle.open(tmp_path / "out").title == "Untrained nets"
     assert cli.main([*words, "--title", "Others"]) == 0

@@ -22,15 +22,27 @@ PICTURES = frozenset(".bmp .gif .jpeg .jpg .png .tif .tiff .webp".split())  # im
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; 0 is success, 1 a recording that failed, 2 a mistake in what was asked."""
+    """Run one command.
+
+    0 is success, 1 a recording that failed, 2 a mistake in what was asked or a file or folder that
+    cannot be used, 130 an interruption by Ctrl-C.
+    """
     arguments = parsed(argv)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    logging.getLogger("accelerate").setLevel(logging.WARNING)  # it tells of every file it saves
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("voicemesh").setLevel(logging.INFO)  # the guests' own news are for others
     try:
         return arguments.run(arguments)
     except ValueError as error:
         print(f"voicemesh {arguments.command}: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        reason = error.strerror or error
+        print(f"voicemesh {arguments.command}: {place}{reason}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"voicemesh {arguments.command}: interrupted", file=sys.stderr)
+        return 130
 
 
 def parsed(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -68,7 +80,7 @@ def parser() -> argparse.ArgumentParser:
 
     picture_ = commands.add_parser("picture", help="portraits of a population", description=PICTURE)
     picture_.add_argument("folder", type=Path, help="folder of the population")
-    add_bundle(picture_, "where the face model is taken from")
+    add_bundle(picture_, "where the face model is taken from", device=False)
     add_overrides(picture_)
     picture_.set_defaults(run=picture)
 
@@ -76,10 +88,12 @@ def parser() -> argparse.ArgumentParser:
     train_.add_argument("system", choices=sorted(TRAINED))
     train_.add_argument("--data", type=Path, required=True, help="folder of a population")
     train_.add_argument("--out", type=Path, required=True, help="folder of the run")
-    train_.add_argument("--recipe", default="bundle", help="the recipe to start from: %(default)s")
+    told = "the recipe to start from, `published` or another: %(default)s; a wrong name lists all"
+    train_.add_argument("--recipe", default="bundle", help=told)
     train_.add_argument("--minutes", type=float, default=float("inf"), help="stop after so long")
     train_.add_argument("--workers", type=int, default=1, help="processes that compute features")
-    add_bundle(train_, "what training starts from: the face model, nets that are there already")
+    told = "what training starts from: the face model, nets that are there already"
+    add_bundle(train_, told, device=False)
     add_overrides(train_)
     train_.set_defaults(run=train)
 
@@ -90,7 +104,7 @@ def parser() -> argparse.ArgumentParser:
     publish_.add_argument("--out", type=Path, required=True, help="folder of the bundle")
     publish_.add_argument("--judges", type=Path, help="another population to measure errors on")
     publish_.add_argument("--title", default="", help="shown on the page")
-    add_bundle(publish_, "where the face model is taken from")
+    add_bundle(publish_, "where the face model is taken from", device=False)
     publish_.set_defaults(run=publish)
 
     evaluate_ = commands.add_parser("evaluate", help="measure a system on people held out")
@@ -146,6 +160,7 @@ TRAINED = {
     "cmp-unsupervised": "voicemesh.training.cmp_unsupervised",
     "cmpc": "voicemesh.training.cmpc_task",
     "identity": "voicemesh.training.identity",
+    "sf2f": "voicemesh.training.sf2f",
     "sss": "voicemesh.training.sss_run",
 }
 # What a run of it becomes: a module with `publish`, which writes parts and returns a table.
@@ -182,19 +197,24 @@ PICTURE = """Portraits of the people of a population, into its folder; the same 
 on where it stopped, and other splits or more people are added to what is there."""
 
 
-def add_bundle(command: argparse.ArgumentParser, purpose: str = "the nets to use") -> None:
+def add_bundle(
+    command: argparse.ArgumentParser, purpose: str = "the nets to use", device: bool = True
+) -> None:
     """The arguments that say which nets, and where they run."""
     command.add_argument(
         "--bundle",
         metavar="WHERE",
         help=f"{purpose}: a folder or owner/name[@revision]; without it the embedded bundle",
     )
-    command.add_argument("--device", help="cpu, cuda, cuda:1, mps; without it the best there is")
+    if device:
+        told = "cpu, cuda, cuda:1, mps; without it a CUDA GPU if there is one, else the CPU"
+        command.add_argument("--device", help=told)
 
 
 def add_overrides(command: argparse.ArgumentParser) -> None:
     """The trailing `name=value` pairs."""
-    command.add_argument("overrides", nargs="*", metavar="name=value", help="change the recipe")
+    told = "change the recipe; a wrong name lists all"
+    command.add_argument("overrides", nargs="*", metavar="name=value", help=told)
 
 
 def overridden(recipe: Recipe, pairs: Sequence[str]) -> Recipe:
@@ -362,18 +382,22 @@ def publish(arguments: argparse.Namespace) -> int:
 
     module = importlib.import_module(PUBLISHED[arguments.system])
     source = Bundle.open(arguments.bundle)
+    population = Population.open(arguments.data)
+    judges = Population.open(arguments.judges) if arguments.judges else None
+    if not arguments.run_folder.is_dir():
+        raise ValueError(f"there is no run in {arguments.run_folder}; `train` makes one")
     writer = BundleWriter(arguments.out, arguments.out.name, title=arguments.title or None)
     if FACE_MODEL not in writer.bundle.parts:
         head = source.part(FACE_MODEL)
         writer.face_model(source.face_model(), source=head.source, licence=head.licence)
-    population = Population.open(arguments.data)
-    judges = Population.open(arguments.judges) if arguments.judges else None
     print(module.publish(arguments.run_folder, population, source, writer, judges))
     return 0
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
     """All figures of a bundle on the people that were held out."""
+    if arguments.out and not arguments.out.parent.is_dir():
+        raise ValueError(f"there is no folder {arguments.out.parent} to write the figures to")
     if arguments.system in SPACES:
         return evaluate_space(arguments)
     if arguments.system == "voicestyle":
@@ -422,10 +446,12 @@ def evaluate_voicestyle(arguments: argparse.Namespace) -> int:
     """What can be read off the face images for voices of people held out."""
     from voicemesh.checkpoints.bundle import Bundle
     from voicemesh.evaluation import voice_faces, voicestyle
+    from voicemesh.nets import devices
     from voicemesh.population.dataset import Population
     from voicemesh.systems.voicestyle import VoiceStyle
 
-    system = VoiceStyle.from_bundle(Bundle.open(arguments.bundle), arguments.device or "cpu")
+    device = devices.chosen(arguments.device)
+    system = VoiceStyle.from_bundle(Bundle.open(arguments.bundle), device)
     population = Population.open(arguments.data)
     results = voicestyle.evaluate(system, population, voice_faces.portraits_of(population))
     print(voicestyle.table(results))
@@ -436,16 +462,14 @@ def evaluate_voicestyle(arguments: argparse.Namespace) -> int:
 
 def evaluate_space(arguments: argparse.Namespace) -> int:
     """How well a bundle's voices and faces find each other."""
-    import torch
-
     from voicemesh.checkpoints.bundle import Bundle
     from voicemesh.evaluation import sss_lists, voice_faces
+    from voicemesh.nets import devices
     from voicemesh.population.dataset import Population
 
     module, name = SPACES[arguments.system]
     kind = getattr(importlib.import_module(module), name)
-    device = arguments.device or ("cuda" if torch.cuda.is_available() else "cpu")
-    space = kind.from_bundle(Bundle.open(arguments.bundle), device)
+    space = kind.from_bundle(Bundle.open(arguments.bundle), devices.chosen(arguments.device))
     if arguments.system == "sss" and sss_lists.is_layout(arguments.data):
         results = sss_lists.evaluate(space, arguments.data)
         print(sss_lists.table(results))
@@ -484,7 +508,13 @@ def gallery(arguments: argparse.Namespace) -> int:
 
 def convert(arguments: argparse.Namespace) -> int:
     """A published file or download as parts of a bundle, which is begun or gone on with."""
-    from voicemesh.checkpoints import cmpc_files, download, upstream, voicestyle_files
+    from voicemesh.checkpoints import (
+        cmpc_files,
+        download,
+        sf2f_files,
+        upstream,
+        voicestyle_files,
+    )
     from voicemesh.checkpoints.bundle import FACE_MODEL, BundleWriter
     from voicemesh.latent.statistics import Statistics
     from voicemesh.mesh.morphable import MorphableModel
@@ -497,6 +527,10 @@ def convert(arguments: argparse.Namespace) -> int:
         found = cmpc_files.find(file)
     elif name == voicestyle_files.SYSTEM and file.is_dir():
         found, title = voicestyle_files.find(file), voicestyle_files.TITLE
+    elif name == sf2f_files.SYSTEM and file.is_dir():
+        found, title = sf2f_files.find(file), sf2f_files.TITLE
+    elif name == sf2f_files.VOICE2FACE:
+        found, title = sf2f_files.find_voice2face(file), sf2f_files.VOICE2FACE_TITLE
     elif name == FACE_MODEL:
         basel = upstream.load_basel(file, arguments.triangles, arguments.landmarks)
         found = {FACE_MODEL: download.Converted(basel, (file,))}

@@ -3,6 +3,7 @@
 import torch
 
 from voicemesh.checkpoints.bundle import Bundle
+from voicemesh.nets import devices
 
 from .association import VoiceFaceSpace
 from .cmpc import Cmpc
@@ -21,5 +22,5 @@ def spaces_in(
     bundle: Bundle, device: torch.device | str | None = None
 ) -> dict[str, VoiceFaceSpace]:
     """The systems of a bundle, ready; on a CUDA GPU if there is one. Empty if it has none."""
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = devices.chosen(device)
     return {name: SYSTEMS[name].from_bundle(bundle, device) for name in named_in(bundle)}
