@@ -108,7 +108,7 @@ def parser() -> argparse.ArgumentParser:
     publish_.set_defaults(run=publish)
 
     evaluate_ = commands.add_parser("evaluate", help="measure a system on people held out")
-    evaluate_.add_argument("system", choices=["cmp", "voicestyle", *SPACES])
+    evaluate_.add_argument("system", choices=["cmp", "sf2f", "voicestyle", *SPACES])
     evaluate_.add_argument("--data", type=Path, required=True, help="folder of a population")
     evaluate_.add_argument("--out", type=Path, help="also write all figures to this JSON file")
     evaluate_.add_argument("--meshes", type=Path, help="write the meshes of a Voxceleb-3D here")
@@ -173,6 +173,7 @@ PUBLISHED = {
     "cmp-unsupervised": "voicemesh.training.cmp_unsupervised_publish",
     "cmpc": "voicemesh.training.cmpc_publish",
     "identity": "voicemesh.training.identity",
+    "sf2f": "voicemesh.training.sf2f_publish",
     "sss": "voicemesh.training.sss_publish",
 }
 # What puts voices and faces into one space: a module and its class, see `systems.association`.
@@ -402,6 +403,8 @@ def evaluate(arguments: argparse.Namespace) -> int:
         return evaluate_space(arguments)
     if arguments.system == "voicestyle":
         return evaluate_voicestyle(arguments)
+    if arguments.system == "sf2f":
+        return evaluate_sf2f(arguments)
     from voicemesh import pipeline
     from voicemesh.evaluation import cmp, geometry, voxceleb3d
     from voicemesh.population.dataset import Population
@@ -455,6 +458,23 @@ def evaluate_voicestyle(arguments: argparse.Namespace) -> int:
     population = Population.open(arguments.data)
     results = voicestyle.evaluate(system, population, voice_faces.portraits_of(population))
     print(voicestyle.table(results))
+    if arguments.out:
+        arguments.out.write_text(json.dumps(results, indent=2) + "\n")
+    return 0
+
+
+def evaluate_sf2f(arguments: argparse.Namespace) -> int:
+    """How near the faces that voices of people held out suggest are to their own."""
+    from voicemesh.checkpoints.bundle import Bundle
+    from voicemesh.evaluation import sf2f, voice_faces
+    from voicemesh.nets import devices
+    from voicemesh.population.dataset import Population
+    from voicemesh.systems.sf2f import SpeechToFace
+
+    bundle, population = Bundle.open(arguments.bundle), Population.open(arguments.data)
+    system = SpeechToFace.from_bundle(bundle, devices.chosen(arguments.device))
+    results = sf2f.evaluate(system, population, voice_faces.portraits_of(population), bundle)
+    print(sf2f.table(results))
     if arguments.out:
         arguments.out.write_text(json.dumps(results, indent=2) + "\n")
     return 0

@@ -1,0 +1,149 @@
+"""SF2F in two stages: encoder and decoder on single stretches of speech, then the fuser alone.
+
+Where published training and this differ, each said once:
+
+* Generator and discriminators step at once, of the same state: as published, where the generator
+  stepped first but both met the same images. One Adam holds all; its groups have own rates.
+* When the norms are frozen, Adam goes on; published, a fresh one began.
+* In the second stage all norms stay frozen; published, that was meant, but the first sheet of
+  samples put the whole net back into training mode.
+* The face network of the perceptual loss takes no gradients of its own.
+* The noise on the baseline's embedding is for training alone.
+
+What the recipe "bundle" adds (zero as published): the embedding is drawn to what the bundle's own
+voice encoder hears ("hearing"), differences of image pyramids count beside those of pixels
+("edges"), and the discriminators join in late.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+from voicemesh.checkpoints import upstream
+from voicemesh.checkpoints.bundle import Bundle
+from voicemesh.nets.sf2f_facenet import FaceNet
+from voicemesh.population.dataset import Population
+from voicemesh.population.portrait_set import PortraitSet
+
+from .cmp_unsupervised import front_end_name
+from .data import features
+from .loop import LoopSettings, train
+from .sf2f_nets import Sf2fRecipe
+from .sf2f_task import Sf2fTask
+from .voices import VoiceCodes, voice_codes
+
+FACENET = "sf2f-facenet"
+
+FIRST_64 = Sf2fRecipe()
+FUSER = {"stage": 2, "steps": 600, "settles": 600, "learning_rate": 1e-4}
+FIRST_128 = replace(FIRST_64, large=16, pixel_weight=100.0)
+BASELINE = replace(
+    FIRST_64,
+    inception=False,
+    gated=False,
+    face_widths=(1024, 512, 256, 128, 64),
+    noise=True,
+    pixel_weight=100.0,
+    image_weight=0.0,
+    identity_weight=1.0,
+    perceptual_weight=0.0,
+)
+BUNDLE = Sf2fRecipe(
+    front_end="voicemesh",
+    voice_widths=(96, 128, 160, 192),
+    embedding=64,
+    face_widths=(128, 96, 64, 48, 32),
+    critic=32,
+    frontal=True,
+    steps=3000,
+    settles=1500,
+    warm=100,
+    batch_size=24,
+    learning_rate=2e-3,
+    critic_rate=0.3,
+    image_weight=0.1,
+    identity_weight=0.0,
+    perceptual_weight=0.0,
+    edges_weight=10.0,
+    hearing_weight=20.0,
+    joins=2000,
+    half=True,
+    keep_last=True,
+)
+RECIPES = {
+    "published": FIRST_64,
+    "published-fuser": replace(FIRST_64, **FUSER),
+    "published-128": FIRST_128,
+    "published-128-fuser": replace(FIRST_128, **FUSER),
+    "published-baseline": BASELINE,
+    "bundle": BUNDLE,
+    "bundle-fuser": replace(
+        BUNDLE,
+        **{**FUSER, "steps": 300, "settles": 150, "learning_rate": 1e-3},
+        segments=6,
+        batch_size=16,
+        joins=0,
+        warm=20,
+    ),
+}
+
+
+def start(
+    data: Path,
+    run: Path,
+    recipe: Sf2fRecipe,
+    bundle: Bundle,
+    minutes: float = float("inf"),
+    workers: int = 1,
+) -> dict[str, float]:
+    """Train on the voices and portraits of the population in `data`; call again to go on.
+
+    `workers` processes compute the features, once. Returns the best validation so far.
+    """
+    population = Population.open(data)
+    portraits = PortraitSet.open(data / f"portraits-{recipe.size}", partial=True)
+    utterances = features(population.folder, recipe.front_end, workers)
+    task = Sf2fTask(
+        recipe,
+        utterances,
+        portraits,
+        run,
+        facenet_of(recipe, bundle),
+        told(recipe, population, bundle),
+    )
+    settings = LoopSettings(
+        recipe.steps,
+        recipe.seed,
+        validate_every=recipe.validate_every,
+        minutes=minutes,
+        half=recipe.half,
+    )
+    return train(task, recipe, run, settings)
+
+
+def facenet_of(recipe: Sf2fRecipe, bundle: Bundle) -> FaceNet | None:
+    """The face network of the perceptual loss, if the recipe has one.
+
+    Raises:
+        ValueError: neither the recipe nor the bundle tells where it is.
+    """
+    if not recipe.perceptual_weight:
+        return None
+    if recipe.facenet:
+        net = upstream.load(FACENET, recipe.facenet)
+    elif FACENET in bundle.parts:
+        net = bundle.net(FACENET)
+    else:
+        raise ValueError(
+            f"The perceptual loss needs the face network {upstream.TABLE[FACENET].file}:"
+            " set facenet=FILE, convert it into the bundle, or set perceptual_weight=0"
+        )
+    assert isinstance(net, FaceNet)
+    return net
+
+
+def told(recipe: Sf2fRecipe, population: Population, bundle: Bundle) -> VoiceCodes | None:
+    """What the bundle's voice encoder says of all recordings, if the recipe asks for it."""
+    if not recipe.hearing_weight:
+        return None
+    encoder = bundle.net("cmp-voice-encoder")
+    return voice_codes(population, encoder, front_end_name(encoder))

@@ -1,0 +1,99 @@
+"""A run of SF2F as the part of a bundle, measured on people held out."""
+
+import json
+from dataclasses import asdict, fields
+from pathlib import Path
+
+from safetensors.torch import load_file
+
+from voicemesh.audio.features import FRONT_ENDS
+from voicemesh.checkpoints.bundle import Bundle, BundleWriter
+from voicemesh.checkpoints.store import fill
+from voicemesh.checkpoints.upstream import arguments_of
+from voicemesh.evaluation import sf2f as evaluation
+from voicemesh.evaluation.voice_faces import portraits_of
+from voicemesh.nets.sf2f import SpeechFusionToFace
+from voicemesh.population.dataset import Population
+from voicemesh.population.portrait_set import PortraitSet
+from voicemesh.systems.sf2f import FRONT_END_OF_CHANNELS, GENERATOR, SpeechToFace
+
+from .loop import read_metrics
+from .sf2f_nets import Sf2fRecipe
+
+LICENCE = "MIT"
+
+
+def trained(run: Path) -> tuple[SpeechFusionToFace, Sf2fRecipe]:
+    """The generator that a run keeps, and the recipe that made it.
+
+    Raises:
+        ValueError: the folder holds no run, or one that has not been validated yet.
+    """
+    path = run / "best.safetensors"
+    if not path.exists():
+        raise ValueError(f"{run} holds no best.safetensors; train until the first validation")
+    written = json.loads((run / "recipe.json").read_text())["recipe"]
+    known = {field.name for field in fields(Sf2fRecipe)}
+    recipe = Sf2fRecipe(
+        **{k: tuple(v) if isinstance(v, list) else v for k, v in written.items() if k in known}
+    )
+    own = {
+        key.removeprefix("generator."): value
+        for key, value in load_file(path).items()
+        if key.startswith("generator.")
+    }
+    net = SpeechFusionToFace(
+        FRONT_ENDS[recipe.front_end].channels,
+        recipe.voice_widths,
+        recipe.embedding,
+        recipe.inception,
+        recipe.stage == 2,
+        recipe.gated,
+        recipe.face_widths,
+        recipe.large,
+    )
+    fill(net, own, str(path))
+    return net, recipe
+
+
+def publish(
+    run: Path,
+    population: Population,
+    source: Bundle,
+    writer: BundleWriter,
+    judges: Population | None = None,
+) -> str:
+    """Write the generator of a run as a part of a bundle; return the figures.
+
+    Faces are compared on the held-out people of `judges`, or of the population itself, by the
+    face network of `source`.
+    """
+    net, recipe = trained(run)
+    net.half().float()  # as it is stored, so that all figures are the bundle's
+    judging = judges or population
+    channels = {name: channels for channels, name in FRONT_END_OF_CHANNELS.items()}
+    if recipe.front_end not in channels:
+        raise ValueError(
+            f"A bundle tells the front end by its channels; {recipe.front_end!r} is not one of"
+            f" {', '.join(channels)}"
+        )
+    system = SpeechToFace(FRONT_ENDS[recipe.front_end], net)
+    results = evaluation.evaluate(system, judging, portraits_of(judging), source)
+    steps = max(line["step"] for line in read_metrics(run / "metrics.jsonl"))
+    seen = PortraitSet.open(population.folder / f"portraits-{recipe.size}", partial=True)
+    people = sum(len(set(shard.identity.tolist())) for shard in seen.shards("train"))
+    told = asdict(recipe) | {key: Path(getattr(recipe, key)).name for key in ("start", "facenet")}
+    writer.net(
+        GENERATOR,
+        net,
+        arguments_of(net),
+        half=True,
+        source="trained by voicemesh, python -m voicemesh train sf2f",
+        licence=LICENCE,
+        training=(
+            f"voices and portraits of {people} synthetic people, stage {recipe.stage}, {steps}"
+            " steps; no recording or photograph of a person"
+        ),
+        results={"recipe": told, **results},
+    )
+    return evaluation.table(results)

@@ -1,0 +1,148 @@
+"""What the loop needs to train SF2F: batches of voices and portraits, and validation."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Int64
+from safetensors.torch import load_file
+from torch import nn
+from torch.nn import functional
+
+from voicemesh.audio.sf2f import SEGMENT
+from voicemesh.nets.sf2f import coloured, shown
+from voicemesh.nets.sf2f_facenet import FaceNet
+from voicemesh.population.portrait_set import PortraitSet
+
+from .data import FeatureSet
+from .loop import Batch
+from .sf2f_data import Faces, recordings_of, segments
+from .sf2f_nets import Sf2fNets, Sf2fRecipe, optimiser_of
+from .sheets import save_sheet
+from .voices import VoiceCodes
+
+AT_ONCE = 32
+SHEET = 32  # people on a sheet, each beside the own portrait
+
+
+class Sf2fTask:
+    """Voices and portraits in memory and the nets."""
+
+    def __init__(
+        self,
+        recipe: Sf2fRecipe,
+        utterances: FeatureSet,
+        portraits: PortraitSet,
+        run: Path,
+        facenet: FaceNet | None = None,
+        codes: VoiceCodes | None = None,
+    ) -> None:
+        """Args: `codes`: what another encoder says of the same recordings, for "hearing".
+
+        Raises:
+            ValueError: a second stage without a first one, or a first one of other nets.
+        """
+        self.recipe, self.utterances, self.run = recipe, utterances, run
+        torch.manual_seed(recipe.seed)
+        side = 128 if recipe.large else 64
+        self._faces, self._rows = {}, {}
+        for split in ("train", "validation"):
+            faces = Faces.of(portraits, split, side, recipe.frontal)
+            rows = recordings_of(utterances, faces.people)
+            self._faces[split] = faces
+            self._rows[split] = [(i, own) for i, own in enumerate(rows) if len(own)]
+            if not self._rows[split]:
+                raise ValueError(f"{portraits.folder}: nobody of {split} has a voice and a face")
+        self._heard = None
+        if codes is not None:
+            self._heard = functional.normalize(torch.from_numpy(codes.codes).float())
+        people = len(self._faces["train"].people)
+        heard = 0 if self._heard is None else self._heard.shape[1]
+        channels = utterances.shards[0].shape[2]
+        self.net: nn.Module = Sf2fNets(recipe, channels, people, facenet, heard)
+        if recipe.start:
+            begin(self.net, Path(recipe.start))
+        elif recipe.stage == 2:
+            raise ValueError("A second stage needs start=RUN, the folder of its first stage")
+        self.optimiser, self.schedule = optimiser_of(recipe, self.net)
+
+    def batch(self, rng: np.random.Generator) -> Batch:
+        """Random people, a voice and a picture of each; one length for all."""
+        own = self._rows["train"]
+        count = self.recipe.batch_size
+        drawn = rng.choice(len(own), count, replace=count > len(own))
+        return self._collate("train", drawn, rng)
+
+    def validate(self, device: torch.device) -> dict[str, float]:
+        """Losses on people that were not trained on, each heard from the start; and a sheet."""
+        sums: dict[str, float] = {}
+        whole = len(self._rows["validation"])
+        for some in np.array_split(np.arange(whole), max(1, whole // AT_ONCE)):
+            batch = self._collate("validation", some, None)
+            for name, value in self.net({k: v.to(device) for k, v in batch.items()}).items():
+                sums[name] = sums.get(name, 0.0) + float(value) * len(some) / whole
+        self._sheet(device)
+        told = sums["perceptual"] if self.recipe.perceptual_weight else sums["pixel"]
+        newest = -float(self.schedule.last_epoch)
+        return {**sums, "selection": newest if self.recipe.keep_last else told}
+
+    def _sheet(self, device: torch.device) -> None:
+        """People held out, each portrait beside what the voice lets expect."""
+        count = min(SHEET, len(self._rows["validation"]))
+        batch = self._collate("validation", np.arange(count), None)
+        ours = self.net.generator(batch["voice"].to(device))[0][-1].float().cpu()
+        pairs = torch.stack([batch["face"], ours], 1).flatten(0, 1)
+        path = self.run / f"pairs-{self.schedule.last_epoch:06d}.png"
+        save_sheet(path, shown(pairs).clamp(0, 1) * 2 - 1)
+
+    def _collate(
+        self, split: str, drawn: Int64[np.ndarray, " batch"], rng: np.random.Generator | None
+    ) -> Batch:
+        recipe, faces, own = self.recipe, self._faces[split], self._rows[split]
+        people = [own[i][0] for i in drawn]
+        chosen = [rng.choice(own[i][1]) if rng else own[i][1][0] for i in drawn]
+        shown_ = [rng.choice(faces.pictures[p]) if rng else faces.pictures[p][0] for p in people]
+        if recipe.stage == 2:
+            voices = [segments(self.utterances, own[i][1], recipe.segments, rng) for i in drawn]
+            voice = torch.stack(voices)
+        else:
+            least, most = (min(end, self.utterances.frames) for end in recipe.frames)
+            length = int(rng.integers(least, most + 1)) if rng else min(SEGMENT, most)
+            voice = self.utterances.crops(np.array(chosen), length, rng)
+        count, step = len(drawn), self.schedule.last_epoch if hasattr(self, "schedule") else 0
+        playing = split == "train" and step >= recipe.joins
+        batch = {
+            "voice": voice,
+            "face": coloured(faces.pixels[torch.from_numpy(np.array(shown_))].float() / 255),
+            "person": torch.tensor(people),
+            # One number for each, so that a batch can be shared out among processes.
+            "playing": torch.full((count,), float(playing)),
+            "settled": torch.full((count,), float(step >= recipe.settles)),
+        }
+        if self._heard is not None:
+            batch["heard"] = self._heard[torch.from_numpy(np.array(chosen))]
+        return batch
+
+
+def begin(net: nn.Module, run: Path) -> None:
+    """Take all nets of a finished run that this one has too.
+
+    Raises:
+        ValueError: the run has none, or nets that do not fit.
+    """
+    path = run / "best.safetensors"
+    if not path.exists():
+        raise ValueError(f"{run} holds no best.safetensors; train until the first validation")
+    begun, own = load_file(path), net.state_dict()
+    wrong = [k for k, v in begun.items() if k in own and own[k].shape != v.shape]
+    lacking = [
+        key
+        for key in own
+        if key not in begun and key.startswith("generator.") and ".attn_fuser." not in key
+    ]
+    if wrong or lacking:
+        raise ValueError(
+            f"{path} is of other nets than this recipe ({', '.join(sorted(wrong + lacking)[:3])});"
+            " take the recipe of the same sizes"
+        )
+    net.load_state_dict({**own, **{key: begun[key] for key in begun.keys() & own.keys()}})
