@@ -140,9 +140,9 @@ def test_page_answers_over_http(whole, spoken, tmp_path, monkeypatch):
     _, url, _ = page.queue().launch(prevent_thread_lock=True, quiet=True, **SERVING)
     try:
         client = Client(url, verbose=False, download_files=str(tmp_path / "client"))
-        plot, *texts, _, _ = client.predict(handle_file(spoken), "grey", api_name="/portray")
+        plot, *texts, _, _, _ = client.predict(handle_file(spoken), "grey", api_name="/portray")
         head = json.loads(plot["plot"])["data"][0]
-        assert (head["type"], head["x"]["dtype"], head["i"]["dtype"]) == ("mesh3d", "f4", "i4")
+        assert (head["type"], head["x"]["dtype"], head["i"]["dtype"]) == ("mesh3d", "f4", "u2")
         assert "Habitual pitch" in texts[1]
         files = client.predict(api_name="/files")
         names = [Path(entry["value"] if isinstance(entry, dict) else entry).name for entry in files]

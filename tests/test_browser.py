@@ -148,8 +148,8 @@ def test_upload_to_mesh_views_and_files(browser, url, voice):
     page.evaluate(f"{plot}.dataset.seen = 'yes'")
     for view, name in (("How sure", "uncertainty"), ("Grey", "grey"), ("Skin", "skin")):
         page.locator("#view").get_by_text(view).click()
-        wanted = f"{plot}.layout.meta.views['{name}'].vertexcolor[0]"
-        page.wait_for_function(f"() => {plot}.data[0].vertexcolor === {wanted}")
+        wanted = f"{plot}.layout.meta.views['{name}'].vertexcolor[0].bdata"
+        page.wait_for_function(f"() => {plot}.data[0].vertexcolor.bdata === {wanted}")
         assert page.evaluate(f"{plot}._fullData[1].visible") is (name == "uncertainty")
     assert page.evaluate(f"{plot}.dataset.seen") == "yes"  # coloured again, not drawn anew
 

@@ -1,14 +1,25 @@
 """Figures: what reaches the browser is typed, bounded and in the right place."""
 
+import base64
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from voicemesh import figures
 from voicemesh.figures.palette import DISTANCE_STOPS
 from voicemesh.figures.voice import MEL_COLUMNS, WAVEFORM_COLUMNS, envelope
-from voicemesh.mesh.morphable import FaceMesh
+from voicemesh.mesh.hair_worn import worn
+from voicemesh.mesh.morphable import FaceMesh, MorphableModel
+
+HEAD = Path(__file__).parents[1] / "assets" / "bundle" / "head.safetensors"
+
+
+@pytest.fixture(scope="module")
+def head_model() -> MorphableModel:
+    return MorphableModel.load(HEAD)
 
 
 @pytest.fixture
@@ -23,7 +34,7 @@ def test_head_faces_the_camera_with_typed_arrays(face):
     figure = figures.mesh(face)
     head = figure.data[0]
     assert head.x.dtype == head.y.dtype == head.z.dtype == np.float32
-    assert head.i.dtype == head.j.dtype == head.k.dtype == np.int32
+    assert head.i.dtype == head.j.dtype == head.k.dtype == np.uint16
     nose = np.array([head.x[0], head.y[0], head.z[0]])
     eye = figure.layout.scene.camera.eye
     assert nose @ [eye.x, eye.y, eye.z] > 100  # towards the camera
@@ -41,21 +52,39 @@ def test_triangles_stay_outward(face):
     assert abs(volume) > 1
 
 
+def colours_in(packed: dict) -> np.ndarray:
+    """Bytes as Plotly reads them."""
+    assert packed["dtype"] == "u1"
+    shape = [int(size) for size in packed["shape"].split(", ")]
+    return np.frombuffer(base64.b64decode(packed["bdata"]), np.uint8).reshape(shape)
+
+
+def views_of(figure) -> dict[str, np.ndarray]:
+    views = figure.layout.meta["views"]
+    return {name: colours_in(view["vertexcolor"][0]) for name, view in views.items()}
+
+
 def test_every_view_travels_with_the_figure(face):
     uncertainty = np.array([0.0, 2.0, 4.0, 40.0], np.float32)
     figure = figures.mesh(face, uncertainty, "uncertainty")
     views = figure.layout.meta["views"]
     assert list(views) == list(figures.VIEWS)
-    assert views["skin"]["vertexcolor"][0][::2] == ["#ff0000", "#0000ff"]
-    assert len(set(views["grey"]["vertexcolor"][0])) == 1
     head, bar = figure.data
     assert bar.visible and bar.marker.cmax == np.ceil(np.percentile(uncertainty, 95))
-    assert list(head.vertexcolor) == views["uncertainty"]["vertexcolor"][0]
-    assert head.vertexcolor[0] == DISTANCE_STOPS[0]
-    assert head.vertexcolor[3] == DISTANCE_STOPS[-1]
     assert head.intensity is None  # Plotly would not forget it in another view
     assert not views["skin"]["visible"][1]
-    json.loads(figure.to_json())
+    told = views_of(figure)
+    assert (told["skin"][0].argmax(), told["skin"][2].argmax()) == (0, 2)  # red, blue
+    assert np.ptp(told["grey"].astype(int), axis=1).max() < 40
+    near, far = (
+        np.array([int(stop[k : k + 2], 16) for k in (1, 3, 5)])
+        for stop in (DISTANCE_STOPS[0], DISTANCE_STOPS[-1])
+    )
+    for colour, stop in ((told["uncertainty"][0], near), (told["uncertainty"][3], far)):
+        share = colour / stop
+        assert np.ptp(share) < 0.02 and 0.49 < share.min() and share.max() <= 1.01
+    shown = json.loads(figure.to_json())["data"][0]["vertexcolor"]
+    assert (colours_in(shown) == told["uncertainty"]).all()
 
 
 def test_views_without_uncertainty(face):
@@ -67,10 +96,38 @@ def test_views_without_uncertainty(face):
 
 
 def test_folds_are_darker(face):
-    openness = np.array([1.0, 0.8, 0.4, 0.0], np.float32)
-    views = figures.mesh(face, None, "grey", openness).layout.meta["views"]
-    levels = [int(colour[1:3], 16) for colour in views["grey"]["vertexcolor"][0]]
-    assert levels[0] == levels[1] > levels[2] > levels[3] > 0
+    open_sky = views_of(figures.mesh(face, None, "grey", np.ones(4, np.float32)))["grey"]
+    folded = views_of(figures.mesh(face, None, "grey", np.full(4, 0.1, np.float32)))["grey"]
+    assert (folded.max(1) < open_sky.max(1)).all() and folded.min() > 0
+
+
+def test_hair_and_shoulders_belong_to_the_skin_view_alone(head_model):
+    face = head_model.mesh(torch.zeros(head_model.shape_basis.shape[2]))
+    hair = worn(head_model, face, "short")
+    figure = figures.mesh(face, None, "skin", hair=hair)
+    head, _, shoulders, locks = figure.data
+    assert len(head.x) == len(face.vertices) and len(locks.x) == len(hair.vertices)
+    assert shoulders.z.min() < head.z.min() - 100 and shoulders.k.max() < len(shoulders.x)
+    views = figure.layout.meta["views"]
+    assert views["skin"]["visible"] == [True, False, True, True]
+    assert views["grey"]["visible"] == [True, False, False, False]
+    bare = figures.mesh(face, None, "skin", hair=worn(head_model, face, "none"))
+    top = face.vertices[:, 1] > face.vertices[:, 1].max() - 5
+    assert views_of(bare)["skin"][top].mean() > 1.5 * views_of(figure)["skin"][top].mean()
+    assert len(figure.to_json()) < 1_600_000
+
+
+def test_two_heads_wear_their_own_hair(head_model):
+    faces = [head_model.mesh(torch.full((head_model.shape_basis.shape[2],), x)) for x in (0.0, 0.3)]
+    hairs = [worn(head_model, faces[0], "long"), worn(head_model, faces[1], "short")]
+    outward = np.linspace(-1, 1, len(faces[0].vertices), dtype=np.float32)
+    figure = figures.difference(faces, outward, hairs=hairs)
+    views = figure.layout.meta["views"]
+    assert views["first"]["visible"] == [True, False, False, True, True, False, False]
+    assert views["second"]["visible"] == [False, True, False, False, False, True, True]
+    assert views["difference"]["visible"] == [False, True, True] + [False] * 4
+    assert [len(figure.data[n].x) for n in (4, 6)] == [len(hair.vertices) for hair in hairs]
+    assert len(views["first"]["vertexcolor"]) == len(figure.data)
 
 
 def test_voice_marks_speech():

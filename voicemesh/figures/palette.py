@@ -1,7 +1,7 @@
 """Colours and letters that the figures share."""
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, UInt8
 
 INK = "#7d8590"  # legible on white and on black: a figure does not know the page's mode
 ACCENT = "#e07a4f"
@@ -20,11 +20,9 @@ def scaled(shares: Float[np.ndarray, " v"], colours: tuple[str, ...]) -> Float32
     return np.stack([np.interp(shares, places, end) for end in ends.T], 1).astype(np.float32)
 
 
-def hexadecimal(colours: Float32[np.ndarray, "v 3"]) -> list[str]:
-    """Colours in [0, 1] as '#rrggbb'; strings this short are what Plotly parses fastest."""
-    levels = np.round(np.clip(colours, 0, 1) * 255).astype(np.int64)
-    packed = (levels[:, 0] << 16) + (levels[:, 1] << 8) + levels[:, 2]
-    return [f"#{colour:06x}" for colour in packed.tolist()]
+def levels(colours: Float32[np.ndarray, "v 3"]) -> UInt8[np.ndarray, "v 3"]:
+    """Colours in [0, 1] as bytes."""
+    return np.round(np.clip(colours, 0, 1) * 255).astype(np.uint8)
 
 
 def stops(colours: tuple[str, ...]) -> list[list[float | str]]:

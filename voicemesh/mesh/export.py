@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float, Float32
 
+from .hair import Hair
 from .lighting import vertex_normals
 from .morphable import FaceMesh
 
@@ -15,11 +16,11 @@ if TYPE_CHECKING:
 
 DIGITS = 4  # after the point in OBJ: a tenth of a micrometre
 METRES = 1e-3  # in a millimetre
-ROUGHNESS = 0.6  # of skin, as glTF counts it
+ROUGHNESS = {"face": 0.6, "hair": 0.7}  # as glTF counts it
 
 
-def write(mesh: FaceMesh, path: str | Path) -> Path:
-    """Write a face; returns the path.
+def write(mesh: FaceMesh, path: str | Path, hair: Hair | None = None) -> Path:
+    """Write a face; returns the path. GLB holds its hair as well, as a mesh of its own.
 
     OBJ and PLY hold millimetres and sRGB colours, as mesh editors expect; GLB holds metres and
     linear colours, as its specification demands. The order of the vertices, outward triangles and
@@ -34,7 +35,7 @@ def write(mesh: FaceMesh, path: str | Path) -> Path:
         raise ValueError(f"{path.name} ends in none of {', '.join(WRITERS)}; choose one of these")
     if not np.isfinite(mesh.vertices).all():
         raise ValueError(f"{path.name} was not written: some coordinates are not finite numbers")
-    path.write_bytes(writer(mesh))
+    path.write_bytes(writer(mesh, hair))
     return path
 
 
@@ -45,7 +46,7 @@ def linear(colours: Float[np.ndarray, "*n 3"]) -> Float32[np.ndarray, "*n 3"]:
     return np.where(shown <= 0.04045, shown / np.float32(12.92), curve)
 
 
-def _obj(mesh: FaceMesh) -> bytes:
+def _obj(mesh: FaceMesh, hair: Hair | None = None) -> bytes:
     # Written here: the general writer takes five times as long.
     normals = vertex_normals(mesh.vertices, mesh.triangles)
     positions = np.concatenate([mesh.vertices, np.clip(mesh.colours, 0, 1)], 1)
@@ -65,32 +66,42 @@ def _lines(word: str, rows: Float[np.ndarray, "n k"]) -> str:
     return pattern * len(rows) % tuple(rows.ravel().tolist())
 
 
-def _ply(mesh: FaceMesh) -> bytes:
+def _ply(mesh: FaceMesh, hair: Hair | None = None) -> bytes:
     from trimesh.exchange.ply import export_ply
 
     return export_ply(_guest(mesh, vertex_colors=_bytes(mesh.colours)), vertex_normal=True)
 
 
-def _glb(mesh: FaceMesh) -> bytes:
+def _glb(mesh: FaceMesh, hair: Hair | None = None) -> bytes:
     from trimesh import PointCloud, Scene
     from trimesh.exchange.gltf import export_glb
 
     if not len(mesh.triangles):  # a face model whose triangles are another file, not given
         cloud = PointCloud(mesh.vertices * np.float32(METRES), _bytes(mesh.colours))
         return export_glb(Scene({"face": cloud}))
-    guest = _guest(mesh, METRES, vertex_attributes={"_COLOUR": linear(mesh.colours)})
+    skin = mesh.colours if hair is None else hair.head_colours
+    guests = {"face": _guest(mesh, METRES, vertex_attributes={"_COLOUR": linear(skin)})}
+    if hair is not None and len(hair.triangles):
+        guests["hair"] = _locks(hair)
 
     def finish(tree: dict[str, Any]) -> None:
         # Bytes of linear light would band in dark hair: floats go in as an attribute of our own,
         # which gets its proper name here. Without a material, viewers take the face for metal.
-        skin = {"metallicFactor": 0.0, "roughnessFactor": ROUGHNESS}
-        tree["materials"] = [{"name": "face", "pbrMetallicRoughness": skin}]
-        (primitive,) = tree["meshes"][0]["primitives"]
-        primitive["attributes"]["COLOR_0"] = primitive["attributes"].pop("_COLOUR")
-        primitive["material"] = 0
+        tree["materials"] = [
+            {
+                "name": name,
+                "pbrMetallicRoughness": {"metallicFactor": 0.0, "roughnessFactor": ROUGHNESS[name]},
+                "doubleSided": name == "hair",  # ribbons have no inside
+            }
+            for name in guests
+        ]
+        for number, kept in enumerate(tree["meshes"]):
+            (primitive,) = kept["primitives"]
+            primitive["attributes"]["COLOR_0"] = primitive["attributes"].pop("_COLOUR")
+            primitive["material"] = number
 
     return export_glb(
-        Scene({"face": guest}),
+        Scene(guests),
         include_normals=True,
         unitize_normals=False,
         tree_postprocessor=finish,
@@ -110,8 +121,27 @@ def _guest(mesh: FaceMesh, scale: float = 1.0, **extras: Any) -> "Trimesh":
     )
 
 
+def _locks(hair: Hair) -> "Trimesh":
+    """The ribbons of hair, rounded by their normals; what lies deep is darker."""
+    from trimesh import Trimesh
+
+    deep = (0.35 + 0.65 * hair.openness)[:, None]
+    return Trimesh(
+        vertices=hair.vertices * np.float32(METRES),
+        faces=hair.triangles,
+        vertex_normals=hair.normals,
+        vertex_attributes={"_COLOUR": (hair.colours * deep).astype(np.float32)},
+        process=False,
+    )
+
+
 def _bytes(colours: Float[np.ndarray, "v 3"]) -> np.ndarray:
     return (np.clip(colours, 0, 1) * 255).round().astype(np.uint8)
 
 
-WRITERS: dict[str, Callable[[FaceMesh], bytes]] = {".obj": _obj, ".ply": _ply, ".glb": _glb}
+Writer = Callable[[FaceMesh, Hair | None], bytes]
+WRITERS: dict[str, Writer] = {
+    ".obj": _obj,
+    ".ply": _ply,
+    ".glb": _glb,
+}

@@ -9,6 +9,7 @@ import gradio as gr
 
 from voicemesh import figures
 from voicemesh.audio.recording import UnusableRecording
+from voicemesh.mesh.hair_worn import USUAL
 from voicemesh.pipeline import Comparison, Part, Pipeline, Portrait, Several, Usual
 
 from .cards import card, quantity, signed, summary
@@ -63,7 +64,7 @@ def compare(
 def of_one_voice(several: Several) -> tuple[object, str, str, str]:
     """The fused face coloured by disagreement, and what it is made of."""
     fused = several.fused
-    figure = figures.spread(fused.face, several.apart, fused.openness)
+    figure = figures.spread(fused.face, several.apart, fused.openness, fused.material, fused.hair)
     count = len(several.each)
     caption = (
         f"<p>{count} recordings, {fused.speech_seconds:.1f} s of speech; root mean square distance"
@@ -94,8 +95,16 @@ def of_two_voices(
     comparison: Comparison, portraits: Sequence[Portrait], whole: Pipeline
 ) -> tuple[object, str, str, str]:
     """Both faces and their difference, part by part and length by length."""
+    heads = comparison.first, comparison.second
     figure = figures.difference(
-        (comparison.first, comparison.second), comparison.outward, openness=whole.openness
+        heads,
+        comparison.outward,
+        openness=whole.openness,
+        material=whole.material,
+        hairs=[
+            whole.worn(head, USUAL[portrait.sex])
+            for head, portrait in zip(heads, portraits, strict=True)
+        ],
     )
     caption = "<p>How far the second face stands out of the first, both laid on each other</p>"
     voices = "".join(

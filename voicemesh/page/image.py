@@ -9,7 +9,6 @@ import gradio as gr
 import numpy as np
 from PIL import Image
 
-from voicemesh.mesh import render
 from voicemesh.mesh.landmarks import RATIO_LABELS, RATIOS
 from voicemesh.pipeline import Pipeline, Portrait, Prototypes
 from voicemesh.systems.voicestyle import Imagined, Wish
@@ -34,9 +33,7 @@ def imagine(whole: Pipeline, portrait: Portrait, wish: Wish) -> Iterator[tuple[s
     """The images as they grow, and what they grew from."""
     imaginer = whole.imaginer
     heard = imaginer.hear(portrait.speech)
-    mesh = render.portrait(
-        portrait.face, size=MESH, yaw=0, material=portrait.material, openness=portrait.openness
-    )
+    mesh = portrait.picture(MESH)
     grown = ""
     for seen in imaginer.imagine(heard, wish):
         yield images_of(seen, mesh), grown or gr.skip()

@@ -41,16 +41,21 @@ def read(
     seen = look(whole, path)
     pictures = side_by_side(seen)
     if portrait is None:
-        figure = figures.mesh(seen.face, openness=whole.openness)
+        figure = figures.mesh(
+            seen.face, None, "skin", whole.openness, whole.material, whole.worn(seen.face, "none")
+        )
         views = gr.update(choices=ALONE, value="skin")
         words = "The head on the photograph. Let a voice be heard on the first tab to compare both."
         return seen, pictures, figure, views, f"<p>{words}</p>", measurements_of(seen)
     comparison = whole.compare(portrait, seen)
+    heads = comparison.first, comparison.second
     figure = figures.difference(
-        (comparison.first, comparison.second),
+        heads,
         comparison.outward,
         ("voice", "photograph"),
         whole.openness,
+        whole.material,
+        [whole.worn(head, "none") for head in heads],
     )
     caption = (
         f"<p>How far the photographed head stands out of the voice's;"

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import gradio as gr
 from voicemesh import figures
 from voicemesh.audio import recording
 from voicemesh.audio.recording import UnusableRecording
+from voicemesh.mesh.hair_worn import USUAL, grows
 from voicemesh.pipeline import Pipeline, Portrait
 
 from . import image, matches
@@ -24,6 +25,9 @@ from .words import HINT, HONEST, measured
 EXAMPLES = ASSETS / "examples"
 LIMIT = 60.0  # seconds of a recording that are used
 VIEWS = [("Skin", "skin"), ("Grey", "grey"), ("How sure", "uncertainty")]
+HAIR = [("No hair", "none"), ("Short", "short"), ("Long", "long")]
+FIRST_HAIR = "short"  # of the average head
+SET = "Hair, skin and eyes are set, not predicted."
 QUIET = {"show_progress": "hidden"}
 NETS = {"concurrency_limit": 2, "concurrency_id": "nets", "show_progress": "minimal"}
 
@@ -39,7 +43,9 @@ def switch_view(place: str) -> str:
     return f"""(view) => {{
   const plot = document.querySelector("#{place} .js-plotly-plot");
   const views = plot && plot.layout.meta && plot.layout.meta.views;
-  if (window.Plotly && views && views[view]) window.Plotly.restyle(plot, views[view]);
+  if (!window.Plotly || !views || !views[view]) return;
+  const vertexcolor = views[view].vertexcolor.map((colours) => colours ?? undefined);
+  window.Plotly.restyle(plot, {{ vertexcolor, visible: views[view].visible }});
 }}"""
 
 
@@ -59,26 +65,48 @@ def refused(error: ValueError) -> gr.Error:
 
 
 def portray(
-    whole: Pipeline, path: str | None, view: str
+    whole: Pipeline, path: str | None, view: str, asked: str | None = None
 ) -> tuple[Portrait, object, str, str, str, object, str]:
-    """A recording to everything that the page shows of it; the portrait itself comes first."""
+    """A recording to everything that the page shows of it; the portrait itself comes first.
+
+    `asked` is the hair that the visitor wants; None leaves it to custom.
+    """
     started = time.perf_counter()
     voice = heard(path)
     read = time.perf_counter() - started
     try:
-        return told(whole(voice, picture=False), view, {"reading the file": read})
+        portrait = wearing(whole, whole(voice, picture=False), asked)
+        return told(portrait, view, {"reading the file": read})
     except UnusableRecording as error:
         raise refused(error) from error
 
 
 def of_features(
-    whole: Pipeline, path: str, view: str
+    whole: Pipeline, path: str, view: str, asked: str | None = None
 ) -> tuple[Portrait, object, str, str, str, object, str]:
     """The same of a published feature file."""
     try:
-        return told(whole.of_features(path), view, {})
+        return told(wearing(whole, whole.of_features(path), asked), view, {})
     except UnusableRecording as error:
         raise refused(error) from error
+
+
+def wearing(whole: Pipeline, portrait: Portrait, asked: str | None) -> Portrait:
+    """The portrait in the hair that was asked for."""
+    return portrait if asked is None else replace(portrait, hair=whole.worn(portrait.face, asked))
+
+
+def head_of(portrait: Portrait, view: str) -> object:
+    """The figure of a portrait in one of its views."""
+    shown = view if view != "uncertainty" or portrait.uncertainty is not None else "skin"
+    return figures.mesh(
+        portrait.face,
+        portrait.uncertainty,
+        shown,
+        portrait.openness,
+        portrait.material,
+        portrait.hair,
+    )
 
 
 def told(
@@ -86,13 +114,12 @@ def told(
 ) -> tuple[Portrait, object, str, str, str, object, str]:
     """A portrait, and all that the page shows of it."""
     started = time.perf_counter()
-    shown = view if view != "uncertainty" or portrait.uncertainty is not None else "skin"
-    head = figures.mesh(portrait.face, portrait.uncertainty, shown, portrait.openness)
+    head = head_of(portrait, view)
     waveform = portrait.recording.waveform
     sound = figures.voice(waveform, portrait.segments, portrait.log_mel) if len(waveform) else None
     drawn = time.perf_counter() - started
     timings = {**timings, **portrait.timings, "drawing": drawn}
-    caption = f"<p>Read from {portrait.speech_seconds:.1f} s of speech</p>"
+    caption = f"<p>Read from {portrait.speech_seconds:.1f} s of speech. {SET}</p>"
     facts, lengths = summary(portrait), measurements(portrait)
     return portrait, head, caption, facts, lengths, sound, clock(timings)
 
@@ -183,6 +210,7 @@ def build(whole: Pipeline, page: gr.Blocks) -> Heard:
     outlines = waiting()
     description = escape(whole.bundle.description)
     portrait = gr.State(time_to_live=KEEP)
+    asked = gr.State()  # the hair that the visitor chose, if any
     with gr.Row(elem_id="stage"):
         with gr.Column(elem_id="input", min_width=0):
             voice = recorder("Your voice", "voice")
@@ -199,14 +227,26 @@ def build(whole: Pipeline, page: gr.Blocks) -> Heard:
             )
         with gr.Column(elem_id="result", min_width=0):
             with gr.Group(elem_id="viewer", elem_classes="viewer"):
-                view = gr.Radio(
-                    VIEWS,
-                    value="skin",
-                    show_label=False,
-                    container=False,
-                    elem_id="view",
-                    elem_classes="views",
-                )
+                with gr.Row(elem_classes="choices"):
+                    view = gr.Radio(
+                        VIEWS,
+                        value="skin",
+                        label="Colouring of the head",
+                        show_label=False,
+                        container=False,
+                        elem_id="view",
+                        elem_classes="views",
+                    )
+                    hair = gr.Radio(
+                        HAIR,
+                        value=FIRST_HAIR,
+                        label="Hair, which no voice tells",
+                        show_label=False,
+                        container=False,
+                        visible=grows(whole.system.face_model),
+                        elem_id="hair",
+                        elem_classes="views",
+                    )
                 mesh = gr.Plot(
                     show_label=False, container=False, elem_id="mesh", elem_classes="mesh"
                 )
@@ -232,30 +272,45 @@ def build(whole: Pipeline, page: gr.Blocks) -> Heard:
         with gr.Column(min_width=0):
             lengths = gr.HTML(outlines[2], elem_id="lengths")
 
-    def show(path: str | None, view: str):
-        return portray(whole, path, view)
+    def show(path: str | None, view: str, asked: str | None):
+        shown = portray(whole, path, view, asked)
+        return *shown, asked or USUAL[shown[0].sex]
 
-    def show_features(path: str, view: str):
-        return of_features(whole, path, view)
+    def show_features(path: str, view: str, asked: str | None):
+        shown = of_features(whole, path, view, asked)
+        return *shown, asked or USUAL[shown[0].sex]
+
+    def comb(portrait: Portrait | None, view: str, asked: str):
+        if portrait is None:
+            return asked, gr.skip(), average(asked)
+        portrait = wearing(whole, portrait, asked)
+        return asked, portrait, head_of(portrait, view)
 
     def files(portrait: Portrait):
         portrait = whole.matched(whole.pictured(portrait))
         paths = save(portrait, Path(buttons[0].GRADIO_CACHE) / "portraits")
         return [gr.update(value=path, interactive=True) for path in paths]
 
+    def anew(portrait: Portrait | None):
+        return files(portrait) if portrait is not None else [gr.skip()] * len(buttons)
+
     def show_branches(portrait: Portrait):
         return gr.update(visible=True), image.branches(whole.pictured(portrait))
 
-    def average():
-        return figures.mesh(whole.average(), whole.uncertainty, openness=whole.openness)
+    def average(style: str = FIRST_HAIR):
+        face = whole.average()
+        worn = whole.worn(face, style)
+        return figures.mesh(face, whole.uncertainty, "skin", whole.openness, whole.material, worn)
 
-    results = [portrait, mesh, caption, facts, lengths, sound, timings]
-    pressed = run.click(show, [voice, view], results, api_name="portray", **NETS)
+    results = [portrait, mesh, caption, facts, lengths, sound, timings, hair]
+    pressed = run.click(show, [voice, view, asked], results, api_name="portray", **NETS)
     pressed.success(files, portrait, buttons, api_name="files", show_progress="hidden")
     chosen = examples.load_input_event.success(
-        show, [voice, view], results, api_visibility="private", **NETS
+        show, [voice, view, asked], results, api_visibility="private", **NETS
     )
-    given = published.upload(show_features, [published, view], results, api_name="features", **NETS)
+    given = published.upload(
+        show_features, [published, view, asked], results, api_name="features", **NETS
+    )
     for event in (chosen, given):
         event.success(files, portrait, buttons, api_visibility="private", show_progress="hidden")
     for event in (pressed, chosen, given):
@@ -270,5 +325,9 @@ def build(whole: Pipeline, page: gr.Blocks) -> Heard:
     if faces:
         find_faces(whole, faces, portrait, voice, (pressed, chosen))
     view.change(None, view, None, js=switch_view("mesh"), api_visibility="private")
+    combed = hair.input(
+        comb, [portrait, view, hair], [asked, portrait, mesh], api_visibility="private", **NETS
+    )
+    combed.success(anew, portrait, buttons, api_visibility="private", **QUIET)
     page.load(average, None, mesh, api_name="average", show_progress="hidden")
     return Heard(portrait, (pressed, chosen))
