@@ -5,11 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from accelerate import Accelerator
 from PIL import Image
 
 from voicemesh.training.loop import LoopSettings
 from voicemesh.training.pictures import Pictures
 from voicemesh.training.stylegan2 import play
+from voicemesh.training.stylegan2_anchored import AnchoredPlayers
 from voicemesh.training.stylegan2_augment import Adaptive, augment, random_maps, recoloured, warped
 from voicemesh.training.stylegan2_losses import average, ema_decay
 from voicemesh.training.stylegan2_players import NET, StyleGan2Recipe
@@ -64,9 +66,27 @@ def test_an_anchored_generator_comes_nearer_to_its_portraits(rng, tmp_path):
     images, whole = known.draw_known(9, rng, 8)
     torch.testing.assert_close(whole.norm(dim=1), torch.full((9,), 8**0.5))
     torch.testing.assert_close(images[:, 0, 0, 0], whole[:, 0] * 46 / 127.5 + 120 / 127.5 - 1)
-    recipe = replace(SMALL, anchor=20.0, adaptive=False, learning_rate=0.02, steps=30, path_every=0)
+    recipe = replace(
+        SMALL, anchor=20.0, texture=1.0, loose=0.25, half=True, learning_rate=0.02, steps=30
+    )
     told = run(known, tmp_path / "few", 2, recipe), run(known, tmp_path / "more", 30, recipe)
     assert told[1]["anchor"] < 0.7 * told[0]["anchor"]
+    assert {"critic", "generator", "r1", "texture"} <= told[1].keys()
+
+
+def test_what_means_nothing_is_never_learnt_from(rng):
+    recipe = replace(SMALL, anchor=1.0, loose=0.5, growing=0.5)
+    players = AnchoredPlayers(recipe, Accelerator(cpu=True))
+    first = players.player.generator.style[1].weight
+    with torch.no_grad():
+        first[:, 3:] = 0
+    players.player.means.copy_(first.any(0))
+    told = players.iterate(0, torch.rand(4, 3, 8, 8), torch.randn(4, 8))  # at half the size
+    assert (first[:, 3:] == 0).all() and (first[:, :3] != 0).any()
+    assert not any(p.grad is not None for p in players.player.generator.convs[1].parameters())
+    players.iterate(3, torch.rand(4, 3, 8, 8), torch.randn(4, 8))
+    assert all(p.grad is not None for p in players.player.generator.convs[1].parameters())
+    assert np.isfinite(list(told.values())).all()
 
 
 def test_photographs_of_any_shape_become_squares(tmp_path, rng):

@@ -52,7 +52,11 @@ def task(rng, tmp_path):
     known = PortraitSet(tmp_path, PortraitRecipe(size=16), files)
     law = ParameterLaw.of(parameters_of(known.gathered("train")))
     torch.manual_seed(0)
-    return lambda **more: PortraitsTask(replace(SMALL, **more), known, law, tmp_path)
+
+    def made(times=1, **more):
+        return PortraitsTask(replace(SMALL, **more), [known] * times, law, tmp_path)
+
+    return made
 
 
 def test_training_lowers_the_loss_and_shows_it(task, tmp_path):
@@ -72,11 +76,42 @@ def test_pictures_grow_with_the_steps(task, rng):
     assert made.batch(rng)["pixels"].shape == (8, 16, 16, 3)
 
 
+def test_the_rate_rises_stays_and_falls(task):
+    made = task(steps=100, warming=0.1, cooling=0.5, learning_rate=1.0)
+    rates = []
+    for _ in range(101):
+        rates.append(made.schedule.get_last_lr()[0])
+        made.optimiser.step()
+        made.schedule.step()
+    assert rates[0] == 0 and rates[10:51] == [1.0] * 41 and rates[100] == 0
+    assert rates[75] == pytest.approx(0.5)
+
+
+def test_the_average_is_what_a_run_gives(task, rng):
+    made = task(kept=0.5, half=True, texture=1.0, faces=2.0)
+    net, start = made.net, made.net.generator.input.input.detach().clone()
+    made.schedule.last_epoch = 20
+    losses = net(made.batch(rng))
+    whole = losses["plain"] + losses["edges"] + losses["texture"]
+    torch.testing.assert_close(losses["loss"], whole)
+    with torch.no_grad():
+        net.generator.input.input.add_(1.0)
+    net(made.batch(rng))
+    torch.testing.assert_close(net.average.input.input, start + 0.5)
+    assert net.result is net.average and not any(p.requires_grad for p in net.average.parameters())
+
+
+def test_portraits_of_several_populations_are_learnt_from(task):
+    alone, both = task(), task(times=2)
+    assert len(both._pixels["train"]) == len(both._z["train"]) == 2 * len(alone._pixels["train"])
+    assert len(both._pixels["validation"]) == len(alone._pixels["validation"])
+
+
 def test_what_is_left_of_z_means_nothing():
     net = PortraitNet(SMALL, 5)
     z = torch.randn(3, 24)
     z *= (24**0.5) / z.norm(dim=1, keepdim=True)
-    whole = net.generator(net.generator.mapping(z), ())
+    whole = net.generator(net.generator.mapping(z))
     torch.testing.assert_close(net.images(z[:, :5]), whole, atol=1e-5, rtol=1e-5)
     with pytest.raises(ValueError, match="25 parameters, z only 24"):
         PortraitNet(SMALL, 25)

@@ -11,6 +11,8 @@ SMALLEST = 8  # side of the noise maps that are not halved further
 CROP_OF = 256  # side of the pictures that the crop is told for
 CROP_TOP, CROP_LEFT, CROP_SIDE = 35, 32, 188  # published, of FFHQ-framed faces
 IDENTITY_SIDE = 112
+MIDDLE, WIDTH = (0.5, 0.585), 0.17  # of eyes, nose and mouth, in sides of a portrait
+CONTRAST = 0.01  # deviation that textures are told from nothing by
 
 
 def noise_regularity(noise: Sequence[Float[Tensor, "_ 1 _ _"]]) -> Float[Tensor, ""]:
@@ -41,15 +43,63 @@ def pyramid_differences(
     image: Float[Tensor, "batch 3 height width"],
     target: Float[Tensor, "batch 3 height width"],
     smallest: int = 8,
+    weight: Float[Tensor, "1 1 height width"] | None = None,
 ) -> Float[Tensor, " batch"]:
-    """Mean absolute difference of every level of the Laplacian pyramid, summed: edges count."""
+    """Mean absolute difference of every level of the Laplacian pyramid, summed: edges count.
+
+    A `weight` says how much each pixel counts; of a smaller level, the mean over its pixels.
+    """
     difference, total = image - target, image.new_zeros(len(image))
     while difference.shape[2] > smallest:
         small = functional.avg_pool2d(difference, 2)
-        wide = functional.interpolate(small, scale_factor=2, mode="bilinear", align_corners=False)
-        total = total + (difference - wide).abs().mean((1, 2, 3))
+        apart = (difference - upsampled(small)).abs()
+        if weight is not None:
+            apart, weight = apart * weight, functional.avg_pool2d(weight, 2)
+        total = total + apart.mean((1, 2, 3))
         difference = small
     return total
+
+
+def texture_differences(
+    image: Float[Tensor, "batch 3 height width"],
+    target: Float[Tensor, "batch 3 height width"],
+    bands: int = 3,
+    window: int = 8,
+    weight: Float[Tensor, "1 1 height width"] | None = None,
+) -> Float[Tensor, " batch"]:
+    """How much the local contrast differs, band by band, along and across: strands count.
+
+    Of every band of the brightness its deviation within small windows is compared, not its value:
+    a picture that smooths what it cannot place is told so. Bands smaller than a window are left.
+    """
+    total, pair = image.new_zeros(len(image)), torch.cat([image, target]).mean(1, keepdim=True)
+    for _ in range(bands):
+        if pair.shape[2] <= window:
+            break
+        small = functional.avg_pool2d(pair, 2)
+        band = pair - upsampled(small)
+        across, along = band.diff(dim=3)[:, :, 1:], band.diff(dim=2)[:, :, :, 1:]
+        power = functional.avg_pool2d(torch.cat([across, along], 1).square(), window, window // 2)
+        of_image, of_target = (power + CONTRAST**2).sqrt().chunk(2)
+        apart = (of_image - of_target).abs()
+        if weight is not None:
+            apart = apart * functional.adaptive_avg_pool2d(weight, apart.shape[2])
+        total = total + apart.mean((1, 2, 3))
+        pair = small
+    return total
+
+
+def face_weight(size: int, more: float) -> Float[Tensor, "1 1 size size"]:
+    """What pixels count by where they are, 1 on average: portraits are framed by eyes and mouth."""
+    place = (torch.arange(size) + 0.5) / size
+    across, down = (-0.5 * ((place - middle) / WIDTH) ** 2 for middle in MIDDLE)
+    weight = 1 + more * torch.exp(down[:, None] + across)
+    return (weight / weight.mean())[None, None]
+
+
+def upsampled(small: Float[Tensor, "batch channel _ _"]) -> Float[Tensor, "batch channel _ _"]:
+    """Twice the size, between the pixels by straight lines."""
+    return functional.interpolate(small, scale_factor=2, mode="bilinear", align_corners=False)
 
 
 def face_crop(image: Float[Tensor, "batch 3 _ _"]) -> Float[Tensor, "batch 3 112 112"]:
@@ -75,7 +125,8 @@ class Identity(nn.Module):
     def forward(self, image: Float[Tensor, "batch 3 _ _"]) -> Float[Tensor, "batch features"]:
         """Features of length 1."""
         crop = face_crop(image)
-        return functional.normalize(self.net(crop.flip(1) if self.bgr else crop), eps=0.0)
+        features = self.net(crop.flip(1) if self.bgr else crop)
+        return functional.normalize(features.float(), eps=0.0)
 
     def loss(
         self, features: Float[Tensor, "batch features"], image: Float[Tensor, "batch 3 _ _"]

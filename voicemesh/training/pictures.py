@@ -13,7 +13,7 @@ from torch.nn import functional
 from voicemesh import images
 from voicemesh.population.portrait_set import PortraitSet
 
-from .portrait_law import ParameterLaw, chosen, parameters_of
+from .portrait_law import chosen
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 
@@ -28,27 +28,21 @@ class Pictures:
     z: Float[Tensor, "pictures z"] | None = None  # whitened parameters, of portraits alone
 
     @classmethod
-    def open(
-        cls, folder: Path, size: int, neutral: bool = False, law: ParameterLaw | None = None
-    ) -> "Pictures":
+    def open(cls, folder: Path, size: int, neutral: bool = False) -> "Pictures":
         """The portraits of a population in this size, else all photographs under the folder.
 
         Args:
-            neutral: only portraits at rest, in neutral light.
-            law: whitens the parameters of portraits.
+            neutral: only portraits, those at rest and in neutral light.
 
         Raises:
-            ValueError: there are neither, or no portraits whose parameters are known.
+            ValueError: there are neither, or no portraits although they are to be neutral.
         """
         portraits = folder / f"portraits-{size}"
         if portraits.is_dir():
             shard = chosen(PortraitSet.open(portraits, partial=True), "train", neutral)
-            z = None if law is None else law.z(torch.from_numpy(parameters_of(shard)))
-            return cls(size, shard.pixels, z=z)
-        if neutral or law:
-            raise ValueError(
-                f"{folder} has no portraits of {size} pixels, whose parameters are known"
-            )
+            return cls(size, shard.pixels)
+        if neutral:
+            raise ValueError(f"{folder} has no portraits of {size} pixels; `picture` takes some")
         files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
         if not files:
             raise ValueError(

@@ -1,5 +1,6 @@
 """What a rendered portrait is made of as one row of numbers, and as Gaussian z."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +37,12 @@ def chosen(portraits: PortraitSet, split: str, neutral: bool) -> PortraitShard:
         return shard
     rows = shard.picture == 0
     return PortraitShard(**{name: column[rows] for name, column in vars(shard).items()})
+
+
+def joined(shards: Sequence[PortraitShard]) -> PortraitShard:
+    """Portraits of several populations, one after another."""
+    columns = vars(shards[0])
+    return PortraitShard(**{c: np.concatenate([vars(s)[c] for s in shards]) for c in columns})
 
 
 @dataclass(frozen=True, eq=False)

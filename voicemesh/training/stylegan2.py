@@ -3,11 +3,15 @@
 import json
 import logging
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from accelerate import Accelerator
+from jaxtyping import Float
 from safetensors.torch import load_file
+from torch import Tensor
 from tqdm import tqdm
 
 from voicemesh.checkpoints.bundle import Bundle, BundleWriter
@@ -15,15 +19,18 @@ from voicemesh.checkpoints.store import fill
 from voicemesh.nets.stylegan2 import SILENT, Generator
 from voicemesh.population.dataset import Population
 
+from . import stylegan2_portraits as portraits
 from .loop import Journal, LoopSettings, claim, read_metrics, seed_step
 from .pictures import Pictures
-from .portrait_law import LAW, ParameterLaw
+from .portrait_law import LAW, ParameterLaw, chosen, joined, parameters_of
 from .sheets import save_sheet
+from .stylegan2_anchored import AnchoredPlayers
 from .stylegan2_players import NET, Players, StyleGan2Recipe, generator_of
 from .voicestyle import publish_generator
 
 log = logging.getLogger(__name__)
 SHEET = 64  # samples
+LOOK = 250  # steps from sheet to sheet of an anchored run
 
 
 BUNDLE = StyleGan2Recipe(
@@ -34,18 +41,22 @@ BUNDLE = StyleGan2Recipe(
     depth=4,
     mapping_rate=0.5,
     noise=False,
-    steps=2000,
-    batch_size=8,
-    learning_rate=5e-4,
-    critic_rate=2e-3,
-    mixing=0.0,
-    r1=1.0,
-    path_every=0,
-    half_life=500.0,
-    ramp=0.05,
+    steps=4800,
+    batch_size=16,
+    learning_rate=2e-3,
+    critic_rate=7e-4,
+    r1=0.0,
+    half_life=3000.0,
+    ramp=0.1,
     flips=False,
-    anchor=5.0,
-    neutral=True,
+    anchor=10.0,
+    texture=5.0,
+    faces=4.0,
+    adversarial=0.5,
+    loose=0.25,
+    growing=1 / 6,
+    cooling=0.35,
+    half=True,
 )
 RECIPES = {"published": StyleGan2Recipe(), "bundle": BUNDLE}
 
@@ -61,11 +72,37 @@ def start(
     """Train on a population's portraits or a folder of photographs; call again to go on.
 
     The folder holds the averaged generator and sheets of its samples. Returns the last measures.
+    An anchored recipe (`bundle`) begins with the regression of `stylegan2-portraits`.
     """
-    law = ParameterLaw.read(Path(recipe.start) / LAW) if recipe.anchor else None
-    pictures = Pictures.open(data, recipe.size, recipe.neutral, law)
-    settings = LoopSettings(recipe.steps, recipe.seed, minutes=minutes)
+    if recipe.anchor:
+        started = time.monotonic()
+        recipe, pictures = anchored(data, run, recipe, bundle, minutes, workers)
+        minutes -= (time.monotonic() - started) / 60
+        if minutes <= 0:
+            return {}
+    else:
+        pictures = Pictures.open(data, recipe.size, recipe.neutral)
+    every = LOOK if recipe.anchor else LoopSettings.validate_every
+    settings = LoopSettings(recipe.steps, recipe.seed, minutes=minutes, validate_every=every)
     return play(pictures, run, recipe, settings)
+
+
+def anchored(
+    data: Path, run: Path, recipe: StyleGan2Recipe, bundle: Bundle, minutes: float, workers: int
+) -> tuple[StyleGan2Recipe, Pictures]:
+    """The recipe and portraits of an anchored run, after the regression that it starts from.
+
+    Without a run to start from, that is done first, in `portraits` inside the folder of the run.
+    """
+    if not recipe.start:
+        recipe = replace(recipe, start=str(run / "portraits"))
+        portraits.start(data, Path(recipe.start), portraits.BUNDLE, bundle, minutes, workers)
+    first = Path(recipe.start)
+    law, regression = ParameterLaw.read(first / LAW), portraits.recipe_of(first)
+    sets = portraits.sources(data, first, regression, bundle, workers)
+    shard = joined([chosen(one, "train", regression.neutral) for one in sets])
+    z = law.z(torch.from_numpy(parameters_of(shard)))
+    return recipe, Pictures(recipe.size, shard.pixels, z=z)
 
 
 def play(
@@ -78,7 +115,7 @@ def play(
         run.mkdir(parents=True, exist_ok=True)
         claim(run, recipe, settings)
     accelerator.wait_for_everyone()
-    players = Players(recipe, accelerator)
+    players = (AnchoredPlayers if recipe.anchor else Players)(recipe, accelerator)
     step = players.resume(run)
     journal = Journal(run / "metrics.jsonl", step) if main else None
     started, told = time.monotonic(), {}
@@ -101,7 +138,9 @@ def play(
         late = accelerator.check_trigger()
         if late or step % settings.validate_every == 0 or step == settings.steps:
             if main:
-                show(players.average, run / f"samples-{step:06d}.jpg", recipe.noise)
+                stored = recipe.noise or bool(recipe.anchor)
+                true = pictures.draw(SHEET, np.random.default_rng(settings.seed))
+                show(players.average, run / f"samples-{step:06d}.jpg", stored, true)
             players.save(run, step)
         if late:
             log.info("stopped at step %d of %d; run again to go on", step, settings.steps)
@@ -111,12 +150,16 @@ def play(
 
 
 @torch.no_grad()
-def show(generator: Generator, path: Path, noise: bool) -> None:
-    """A sheet of samples, of the same z every time."""
+def show(
+    generator: Generator, path: Path, noise: bool, true: Float[Tensor, "64 3 size size"]
+) -> None:
+    """A sheet of samples, of the same z every time, and on its right of true pictures."""
     z = torch.randn(SHEET, generator.features, generator=torch.Generator().manual_seed(0))
     parts = z.to(generator.input.input.device).split(8)
     maps = generator.stored_noise() if noise else SILENT
-    save_sheet(path, torch.cat([generator(generator.mapping(z), maps).cpu() for z in parts]))
+    samples = [generator(generator.mapping(z), maps).cpu() for z in parts]
+    rows = [side for pair in zip(samples, true.split(8), strict=True) for side in pair]
+    save_sheet(path, torch.cat(rows), 16)
 
 
 def publish(

@@ -14,7 +14,6 @@ from jaxtyping import Float
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from voicemesh.latent.losses import pyramid_differences
 from voicemesh.nets.stylegan2 import (
     SILENT,
     Discriminator,
@@ -67,6 +66,14 @@ class StyleGan2Recipe:
     start: str = ""  # folder of a run of stylegan2-portraits, whose generator to go on with
     # Weight of the differences to the very portraits whose parameters z is; without it z is free.
     anchor: float = 0.0
+    texture: float = 0.0  # of their local contrast, likewise
+    faces: float = 0.0  # how much more a pixel of eyes, nose or mouth counts than a corner
+    adversarial: float = 1.0  # weight of the critic against those
+    loose: float = 0.0  # share of a batch of an anchored run that is of free z
+    growing: float = 0.0  # share of the steps of an anchored run at half the size
+    cooling: float = 0.0  # share of the steps of an anchored run over which its rates fall to 0
+    critic_width: int = 32  # channels of the critic of an anchored run, which sees patches
+    half: bool = False  # convolutions of an anchored run in bfloat16
     neutral: bool = False  # of portraits, only those at rest in neutral light
     critic_rate: float = 0.0  # of the discriminator if another
     seed: int = 0
@@ -79,6 +86,13 @@ def generator_of(recipe: Mapping[str, Any]) -> Generator:
     else:
         widths = published_widths(recipe["size"], recipe["multiplier"])
     return Generator(widths, recipe["style"], recipe["depth"], recipe["mapping_rate"])
+
+
+def held_generator(run: Path) -> dict[str, Tensor]:
+    """The generator that a run of stylegan2-portraits has made; the average if it kept one."""
+    held = load_file(run / "best.safetensors")
+    prefix = "average." if any(name.startswith("average.") for name in held) else "generator."
+    return {k.removeprefix(prefix): v for k, v in held.items() if k.startswith(prefix)}
 
 
 class Sampler(nn.Module):
@@ -107,12 +121,10 @@ class Players:
         torch.manual_seed(recipe.seed)
         generator = generator_of(asdict(recipe))
         if recipe.start:
-            held = load_file(Path(recipe.start) / "best.safetensors")
-            prefix = "generator."
-            generator.load_state_dict({k.removeprefix(prefix): v for k, v in held.items()})
+            generator.load_state_dict(held_generator(Path(recipe.start)))
         self.recipe, self.accelerator = recipe, accelerator
         self.average = deepcopy(generator).requires_grad_(False).to(accelerator.device)
-        player, critic = Sampler(generator, recipe.noise), Discriminator(generator.widths)
+        player, critic = self._nets(generator, recipe)
         self.player, self.critic, self.player_adam, self.critic_adam = accelerator.prepare(
             player,
             critic,
@@ -122,6 +134,10 @@ class Players:
         self.path_mean = torch.zeros((), device=accelerator.device)
         self.adaptive = Adaptive(recipe.target, recipe.adaptive_images)
 
+    def _nets(self, generator: Generator, recipe: StyleGan2Recipe) -> tuple[nn.Module, nn.Module]:
+        """What is trained of the generator, and its critic."""
+        return Sampler(generator, recipe.noise), Discriminator(generator.widths)
+
     def iterate(
         self,
         step: int,
@@ -130,12 +146,12 @@ class Players:
     ) -> dict[str, float]:
         """One step of each player, and the penalties that are due; what was measured, by name.
 
-        `known` are the z of the real pictures, for an anchored generator.
+        `known` are the z of the real pictures, which players without an anchor do not ask for.
         """
         recipe, rng = self.recipe, torch.Generator().manual_seed(torch.initial_seed())
         told: dict[str, float] = {}
         with torch.no_grad():
-            fake, _ = self.player(*self._z(len(real), rng, known))
+            fake, _ = self.player(*self._z(len(real), rng))
         scores = self.critic(self._shown(real, rng)), self.critic(self._shown(fake, rng))
         told |= self._descend(self.critic_adam, {"critic": critic_loss(*scores)})
         means = (float(side.detach().mean()) for side in scores)
@@ -148,11 +164,8 @@ class Players:
             self._descend(self.critic_adam, {"": recipe.r1 / 2 * recipe.r1_every * penalty})
             told["r1"] = float(penalty.detach())
         self.critic.requires_grad_(False)
-        fake, _ = self.player(*self._z(len(real), rng, known))
+        fake, _ = self.player(*self._z(len(real), rng))
         losses = {"generator": generator_loss(self.critic(self._shown(fake, rng)))}
-        if known is not None:
-            apart = (fake - real).abs().mean() + pyramid_differences(fake, real).mean()
-            losses["anchor"] = recipe.anchor * apart
         told |= self._descend(self.player_adam, losses)
         self.critic.requires_grad_(True)
         if recipe.path and recipe.path_every and step % recipe.path_every == 0:
@@ -165,12 +178,8 @@ class Players:
         average(self.average, player, ema_decay(images, half_life))
         return told
 
-    def _z(
-        self, batch: int, rng: torch.Generator, known: Tensor | None = None
-    ) -> tuple[Tensor, int]:
+    def _z(self, batch: int, rng: torch.Generator) -> tuple[Tensor, int]:
         """One or two Gaussian vectors an image, and the row from which the second counts."""
-        if known is not None:
-            return known[None], self.average.layers
         mixing = float(torch.rand((), generator=rng)) < self.recipe.mixing
         rows = self.average.layers
         start = int(torch.randint(1, rows, (), generator=rng)) if mixing else rows

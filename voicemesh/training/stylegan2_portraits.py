@@ -2,10 +2,13 @@
 
 Every rendered portrait is made of known numbers. Whitened, they are the generator's z, so what
 comes out is an ordinary StyleGAN2 whose Gaussian z follows the population, and which adversarial
-training can go on with. Noise maps stay off.
+training can go on with. The net's own noise maps stay as they are: images are a function of w, and
+the maps are what fine strands grow from.
 """
 
 import json
+from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,14 +20,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from voicemesh.checkpoints.bundle import Bundle, BundleWriter
-from voicemesh.latent.losses import pyramid_differences
-from voicemesh.nets.stylegan2 import SILENT, Generator, narrow_widths
+from voicemesh.latent.losses import face_weight, pyramid_differences, texture_differences
+from voicemesh.nets.stylegan2 import Generator, narrow_widths
+from voicemesh.nets.stylegan2_half import half_images, mapped
 from voicemesh.population.dataset import Population
 from voicemesh.population.portrait_set import PortraitSet
 
-from .loop import Batch, LoopSettings, one_cycle, read_metrics, train
-from .portrait_law import LAW, ParameterLaw, chosen, parameters_of
+from .loop import Batch, LoopSettings, read_metrics, train
+from .portrait_law import LAW, ParameterLaw, chosen, joined, parameters_of
+from .portrait_people import drawn
 from .sheets import save_sheet
+from .stylegan2_losses import average
 from .voicestyle import publish_generator
 
 VALIDATION_BATCH = 32
@@ -45,17 +51,35 @@ class PortraitsRecipe:
     # need not unlearn what random products of many layers make of it.
     modulation: float = 0.1
     neutral: bool = False  # only heads at rest, facing the camera in neutral light
+    more: tuple[str, ...] = ()  # folders of further populations whose portraits to learn from
+    people: int = 0  # further people, without voices, drawn to learn from their neutral portraits
     steps: int = 20_000
     sizes: tuple[int, ...] = (32, 64, 128)  # that are trained one after another
     shares: tuple[float, ...] = (0.3, 0.35, 0.35)  # of the steps
     batch_size: int = 16
     learning_rate: float = 4e-3
+    warming: float = 0.02  # share of the steps over which the rate rises
+    cooling: float = 0.2  # share of the steps at the end over which it falls to nothing
     edges: float = 1.0  # weight of each level of the Laplacian pyramid against plain differences
+    texture: float = 0.0  # weight of local contrast, band by band, in pictures of full size
+    faces: float = 0.0  # how much more a pixel of eyes, nose or mouth counts than a corner
+    kept: float = 0.0  # share of the averaged net that a step leaves; 0 keeps no average
+    half: bool = False  # convolutions in bfloat16: twice as fast on CPUs that know it
     start: str = ""  # folder of a finished run to start from
     seed: int = 0
 
 
-BUNDLE = PortraitsRecipe(neutral=True, steps=3400, batch_size=8)
+BUNDLE = PortraitsRecipe(
+    neutral=True,
+    people=3000,
+    steps=4500,
+    sizes=(32, 64),
+    shares=(0.64, 0.36),
+    cooling=0.0,  # adversarial training goes on
+    faces=4.0,
+    kept=0.995,
+    half=True,
+)
 RECIPES = {"varied": PortraitsRecipe(), "bundle": BUNDLE}
 
 
@@ -78,6 +102,13 @@ class PortraitNet(nn.Module):
             for name, value in self.generator.named_parameters():
                 if name.endswith("modulation.weight"):
                     value *= recipe.modulation
+        if recipe.kept:
+            self.average = deepcopy(self.generator).requires_grad_(False)
+
+    @property
+    def result(self) -> Generator:
+        """What training made: the average, where one is kept."""
+        return self.average if self.recipe.kept else self.generator
 
     def images(
         self, z: Float[Tensor, "batch parameters"], size: int | None = None
@@ -87,35 +118,62 @@ class PortraitNet(nn.Module):
         The mapping's normalisation brings a Gaussian z to the length sqrt(style), which it has
         already but for a few per cent; a z without its meaningless rest must not go through it.
         """
-        padded = functional.pad(z, (0, self.generator.features - z.shape[1]))
-        return self.generator(self.generator.style[1:](padded), SILENT, size)
+        generator = self.generator if self.training else self.result
+        padded = functional.pad(z, (0, generator.features - z.shape[1]))
+        if self.training and self.recipe.half:
+            return half_images(generator, mapped(generator.style, padded), size)
+        return generator(generator.style[1:](padded), size=size)
 
     def forward(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
         """Losses by name; "loss" is their sum."""
+        if self.training and self.recipe.kept:
+            average(self.average, self.generator, self.recipe.kept)
         target = batch["pixels"].permute(0, 3, 1, 2).float() / 127.5 - 1
         image = self.images(batch["z"], target.shape[2])
-        plain = (image - target).abs().mean()
-        edges = pyramid_differences(image, target).mean()
+        weight = face_weight(target.shape[2], self.recipe.faces).to(target.device)
+        plain = ((image - target).abs() * weight).mean()
+        edges = pyramid_differences(image, target, weight=weight).mean()
         # Parameters that only larger images use take part with nothing, for every process alike.
         idle = sum(p.sum() for p in self.generator.parameters()) * 0.0
-        return {"loss": plain + self.recipe.edges * edges + idle, "plain": plain, "edges": edges}
+        told = {"loss": plain + self.recipe.edges * edges + idle, "plain": plain, "edges": edges}
+        if self.recipe.texture and target.shape[2] == self.recipe.size:
+            told["texture"] = texture_differences(image, target, weight=weight).mean()
+            told["loss"] = told["loss"] + self.recipe.texture * told["texture"]
+        return told
+
+
+def rate_share(passed: float, recipe: PortraitsRecipe) -> float:
+    """Share of the learning rate when so much of the steps has passed."""
+    rising = passed / recipe.warming if recipe.warming else 1.0
+    falling = (1 - passed) / recipe.cooling if recipe.cooling else 1.0
+    return max(0.0, min(1.0, rising, falling))
 
 
 class PortraitsTask:
     """Portraits in memory and the net: what the loop needs to train."""
 
     def __init__(
-        self, recipe: PortraitsRecipe, portraits: PortraitSet, law: ParameterLaw, run: Path
+        self,
+        recipe: PortraitsRecipe,
+        portraits: Sequence[PortraitSet],
+        law: ParameterLaw,
+        run: Path,
     ) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe, self.run = recipe, run
         self.net: nn.Module = PortraitNet(recipe, len(law.whitening))
         if recipe.start:
             self.net.load_state_dict(load_file(Path(recipe.start) / "best.safetensors"))
-        self.optimiser, self.schedule = one_cycle(
-            self.net.parameters(), recipe.steps, recipe.learning_rate, 0.0
+        trained = [p for p in self.net.parameters() if p.requires_grad]
+        self.optimiser = torch.optim.Adam(trained, lr=recipe.learning_rate)
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(
+            self.optimiser, lambda step: rate_share(step / recipe.steps, recipe)
         )
-        shards = {s: chosen(portraits, s, recipe.neutral) for s in ("train", "validation")}
+        parts = [chosen(one, "train", recipe.neutral) for one in portraits]
+        shards = {
+            "train": joined(parts),
+            "validation": chosen(portraits[0], "validation", recipe.neutral),
+        }
         self._pixels = {split: shard.pixels for split, shard in shards.items()}
         self._z = {
             split: law.z(torch.from_numpy(parameters_of(shard))) for split, shard in shards.items()
@@ -141,7 +199,7 @@ class PortraitsTask:
         whole = len(self._pixels["validation"])
         for start in range(0, whole, VALIDATION_BATCH):
             rows = np.arange(start, min(start + VALIDATION_BATCH, whole))
-            batch = self._collate("validation", rows, self.recipe.size)
+            batch = self._collate("validation", rows, self.recipe.sizes[-1])
             for name, value in self.net({k: v.to(device) for k, v in batch.items()}).items():
                 sums[name] = sums.get(name, 0.0) + float(value.detach()) * len(rows) / whole
         self._sheet(device)
@@ -153,11 +211,11 @@ class PortraitsTask:
         batch = self._collate("validation", rows, self.size)
         true = batch["pixels"].permute(0, 3, 1, 2).float() / 127.5 - 1
         ours = self.net.images(batch["z"].to(device), self.size).cpu()
-        step, generator = self.schedule.last_epoch, self.net.generator
+        step, generator = self.schedule.last_epoch, self.net.result
         pairs = torch.stack([true, ours], 1).flatten(0, 1)
         save_sheet(self.run / f"pairs-{step:06d}.jpg", pairs, 8)
         z = torch.randn(64, generator.features, generator=torch.Generator().manual_seed(0))
-        samples = generator(generator.mapping(z.to(device)), SILENT, self.size)
+        samples = generator(generator.mapping(z.to(device)), size=self.size)
         save_sheet(self.run / f"samples-{step:06d}.jpg", samples.cpu(), 8)
 
     def _collate(self, split: str, rows: np.ndarray, size: int) -> Batch:
@@ -182,16 +240,28 @@ def start(
 
     Portraits that are added in between are learnt from as well. Returns the best validation.
     """
-    portraits = PortraitSet.open(data / f"portraits-{recipe.size}", partial=True)
+    run.mkdir(parents=True, exist_ok=True)
+    portraits = sources(data, run, recipe, bundle, workers)
     path = run / LAW
     if not path.exists():
-        shard = chosen(portraits, "train", recipe.neutral)
-        run.mkdir(parents=True, exist_ok=True)
+        shard = chosen(portraits[0], "train", recipe.neutral)
         varied = shard.picture >= (0 if recipe.neutral else 1)
         ParameterLaw.of(parameters_of(shard)[varied]).save(path)
     task = PortraitsTask(recipe, portraits, ParameterLaw.read(path), run)
     settings = LoopSettings(recipe.steps, recipe.seed, minutes=minutes)
     return train(task, recipe, run, settings)
+
+
+def sources(
+    data: Path, run: Path, recipe: PortraitsRecipe, bundle: Bundle, workers: int = 1
+) -> list[PortraitSet]:
+    """All portraits that a recipe learns from, those of `data` first; what it draws is taken."""
+    folders = (data, *map(Path, recipe.more))
+    found = [PortraitSet.open(f / f"portraits-{recipe.size}", partial=True) for f in folders]
+    if recipe.people:
+        model, size = bundle.face_model(), recipe.size
+        found.append(drawn(run / "people", recipe.people, size, model, recipe.seed, workers))
+    return found
 
 
 def publish(
@@ -206,14 +276,20 @@ def publish(
     CMPC's nets are those of `source`; without them the generator stands alone.
     """
     law = ParameterLaw.read(run / LAW)
-    net = PortraitNet(recipe_of(run), len(law.whitening))
-    net.load_state_dict(load_file(run / "best.safetensors"))
+    generator = trained(run, law)
     measured = min(
         (line for line in read_metrics(run / "metrics.jsonl") if "validation/plain" in line),
         key=lambda line: line["validation/selection"],
     )
     results = {"mean absolute error of a pixel": measured["validation/plain"] / 2}
-    return publish_generator(net.generator, law, results, population, source, writer)
+    return publish_generator(generator, law, results, population, source, writer)
+
+
+def trained(run: Path, law: ParameterLaw) -> Generator:
+    """The generator that a run has made so far."""
+    net = PortraitNet(recipe_of(run), len(law.whitening))
+    net.load_state_dict(load_file(run / "best.safetensors"))
+    return net.result
 
 
 def recipe_of(run: Path) -> PortraitsRecipe:
