@@ -29,6 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = parsed(argv)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    sys.stdout.reconfigure(errors="backslashreplace")  # names of files may be no text
     logging.getLogger("voicemesh").setLevel(logging.INFO)  # the guests' own news are for others
     try:
         return arguments.run(arguments)
@@ -111,6 +112,14 @@ def parser() -> argparse.ArgumentParser:
     evaluate_.add_argument("system", choices=["cmp", "sf2f", "voicestyle", *SPACES])
     evaluate_.add_argument("--data", type=Path, required=True, help="folder of a population")
     evaluate_.add_argument("--out", type=Path, help="also write all figures to this JSON file")
+    told = "voicestyle: write sheets of images into this folder"
+    evaluate_.add_argument("--pictures", type=Path, help=told)
+    told = "voicestyle: a population of other people, on whose portraits judges are fitted"
+    evaluate_.add_argument("--others", type=Path, help=told)
+    told = "voicestyle: the run of stylegan2 whose discriminator scores the images"
+    evaluate_.add_argument("--critic", type=Path, metavar="RUN", help=told)
+    told = "voicestyle: Inception weights of torch-fidelity, for FID"
+    evaluate_.add_argument("--inception", type=Path, metavar="FILE", help=told)
     evaluate_.add_argument("--meshes", type=Path, help="write the meshes of a Voxceleb-3D here")
     add_bundle(evaluate_)
     evaluate_.set_defaults(run=evaluate)
@@ -133,6 +142,11 @@ def parser() -> argparse.ArgumentParser:
     gallery_.add_argument("--title", default="", help="shown on the page")
     add_bundle(gallery_)
     gallery_.set_defaults(run=gallery)
+
+    invert_ = commands.add_parser("invert", help="a gallery's pictures to latents, kept with it")
+    invert_.add_argument("gallery", type=Path, help="its folder")
+    add_bundle(invert_, "whose face generator")
+    invert_.set_defaults(run=invert)
 
     convert_ = commands.add_parser(
         "convert", help="published weights into a bundle", description=CONVERT
@@ -446,37 +460,45 @@ def index(arguments: argparse.Namespace) -> int:
 
 
 def evaluate_voicestyle(arguments: argparse.Namespace) -> int:
-    """What can be read off the face images for voices of people held out."""
+    """What can be read off the face images for voices of people held out, and how real they are."""
     from voicemesh.checkpoints.bundle import Bundle
-    from voicemesh.evaluation import voice_faces, voicestyle
+    from voicemesh.evaluation import voice_faces, voicestyle, voicestyle_sheets
     from voicemesh.nets import devices
     from voicemesh.population.dataset import Population
+    from voicemesh.systems.inversion import Inverter
     from voicemesh.systems.voicestyle import VoiceStyle
 
-    device = devices.chosen(arguments.device)
-    system = VoiceStyle.from_bundle(Bundle.open(arguments.bundle), device)
+    device, bundle = devices.chosen(arguments.device), Bundle.open(arguments.bundle)
+    # Without its gallery, whose people may be those that are tested.
+    system = VoiceStyle.from_bundle(bundle, device, gallery=False)
+    judges = voicestyle.Judges.of(system, bundle, arguments.critic, arguments.inception)
+    others = None
+    if arguments.others:
+        others = voice_faces.portraits_of(Population.open(arguments.others))
     population = Population.open(arguments.data)
-    results = voicestyle.evaluate(system, population, voice_faces.portraits_of(population))
+    portraits = voice_faces.portraits_of(population)
+    results, seen = voicestyle.evaluate(system, judges, population, portraits, others)
     print(voicestyle.table(results))
     if arguments.out:
         arguments.out.write_text(json.dumps(results, indent=2) + "\n")
+    if arguments.pictures:
+        inverter = Inverter.from_bundle(bundle, device)
+        written = voicestyle_sheets.write(arguments.pictures, seen, system, inverter)
+        print("\n".join(map(str, written)))
     return 0
 
 
-def evaluate_sf2f(arguments: argparse.Namespace) -> int:
-    """How near the faces that voices of people held out suggest are to their own."""
+def invert(arguments: argparse.Namespace) -> int:
+    """The latents of a gallery's pictures, kept with it."""
     from voicemesh.checkpoints.bundle import Bundle
-    from voicemesh.evaluation import sf2f, voice_faces
+    from voicemesh.gallery.folder import FolderGallery
     from voicemesh.nets import devices
-    from voicemesh.population.dataset import Population
-    from voicemesh.systems.sf2f import SpeechToFace
+    from voicemesh.systems.inversion import GENERATOR, Inverter
 
-    bundle, population = Bundle.open(arguments.bundle), Population.open(arguments.data)
-    system = SpeechToFace.from_bundle(bundle, devices.chosen(arguments.device))
-    results = sf2f.evaluate(system, population, voice_faces.portraits_of(population), bundle)
-    print(sf2f.table(results))
-    if arguments.out:
-        arguments.out.write_text(json.dumps(results, indent=2) + "\n")
+    bundle, gallery = Bundle.open(arguments.bundle), FolderGallery(arguments.gallery)
+    inverter = Inverter.from_bundle(bundle, devices.chosen(arguments.device))
+    inverter.keep_with(gallery, {GENERATOR: bundle.part(GENERATOR).sha256})
+    print(f"{arguments.gallery}: latents of {len(gallery)} entries")
     return 0
 
 

@@ -131,3 +131,25 @@ def test_folders_without_a_population_are_named(tmp_path, built):
     (tmp_path / "dataset.json").write_text(json.dumps({**told, "format": 99}))
     with pytest.raises(ValueError, match="format 99"):
         Population.open(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"{", b"\xff\xfe", b"[]", b'{"format": 1}', b'{"format": 1, "recipe": {"cousins": 3}}'],
+)
+def test_a_damaged_description_is_named(tmp_path, content):
+    (tmp_path / "dataset.json").write_bytes(content)
+    for do in (Population.open, lambda folder: populate(folder, RECIPE)):
+        with pytest.raises(ValueError, match=r"dataset\.json describes no population: "):
+            do(tmp_path)
+
+
+def test_no_half_files_stay(tmp_path, monkeypatch):
+    def torn(arrays, path, metadata):
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(dataset, "save_file", torn)
+    with pytest.raises(OSError, match="No space"):
+        populate(tmp_path, RECIPE)
+    assert not list(tmp_path.iterdir())

@@ -89,3 +89,10 @@ def test_folders_without_portraits_are_refused(tmp_path, built):
         PortraitSet.open(tmp_path)
     with pytest.raises(ValueError, match="no split 'test'"):
         next(built.shards("test"))
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"format": 1, "recipe": {"cousins": 3}}'])
+def test_a_damaged_description_is_named(tmp_path, content):
+    (tmp_path / "portraits.json").write_bytes(content)
+    with pytest.raises(ValueError, match=r"portraits\.json describes no portraits: "):
+        PortraitSet.open(tmp_path)

@@ -7,12 +7,11 @@ interrupted build continues where it stopped and ends bit-identical.
 
 import json
 import logging
-import multiprocessing
 import os
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int16
@@ -24,6 +23,7 @@ from .speech import speak
 from .streams import stream
 from .tract import BLOCK, CONTROL_RATE
 from .voices import draw_effort, in_session
+from .workers import each
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +87,8 @@ def populate(folder: str | Path, recipe: PopulationRecipe) -> "Population":
     total = recipe.identities + recipe.validation
     done = total - sum(len(shards[shard]) for shard in missing)
     with tqdm(total=total, initial=done, unit="identity", desc=folder.name) as bar:
-        for shard in _built(folder, recipe, missing):
+        jobs = [(folder, recipe, shard) for shard in missing]
+        for shard in each(_build, jobs, recipe.workers):
             bar.update(len(shards[shard]))
     return Population.open(folder)
 
@@ -111,10 +112,8 @@ class Population:
         description = folder / "dataset.json"
         if not description.exists():
             raise ValueError(f"{folder} holds no population; build one with `populate`")
-        told = json.loads(description.read_text())
-        if told["format"] != FORMAT:
-            raise ValueError(f"{folder} has format {told['format']}; this version reads {FORMAT}")
-        recipe = PopulationRecipe(**told["recipe"])
+        told = described(description)
+        recipe = told["recipe"]
         missing = [shard for shard in shards_of(recipe) if not _path(folder, shard).exists()]
         if missing:
             raise ValueError(
@@ -216,6 +215,21 @@ def _check(recipe: PopulationRecipe) -> None:
         raise ValueError(f"coupling is {recipe.coupling}; it must be between 0 and 1.3")
 
 
+def described(path: Path) -> dict[str, Any]:
+    """What dataset.json says, its recipe read.
+
+    Raises:
+        ValueError: it is damaged, or of another format.
+    """
+    try:
+        told = json.loads(path.read_text())
+        if told["format"] != FORMAT:
+            raise ValueError(f"{path} has format {told['format']}; this version reads {FORMAT}")
+        return {**told, "recipe": PopulationRecipe(**told["recipe"])}
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} describes no population: {error}") from error
+
+
 def _content(recipe: PopulationRecipe) -> dict:
     """What decides the bits of a population: all but the number of workers."""
     return {name: value for name, value in asdict(recipe).items() if name != "workers"}
@@ -225,7 +239,7 @@ def _describe(folder: Path, recipe: PopulationRecipe) -> None:
     """Write people and description, or make sure that they are of this recipe."""
     description = folder / "dataset.json"
     if description.exists():
-        told = _content(PopulationRecipe(**json.loads(description.read_text())["recipe"]))
+        told = _content(described(description)["recipe"])
         other = {k: told[k] for k, v in _content(recipe).items() if told[k] != v}
         if other:
             raise ValueError(
@@ -252,19 +266,6 @@ def _describe(folder: Path, recipe: PopulationRecipe) -> None:
     os.replace(temporary, description)
 
 
-def _built(folder: Path, recipe: PopulationRecipe, shards: list[int]) -> Iterator[int]:
-    """Build shards, in processes of their own where there are several workers."""
-    if recipe.workers == 1 or len(shards) < 2:
-        for shard in shards:
-            yield _build(folder, recipe, shard)
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(recipe.workers, mp_context=context) as pool:
-        jobs = [pool.submit(_build, folder, recipe, shard) for shard in shards]
-        for job in as_completed(jobs):
-            yield job.result()
-
-
 def _build(folder: Path, recipe: PopulationRecipe, shard: int) -> int:
     people = People(**load_file(folder / "people.safetensors"))
     recordings = build_shard(recipe, people, shards_of(recipe)[shard])
@@ -276,5 +277,9 @@ def _build(folder: Path, recipe: PopulationRecipe, shard: int) -> int:
 def write_whole(path: Path, arrays: dict[str, np.ndarray], kind: str) -> None:
     """Write a file whole or not at all."""
     temporary = path.with_suffix(".part")
-    save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, temporary, {"kind": kind})
-    os.replace(temporary, path)
+    try:
+        content = {name: np.ascontiguousarray(values) for name, values in arrays.items()}
+        save_file(content, temporary, {"kind": kind})
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

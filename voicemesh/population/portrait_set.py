@@ -8,13 +8,12 @@ recipe, the heads and its own number alone: an interrupted build continues and e
 import hashlib
 import json
 import logging
-import multiprocessing
 import os
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,6 +28,7 @@ from .dataset import SPLITS, Population, shards_of, write_whole
 from .faces import shape_params
 from .law import People
 from .portraits import LIGHTS, LOOKS, looks_of, portraits
+from .workers import each
 
 log = logging.getLogger(__name__)
 
@@ -88,9 +88,7 @@ class PortraitSet:
         folder = Path(folder)
         if not (folder / DESCRIPTION).exists():
             raise ValueError(f"{folder} holds no portraits; make some with `picture`")
-        told = json.loads((folder / DESCRIPTION).read_text())
-        if told["format"] != FORMAT:
-            raise ValueError(f"{folder} has format {told['format']}; this version reads {FORMAT}")
+        told = described(folder / DESCRIPTION)
         wanted = {
             split: [_path(folder, shard) for shard in told["shards"].get(split, ())]
             for split in SPLITS
@@ -154,7 +152,7 @@ def build(
     left = sum(len(shards[n]) for n in missing)
     work = partial(_take_shard, folder, population.people, face_model, recipe)
     with tqdm(total=total, initial=total - left, unit="identity", desc=folder.name) as bar:
-        for count in _taken(work, [(n, shards[n]) for n in missing], recipe.workers):
+        for count in each(work, [(n, shards[n]) for n in missing], recipe.workers):
             bar.update(count)
     return PortraitSet.open(folder)
 
@@ -186,6 +184,22 @@ def take_shard(
             for column, value in zip(columns.values(), row, strict=True):
                 column.append(value)
     return PortraitShard(**{name: np.array(column) for name, column in columns.items()})
+
+
+def described(path: Path) -> dict[str, Any]:
+    """What portraits.json says.
+
+    Raises:
+        ValueError: it is damaged, or of another format.
+    """
+    try:
+        told = json.loads(path.read_text())
+        if told["format"] != FORMAT:
+            raise ValueError(f"{path} has format {told['format']}; this version reads {FORMAT}")
+        PortraitRecipe(**told["recipe"])
+        return {name: told[name] for name in ("recipe", "shards", "face_model", "looks")}
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} describes no portraits: {error}") from error
 
 
 def _wanted(population: Population, recipe: PortraitRecipe) -> dict[str, list[int]]:
@@ -233,7 +247,7 @@ def _describe(
     path = folder / DESCRIPTION
     shards = {split: set(numbers) for split, numbers in wanted.items()}
     if path.exists():
-        told = json.loads(path.read_text())
+        told = described(path)
         known = {**told["recipe"], "face model": told["face_model"], "looks": told["looks"]}
         given = {**content, "face model": heads, "looks": list(LOOKS)}
         other = {k: known[k] for k, v in given.items() if known[k] != v}
@@ -255,18 +269,6 @@ def _describe(
     temporary = path.with_suffix(".part")
     temporary.write_text(json.dumps(told, indent=1) + "\n")
     os.replace(temporary, path)
-
-
-def _taken(work: partial, jobs: list[tuple[int, np.ndarray]], workers: int) -> Iterator[int]:
-    """Take shards, in processes of their own where there are several workers."""
-    if workers == 1 or len(jobs) < 2:
-        for job in jobs:
-            yield work(*job)
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        for done in as_completed([pool.submit(work, *job) for job in jobs]):
-            yield done.result()
 
 
 def _take_shard(

@@ -1,10 +1,7 @@
 """Features of a population, computed once and kept beside it; crops of them for training."""
 
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +13,7 @@ from tqdm import tqdm
 
 from voicemesh.audio.features import FRONT_ENDS
 from voicemesh.evaluation.predictions import AT_ONCE, speech_of
+from voicemesh.population.workers import each
 
 LABELS = ("identity", "session", "clean")
 
@@ -85,7 +83,7 @@ def features(folder: Path, front_end: str, workers: int = 1) -> FeatureSet:
     targets = [cache / f"{source.stem}.npy" for source in sources]
     jobs = [job for job in zip(sources, targets, strict=True) if not job[1].exists()]
     with tqdm(total=len(jobs), unit="shard", desc=cache.name, disable=None) as bar:
-        for _ in _written(jobs, front_end, workers):
+        for _ in each(partial(_write_features, front_end), jobs, workers):
             bar.update()
     labels = [_labels(source) for source in sources]
     return FeatureSet(
@@ -94,26 +92,13 @@ def features(folder: Path, front_end: str, workers: int = 1) -> FeatureSet:
     )
 
 
-def _written(
-    jobs: list[tuple[Path, Path]], front_end: str, workers: int
-) -> Iterator[tuple[Path, Path]]:
-    """Compute shard after shard, in processes of their own where there are several workers."""
-    work = partial(_write_features, front_end=front_end)
-    if workers == 1 or len(jobs) < 2:
-        yield from map(work, jobs)
-        return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(work, jobs)
-
-
 def _labels(source: Path) -> dict[str, Shaped[np.ndarray, " rows"]]:
     with safe_open(source, "np") as file:
         return {name: file.get_tensor(name) for name in LABELS}
 
 
-def _write_features(job: tuple[Path, Path], front_end: str) -> tuple[Path, Path]:
+def _write_features(front_end: str, source: Path, target: Path) -> None:
     """One shard; written aside and renamed, so a file that exists is complete."""
-    source, target = job
     torch.set_num_threads(1)
     with safe_open(source, "np") as file:
         waveforms = file.get_tensor("waveform")
@@ -125,4 +110,3 @@ def _write_features(job: tuple[Path, Path], front_end: str) -> tuple[Path, Path]
     with unfinished.open("wb") as file:
         np.save(file, np.concatenate(parts))
     unfinished.replace(target)
-    return job
