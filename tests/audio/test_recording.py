@@ -1,3 +1,5 @@
+import os
+
 import av
 import numpy as np
 import pytest
@@ -162,6 +164,18 @@ def test_a_playlist_does_not_open_other_files(name, voice, tmp_path, monkeypatch
         assert opened.streams.audio  # FFmpeg itself would
     with pytest.raises(UnusableRecording, match="not a sound file"):
         load(name)
+
+
+@pytest.mark.parametrize("name", ["ü 💬.{}", "new\nline.{}", os.fsdecode(b"caf\xe9.{}")])
+@pytest.mark.parametrize("suffix", ["wav", "webm"])
+def test_files_of_any_name(name, suffix, voice, tmp_path):
+    made = tmp_path / f"voice.{suffix}"
+    if suffix == "wav":
+        soundfile.write(made, voice, 16_000)
+    else:
+        encode(made, "libopus", np.repeat(voice, 3), 48_000)
+    recording = load(made.rename(tmp_path / name.format(suffix)))
+    assert recording.name == name.format(suffix) and abs(recording.seconds - 3) < 0.1
 
 
 def test_no_file_at_all(tmp_path):

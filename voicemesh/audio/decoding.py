@@ -1,13 +1,17 @@
 """Samples out of sound files: by soundfile what it knows, by FFmpeg what browsers make."""
 
+import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 import soundfile
 from jaxtyping import Float32, Shaped
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
 
 BLOCK = 1.0  # s read at once
 SLACK = 0.25  # s that a file may fall short of its own header: encoders pad, players trim
@@ -55,7 +59,7 @@ def read(path: Path, limit: float) -> tuple[int, Float32[np.ndarray, "samples 2"
             if ends_early(file):
                 raise UnusableRecording(truncated(path.name))
         try:
-            sound = soundfile.SoundFile(path)
+            sound = soundfile.SoundFile(os.fsencode(path))  # as text it would have to be UTF-8
         except soundfile.LibsndfileError:
             return read_ffmpeg(path, limit)
         with sound:
@@ -88,32 +92,42 @@ def read_ffmpeg(path: Path, limit: float) -> tuple[int, Float32[np.ndarray, "sam
     import av
 
     options = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
-    try:
-        container = av.open(str(path), container_options=options)
-    except (av.FFmpegError, UnicodeDecodeError) as error:
-        raise UnusableRecording(
-            f"{path.name} is not a sound file that can be read, or it is damaged."
-        ) from error
-    with container:
-        if not container.streams.audio:
-            raise UnusableRecording(f"{path.name} holds no sound.")
-        stream, kept, rate = container.streams.audio[0], Stereo(), 0
+    with path.open("rb") as file:
         try:
-            for frame in container.decode(stream):
-                if rate not in (0, frame.sample_rate):
-                    raise UnusableRecording(f"{path.name} changes its sample rate midway.")
-                rate = frame.sample_rate
-                values = frame.to_ndarray()
-                if not frame.format.is_planar:
-                    values = values.reshape(-1, frame.layout.nb_channels).T
-                kept.add(values.T)
-                if kept.length > limit * rate:
-                    break
-        except av.FFmpegError as error:
-            raise UnusableRecording(truncated(path.name)) from error
-        if rate and container.format.name not in GUESSED and container.duration:
-            require(kept.length / rate, container.duration / av.time_base, path.name, limit)
-        return rate or stream.rate, kept.samples()
+            container = av.open(file, container_options=options)
+        except (av.FFmpegError, UnicodeDecodeError) as error:
+            raise UnusableRecording(
+                f"{path.name} is not a sound file that can be read, or it is damaged."
+            ) from error
+        with container:
+            return decoded(container, path.name, limit)
+
+
+def decoded(
+    container: "InputContainer", name: str, limit: float
+) -> tuple[int, Float32[np.ndarray, "samples 2"]]:
+    """Sample rate and samples of the first sound in an open container."""
+    import av
+
+    if not container.streams.audio:
+        raise UnusableRecording(f"{name} holds no sound.")
+    stream, kept, rate = container.streams.audio[0], Stereo(), 0
+    try:
+        for frame in container.decode(stream):
+            if rate not in (0, frame.sample_rate):
+                raise UnusableRecording(f"{name} changes its sample rate midway.")
+            rate = frame.sample_rate
+            values = frame.to_ndarray()
+            if not frame.format.is_planar:
+                values = values.reshape(-1, frame.layout.nb_channels).T
+            kept.add(values.T)
+            if kept.length > limit * rate:
+                break
+    except av.FFmpegError as error:
+        raise UnusableRecording(truncated(name)) from error
+    if rate and container.format.name not in GUESSED and container.duration:
+        require(kept.length / rate, container.duration / av.time_base, name, limit)
+    return rate or stream.rate, kept.samples()
 
 
 def as_float(samples: Shaped[np.ndarray, "*shape"]) -> Float32[np.ndarray, "*shape"]:

@@ -55,8 +55,8 @@ class Photographed:
             paths[name] = folder / f"{name}.png"
             Image.fromarray(pixels).save(paths[name])
         paths["json"] = folder / "report.json"
-        told = json.dumps(self.report(), indent=2, ensure_ascii=False)
-        paths["json"].write_text(told + "\n")
+        told = json.dumps(self.report(), indent=2, ensure_ascii=False) + "\n"
+        paths["json"].write_text(told, encoding="utf-8", errors="replace")  # names may be no text
         return paths
 
     def report(self) -> dict[str, Any]:
