@@ -13,12 +13,15 @@ from voicemesh.population.portrait_set import PortraitSet
 
 from .data import FeatureSet
 
+SHAPES = 10  # parameters of a head that are looked at, the largest first
+
 
 @dataclass(frozen=True, eq=False)
 class Faces:
     """Pictures of some people at one size; `pictures` are the rows of each of `people`."""
 
     pixels: UInt8[Tensor, "rows 3 side side"]
+    made_of: Float[Tensor, "rows numbers"]  # the first shape parameters, and the look
     people: Int64[np.ndarray, " people"]
     pictures: list[Int64[np.ndarray, " _"]]
 
@@ -29,17 +32,19 @@ class Faces:
         Raises:
             ValueError: there are none, or smaller ones.
         """
-        pixels, identity = [], []
+        pixels, identity, numbers = [], [], []
         for shard in portraits.shards(split):
             rows = np.flatnonzero((shard.picture == 0) | (not frontal))
             pixels.append(reduced(torch.from_numpy(shard.pixels[rows]), side))
             identity.append(shard.identity[rows])
+            numbers.append(np.concatenate([shard.shape_params[:, :SHAPES], shard.look], 1)[rows])
         if not pixels:
             raise ValueError(f"{portraits.folder} has no portraits of the split {split!r}")
         whose = np.concatenate(identity)
         order, people = np.argsort(whose, kind="stable"), np.unique(whose)
         starts = np.searchsorted(whose[order], people)
-        return cls(torch.cat(pixels), people, np.split(order, starts[1:]))
+        made_of = torch.from_numpy(np.concatenate(numbers)).float()
+        return cls(torch.cat(pixels), made_of, people, np.split(order, starts[1:]))
 
 
 def reduced(

@@ -56,6 +56,7 @@ class Sf2fRecipe:
     edges_weight: float = 0.0
     hearing_weight: float = 0.0
     joins: int = 0  # the step at which discriminators join in
+    typical: int = 0  # faces that stand for what voices let expect; 0 is everyone's own
     start: str = ""  # folder of a run whose nets are gone on with: the first stage of a second one
     facenet: str = ""  # published file for the perceptual loss; without it the bundle's
     half: bool = False  # bfloat16 where it may be

@@ -18,6 +18,7 @@ from .data import FeatureSet
 from .loop import Batch
 from .sf2f_data import Faces, recordings_of, segments
 from .sf2f_nets import Sf2fNets, Sf2fRecipe, optimiser_of
+from .sf2f_typical import Typical, typical
 from .sheets import save_sheet
 from .voices import VoiceCodes
 
@@ -56,6 +57,7 @@ class Sf2fTask:
         self._heard = None
         if codes is not None:
             self._heard = functional.normalize(torch.from_numpy(codes.codes).float())
+        self._typical = self._typical_faces() if recipe.typical else None
         people = len(self._faces["train"].people)
         heard = 0 if self._heard is None else self._heard.shape[1]
         channels = utterances.shards[0].shape[2]
@@ -72,6 +74,27 @@ class Sf2fTask:
         count = self.recipe.batch_size
         drawn = rng.choice(len(own), count, replace=count > len(own))
         return self._collate("train", drawn, rng)
+
+    def _typical_faces(self) -> Typical:
+        """The faces that stand for those of everyone trained on.
+
+        Raises:
+            ValueError: nothing is known of how voices sound.
+        """
+        if self._heard is None:
+            raise ValueError("Typical faces need hearing_weight above 0, which tells of voices")
+        faces, own = self._faces["train"], self._rows["train"]
+        pictures = np.array([faces.pictures[i][0] for i, _ in own])
+        rows = torch.from_numpy(pictures)
+        found = typical(
+            faces.pixels[rows],
+            faces.made_of[rows],
+            self._heard,
+            [heard for _, heard in own],
+            self.recipe.typical,
+            self.recipe.seed,
+        )
+        return Typical(pictures[found.pictures], found.kind)
 
     def validate(self, device: torch.device) -> dict[str, float]:
         """Losses on people that were not trained on, each heard from the start; and a sheet."""
@@ -102,6 +125,8 @@ class Sf2fTask:
         people = [own[i][0] for i in drawn]
         chosen = [rng.choice(own[i][1]) if rng else own[i][1][0] for i in drawn]
         shown_ = [rng.choice(faces.pictures[p]) if rng else faces.pictures[p][0] for p in people]
+        if self._typical is not None and split == "train":
+            shown_ = list(self._typical.pictures[self._typical.kind[chosen]])
         if recipe.stage == 2:
             voices = [segments(self.utterances, own[i][1], recipe.segments, rng) for i in drawn]
             voice = torch.stack(voices)
