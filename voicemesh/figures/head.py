@@ -26,9 +26,9 @@ DEEPEST = 0.5  # of a colour on a scale that is left where the least light falls
 # The light is in the colours, as a studio throws it on a head that is walked around: Plotly's own
 # lamps know neither shadows nor folds, and its highlights see a wrong eye.
 LIGHT = {"ambient": 1.0, "diffuse": 0.0, "specular": 0.0, "fresnel": 0.0}
-UNIT = 178.0  # mm per unit of the scene: a head fills the view, and a large one more of it
+UNIT = 200.0  # mm per unit of the scene: a head fills the view, and a large one more of it
 BESIDE, BELOW, ABOVE = 235.0, 330.0, 195.0  # mm of the scene about the middle of a head
-LIFTED = -14.0  # mm from the middle of a head to that of the view
+LIFTED = 2.0  # mm from the middle of a head to that of the view
 FROM = {"x": 0.3, "y": -2.0, "z": 0.08}  # where the camera stands, seen from the view's middle
 
 Trace = dict[str, Any]

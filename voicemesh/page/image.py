@@ -24,9 +24,9 @@ up.</p>"""
 WAITING = "<p class='legend waiting'>An image will grow here once a voice was heard.</p>"
 VISITORS = 4096  # whose turns are remembered
 COUNTS = [("1", 1), ("4", 4), ("8", 8)]
-BRANCHES = """<h2>The same voice through an image</h2><p>The second way to a mesh: imagine a face
-image, then read its head as if it were a photograph. No pair of a voice and a 3D face is needed to
-learn it.</p>"""
+BRANCHES = """<h2>The same voice through an image</h2><p>A second way to a mesh, learnt without
+any pair of a voice and a 3D face: imagine a face image, then read its head as if it were a
+photograph. The image is an average, and soft, since a voice leaves most of a face open.</p>"""
 
 
 def imagine(whole: Pipeline, portrait: Portrait, wish: Wish) -> Iterator[tuple[str, str]]:
@@ -205,7 +205,7 @@ def branches(portrait: Portrait) -> str:
     pictured = portrait.pictured
     if pictured is None:
         return ""
-    pictures = figure(pictured.image, "Imagined", "from the voice") + figure(
+    pictures = figure(pictured.image, "Imagined", "the average of all faces that fit") + figure(
         pictured.overlay, "Read", "its head, laid on it"
     )
     rows = "".join(

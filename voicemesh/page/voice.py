@@ -15,7 +15,7 @@ from voicemesh.audio.recording import UnusableRecording
 from voicemesh.mesh.hair_worn import USUAL, grows
 from voicemesh.pipeline import Pipeline, Portrait
 
-from . import image, matches
+from . import fused, image, matches
 from .cards import card, summary
 from .files import FILES, KEEP, save
 from .lengths import measurements
@@ -26,6 +26,7 @@ EXAMPLES = ASSETS / "examples"
 LIMIT = 60.0  # seconds of a recording that are used
 VIEWS = [("Skin", "skin"), ("Grey", "grey"), ("How sure", "uncertainty")]
 HAIR = [("No hair", "none"), ("Short", "short"), ("Long", "long")]
+SKIN = "skin"  # the view in which hair is seen
 FIRST_HAIR = "short"  # of the average head
 SET = "Hair, skin and eyes are set, not predicted."
 QUIET = {"show_progress": "hidden"}
@@ -35,6 +36,40 @@ NETS = {"concurrency_limit": 2, "concurrency_id": "nets", "show_progress": "mini
 SHOW_FACE = """() => {
   if (window.innerWidth <= 820)
     document.querySelector("#viewer").scrollIntoView({ behavior: "smooth", block: "start" });
+}"""
+
+
+# The heads can be turned without a mouse, and say what they are.
+TURN = """() => {
+  for (const [place, words] of Object.entries({
+    mesh: "The head that the voice suggests",
+    "compare-mesh": "The two heads, one on the other",
+    "photo-mesh": "The head on the photograph",
+  })) {
+    const box = document.getElementById(place);
+    if (!box || box.tabIndex === 0) continue;
+    box.tabIndex = 0;
+    box.setAttribute("role", "application");
+    box.setAttribute("aria-label", words + "; the arrow keys turn it");
+    box.addEventListener("keydown", (event) => {
+      const aside = { ArrowLeft: -1, ArrowRight: 1 }[event.key] || 0;
+      const plot = box.querySelector(".js-plotly-plot");
+      if (!window.Plotly || !plot || !(aside || /^Arrow(Up|Down)$/.test(event.key))) return;
+      event.preventDefault();
+      const { eye, center } = plot._fullLayout.scene._scene.getCamera();
+      const [x, y, z] = [eye.x - center.x, eye.y - center.y, eye.z - center.z];
+      const flat = Math.hypot(x, y), far = Math.hypot(flat, z);
+      const yaw = Math.atan2(y, x) + aside * 0.2;
+      let up = Math.atan2(z, flat) + (aside ? 0 : event.key === "ArrowUp" ? 0.15 : -0.15);
+      up = Math.max(-1.3, Math.min(1.3, up));
+      const at = (value, name) => center[name] + far * value;
+      window.Plotly.relayout(plot, { "scene.camera.eye": {
+        x: at(Math.cos(up) * Math.cos(yaw), "x"),
+        y: at(Math.cos(up) * Math.sin(yaw), "y"),
+        z: at(Math.sin(up), "z"),
+      } });
+    });
+  }
 }"""
 
 
@@ -280,11 +315,11 @@ def build(whole: Pipeline, page: gr.Blocks) -> Heard:
         shown = of_features(whole, path, view, asked)
         return *shown, asked or USUAL[shown[0].sex]
 
-    def comb(portrait: Portrait | None, view: str, asked: str):
+    def comb(portrait: Portrait | None, asked: str):
         if portrait is None:
-            return asked, gr.skip(), average(asked)
+            return asked, gr.skip(), average(asked), SKIN
         portrait = wearing(whole, portrait, asked)
-        return asked, portrait, head_of(portrait, view)
+        return asked, portrait, head_of(portrait, SKIN), SKIN
 
     def files(portrait: Portrait):
         portrait = whole.matched(whole.pictured(portrait))
@@ -295,7 +330,8 @@ def build(whole: Pipeline, page: gr.Blocks) -> Heard:
         return files(portrait) if portrait is not None else [gr.skip()] * len(buttons)
 
     def show_branches(portrait: Portrait):
-        return gr.update(visible=True), image.branches(whole.pictured(portrait))
+        seen = whole.pictured(portrait)
+        return gr.update(visible=True), image.branches(seen) + fused.fused(seen)
 
     def average(style: str = FIRST_HAIR):
         face = whole.average()
@@ -315,7 +351,7 @@ def build(whole: Pipeline, page: gr.Blocks) -> Heard:
         event.success(files, portrait, buttons, api_visibility="private", show_progress="hidden")
     for event in (pressed, chosen, given):
         event.success(None, None, None, js=SHOW_FACE, api_visibility="private")
-    if whole.system.images is not None:
+    if whole.system.images is not None or whole.speech_to_face is not None:
         for event in (pressed, chosen, given):
             event.success(
                 show_branches, portrait, [branches, both], api_visibility="private", **QUIET
@@ -326,8 +362,9 @@ def build(whole: Pipeline, page: gr.Blocks) -> Heard:
         find_faces(whole, faces, portrait, voice, (pressed, chosen))
     view.change(None, view, None, js=switch_view("mesh"), api_visibility="private")
     combed = hair.input(
-        comb, [portrait, view, hair], [asked, portrait, mesh], api_visibility="private", **NETS
+        comb, [portrait, hair], [asked, portrait, mesh, view], api_visibility="private", **NETS
     )
     combed.success(anew, portrait, buttons, api_visibility="private", **QUIET)
+    page.load(None, None, None, js=TURN, api_visibility="private")
     page.load(average, None, mesh, api_name="average", show_progress="hidden")
     return Heard(portrait, (pressed, chosen))

@@ -18,8 +18,9 @@ HONEST = """<section class="honest"><h2>What a voice can and cannot tell</h2>
 vocal tract lowers the resonances, thicker vocal folds the pitch. That is what you see here. Most
 of a face leaves no trace: two people with the same voice can look quite different, so this is
 <b>not your face, but the middle of all faces that fit your voice</b>. It identifies nobody.</p>
-<p>{description} Skin, eyes, brows and hair are set to a neutral middle: the voice says nothing
-about them. Every interval is meant to hold the truth for 80 % of people.</p>
+<p>{description} Skin, eyes and brows are set to a neutral middle, and hair to the custom of the
+nearest sex or to your choice: the voice says nothing about them. Every interval is meant to hold
+the truth for 80 % of people.</p>
 <p>Recordings are read where this page is served, never sent on and never used for training;
 files are removed within the hour.</p>{measured}</section>"""
 
