@@ -5,6 +5,11 @@ grouped convolution, the filter as 16 taps in two dimensions on maps reshaped to
 gradients for every weight, targets recomputed at every step. Weights are random, outputs compared.
 
     python benchmarks/stylegan2.py [--size 256] [--runs 3] [--only forward inversion refinement]
+
+With `--half` ours in float32 is compared with ours in bfloat16 instead, and the embedded generator
+takes the place of the published sizes, whose images are compared as they are shown, in bytes:
+
+    python benchmarks/stylegan2.py --half
 """
 
 import argparse
@@ -13,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -21,6 +27,7 @@ from torch.nn import functional
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from voicemesh.latent.losses import Identity
+from voicemesh.latent.precision import lowered
 from voicemesh.nets import stylegan2_layers as layers
 from voicemesh.nets.cmpc import VoiceFacePair
 from voicemesh.nets.irse import IrBackbone
@@ -173,6 +180,38 @@ def frozen(nets: list[torch.nn.Module], are: bool) -> None:
         net.requires_grad_(not are)
 
 
+def halves(runs: int) -> None:
+    """Float32 against bfloat16 with the embedded nets: an image, and a step of a refinement."""
+    from voicemesh.checkpoints.bundle import Bundle
+    from voicemesh.systems.voicestyle import VoiceStyle
+
+    bundle = Bundle.open()
+    systems = [VoiceStyle.from_bundle(bundle, precision=name) for name in ("float32", "bfloat16")]
+    voice = functional.normalize(torch.randn(systems[0].members.faces.shape[1]), dim=0)
+    for batch in (1, 8):
+        w = systems[0].members.w[:batch].clone()
+
+        def image(system: VoiceStyle, w: torch.Tensor = w) -> torch.Tensor:
+            with torch.no_grad():
+                return system.images(w)
+
+        def step(system: VoiceStyle, w: torch.Tensor = w) -> torch.Tensor:
+            moved = w.clone().requires_grad_()
+            with lowered(w.device, system.half):
+                like = system.similarity(system.space, voice)(system.images(moved))
+            return torch.autograd.grad(like.float().sum(), moved)[0]
+
+        for name, run in (("image", image), ("step", step)):
+            (full, a), (half, b) = (seconds(partial(run, s), runs) for s in systems)
+            error = float((a - b).norm() / a.norm())
+            shown = float((a - b).abs().mean() * 127.5) if name == "image" else 0.0
+            words = f", {shown:.2f} of 255 a pixel" if name == "image" else ""
+            print(
+                f"{name:6} batch {batch} float32 {full:6.3f} s, bfloat16 {half:6.3f} s, ratio"
+                f" {half / full:.2f}, outputs differ by {error:.1e}{words}"
+            )
+
+
 STEPS = {"forward": forward, "inversion": inversion, "refinement": refinement}
 
 
@@ -182,9 +221,12 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--only", nargs="+", default=list(STEPS), choices=list(STEPS))
+    parser.add_argument("--half", action="store_true", help="float32 against bfloat16")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
+    if arguments.half:
+        return halves(arguments.runs)
     generator = Generator(published_widths(arguments.size)).eval()
     w = generator.mapping(torch.randn(1, 512)).detach().requires_grad_()
     for name in arguments.only:

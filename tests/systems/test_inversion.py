@@ -7,6 +7,11 @@ from systems.test_voicestyle import generator, space, whole  # noqa: F401
 
 from voicemesh.checkpoints import upstream
 from voicemesh.checkpoints.bundle import Bundle, BundleWriter
+from voicemesh.gallery.folder import FolderGallery
+from voicemesh.gallery.latents import latents_of
+from voicemesh.gallery.media import picture_bytes
+from voicemesh.gallery.parts import NewEntry
+from voicemesh.gallery.writer import GalleryWriter
 from voicemesh.latent.losses import pyramid_differences
 from voicemesh.latent.projection import Course, pixels_of
 from voicemesh.nets.irse import IrBackbone
@@ -23,21 +28,61 @@ def pictures(whole):  # noqa: F811
         return list(pixels_of(whole.images(whole.members.w[:2])))
 
 
+@pytest.fixture
+def encoder(whole):  # noqa: F811
+    """It has one answer: the latent of the first known face."""
+    net = IrBackbone((1,), (16,), 8, 5, reduction=4, dropout=0.0)
+    norm = net.output_layer[-1]
+    norm.weight.data.zero_()
+    norm.bias.data.copy_(whole.statistics.whiten(whole.members.w[:1])[0])
+    return net
+
+
 def test_inversion_by_our_own_features_comes_nearer(whole, pictures):  # noqa: F811
-    inverter = Inverter(whole.generator, whole.statistics, encoder=whole)
+    identity = IrBackbone((1,), (16,), features=4, reduction=4)
+    inverter = Inverter(whole.generator, whole.statistics, identity=identity)
     steps = list(inverter.invert(pictures, QUICK))
     assert (steps[-1].loss < 0.9 * steps[0].loss).all()
 
 
-def test_an_encoder_starts_nearer(whole, pictures):  # noqa: F811
-    known = whole.members
-    whole.start.linear.weight.data.zero_()
-    v = whole.statistics.whiten(known.w[:1])[0]
-    whole.start.linear.bias.data.copy_(v)
-    target = torch.zeros(1, 3, 8, 8)
-    guess = Inverter(whole.generator, whole.statistics, encoder=whole).guess(target)
-    torch.testing.assert_close(guess, known.w[:1], atol=1e-2, rtol=1e-2)
-    assert Inverter(whole.generator, whole.statistics).guess(target) is None
+def test_an_encoder_starts_nearer(whole, pictures, encoder):  # noqa: F811
+    inverter = Inverter(whole.generator, whole.statistics, encoder=encoder)
+    guess = inverter.guess(torch.zeros(1, 3, 8, 8))
+    torch.testing.assert_close(guess, whole.members.w[:1], atol=1e-2, rtol=1e-2)
+    bare = Inverter(whole.generator, whole.statistics)
+    assert bare.guess(torch.zeros(1, 3, 8, 8)) is None
+    starts = [next(one.invert(pictures[:1], QUICK)).loss for one in (inverter, bare)]
+    assert starts[0] < 0.2 * starts[1]
+
+
+def test_half_precision_leads_to_the_same_latents(whole, pictures):  # noqa: F811
+    found = []
+    for half in (None, torch.bfloat16):
+        inverter = Inverter(whole.generator, whole.statistics, half=half)
+        *_, last = inverter.invert(pictures, QUICK)
+        found.append(last)
+    torch.testing.assert_close(found[1].loss, found[0].loss, atol=0.02, rtol=0.1)
+    assert (found[1].w - found[0].w).norm() < 0.2 * (found[0].w - whole.statistics.mean).norm()
+
+
+def test_latents_are_kept_with_a_gallery(whole, pictures, encoder, tmp_path):  # noqa: F811
+    writer = GalleryWriter(tmp_path / "gallery", "small", {})
+    shown = [None, picture_bytes(pictures[1]), picture_bytes(pictures[0])]
+    writer.add("all", [NewEntry(f"p{n}", picture=p) for n, p in enumerate(shown)])
+    gallery = writer.finish(["all"])
+    inverter = Inverter(whole.generator, whole.statistics, encoder=encoder)
+    kept = inverter.keep_with(gallery, {GENERATOR: "this"})
+    found = latents_of(kept, {GENERATOR: "this", "other": "x"})
+    assert found.entries.tolist() == [1, 2] and found.w.shape == (2, 5)
+    assert latents_of(kept, {GENERATOR: "another"}) is None
+    again = inverter.keep_with(kept, {GENERATOR: "that"})
+    assert len(list(tmp_path.glob("gallery/latents-*"))) == 1
+    assert latents_of(again, {GENERATOR: "that"}) is not None
+    assert len(FolderGallery(tmp_path / "gallery")) == 3  # every file as the manifest says
+    (name,) = tmp_path.glob("gallery/latents-*")
+    name.write_bytes(name.read_bytes()[:-1] + b"!")
+    with pytest.raises(ValueError, match="sha256"):
+        FolderGallery(tmp_path / "gallery")
 
 
 def test_the_published_networks_are_used_where_they_are(whole, pictures, tmp_path):  # noqa: F811

@@ -5,11 +5,14 @@ from torch.nn import functional
 
 from voicemesh.checkpoints import upstream
 from voicemesh.checkpoints.bundle import Bundle, BundleWriter
+from voicemesh.gallery.latents import Latents, keep
+from voicemesh.gallery.parts import NewEntry
+from voicemesh.gallery.writer import GalleryWriter
 from voicemesh.latent.search import SearchOptions
 from voicemesh.latent.statistics import Statistics
 from voicemesh.nets.cmpc import FeatureVoiceEncoder, GridFaceEncoder
 from voicemesh.nets.stylegan2 import Generator
-from voicemesh.nets.voicestyle import LatentStart
+from voicemesh.nets.voicestyle import VoiceStart
 from voicemesh.systems.cmpc import Cmpc
 from voicemesh.systems.voicestyle import (
     GENERATOR,
@@ -17,10 +20,10 @@ from voicemesh.systems.voicestyle import (
     START,
     STATISTICS,
     Heard,
-    Members,
     VoiceStyle,
     Wish,
 )
+from voicemesh.systems.voicestyle_members import STRANGER, Members
 
 SEARCH = SearchOptions(steps=4, views=1)
 
@@ -44,10 +47,10 @@ def heard() -> Heard:
 @pytest.fixture
 def whole(space, generator) -> VoiceStyle:
     statistics = Statistics.sampled(generator, samples=300)
-    start = LatentStart(6, 5, 4)
-    start.open.copy_(torch.eye(5))
+    start = VoiceStart(6, 5, 2)
+    start.open.copy_(torch.eye(2))
     w = generator.mapping(torch.randn(9, 5)).detach()
-    members = Members(functional.normalize(torch.randn(9, 6)), w, torch.arange(9) // 3)
+    members = Members.of(functional.normalize(torch.randn(9, 6)), w, torch.arange(9) // 3)
     return VoiceStyle(generator, statistics, space, start, members, judge=space)
 
 
@@ -69,8 +72,27 @@ def test_a_seed_decides_the_candidates(whole, heard):
     assert not torch.allclose(first[0], first[1])
     torch.testing.assert_close(first[:1], whole.first(heard, Wish(1)))
     seeded = whole.first(heard, Wish(3, seed=5))
-    assert not torch.allclose(seeded[0], first[0])
-    torch.testing.assert_close(whole.first(heard, Wish(3, seed=5, spread=0.0))[1], first[0])
+    torch.testing.assert_close(seeded, whole.first(heard, Wish(3, seed=5)))
+    assert not torch.allclose(seeded, whole.first(heard, Wish(3, seed=6)))
+
+
+def test_a_start_follows_the_voice_and_keeps_a_look(whole, heard):
+    v = whole.statistics.whiten(whole.first(heard, Wish(spread=0.0)))
+    told = v @ whole.start.directions.T
+    torch.testing.assert_close(told, whole.start.heard(heard.voice[None]), atol=1e-3, rtol=1e-3)
+    nearest = whole.neighbours(heard.voice)[0][:1]
+    lent = whole.statistics.whiten(whole.members.w[nearest])
+    torch.testing.assert_close(v[:, 2:], lent[:, 2:], atol=1e-3, rtol=1e-3)
+    assert not torch.allclose(v[:, :2], lent[:, :2], atol=1e-2)
+
+
+def test_candidates_have_the_looks_of_different_people(whole, heard):
+    rows = whole.lenders(heard, Wish(3))
+    assert len(set((rows // 3).tolist())) == 3
+    assert rows[0] == whole.neighbours(heard.voice)[0][0]
+    drawn = whole.lenders(heard, Wish(3, seed=1))
+    assert len(set((drawn // 3).tolist())) == 3
+    assert len(whole.lenders(heard, Wish(8, seed=1))) == 8  # more than there are people
 
 
 def test_neighbours_are_one_of_each_person_best_first(whole, heard):
@@ -110,11 +132,62 @@ def test_a_bundle_holds_it_whole(whole, space, tmp_path, heard):
     torch.testing.assert_close(first, second, atol=1e-2, rtol=1e-2)
     with pytest.raises(ValueError, match="lack w"):
         Members.read({"faces": torch.zeros(1, 2), "person": torch.zeros(1)})
-    assert tuple(opened.start.open.shape) == (5, 5)
+    assert tuple(opened.start.open.shape) == (2, 2)
+
+
+def test_the_people_of_a_gallery_are_known_faces(whole, tmp_path):
+    gallery = gallery_of(tmp_path, ["a", "b", "a"])
+    generator = {GENERATOR: "made by this"}
+    assert Members.of_gallery(gallery, generator) is None  # nothing was inverted yet
+    latents = Latents(np.array([0, 2], np.int32), np.arange(10.0).reshape(2, 5))
+    gallery = keep(gallery, latents, generator)
+    shown = Members.of_gallery(gallery, generator | NETS)
+    assert shown.entry.tolist() == [0, 2] and shown.person.tolist() == [-1, -1]
+    torch.testing.assert_close(shown.w, torch.arange(10.0).reshape(2, 5))
+    torch.testing.assert_close(shown.faces, torch.eye(6)[[0, 2]])
+    both = whole.members.with_others(shown)
+    assert len(both.w) == 11 and both.entry.tolist() == [STRANGER] * 9 + [0, 2]
+    assert Members.of_gallery(gallery, {GENERATOR: "another"} | NETS) is None
+    with pytest.raises(ValueError, match="embedded"):
+        Members.of_gallery(gallery, generator | {"cmpc-face-encoder": "other"})
+
+
+NETS = {"cmpc-voice-encoder": "v", "cmpc-face-encoder": "f"}
+
+
+def gallery_of(folder, people):
+    writer = GalleryWriter(folder / "gallery", "small", {"cmpc": NETS})
+    entries = [
+        NewEntry(name, picture=b"-", units={("cmpc", "faces"): np.eye(6)[row]})
+        for row, name in enumerate(people)
+    ]
+    writer.add("all", entries)
+    return writer.finish(["all"])
+
+
+def test_half_precision_changes_little(whole, heard):
+    states = []
+    for half in (None, torch.bfloat16):
+        whole.half = half
+        states.append(list(whole.imagine(heard, Wish(2, search=SEARCH), 4)))
+    for full, low in zip(*states, strict=True):
+        assert np.abs(full.pixels.astype(int) - low.pixels.astype(int)).mean() < 3
+        np.testing.assert_allclose(low.similarity, full.similarity, atol=0.02)
+    assert (states[1][-1].similarity > states[1][0].similarity).all()
+
+
+def test_voices_climb_side_by_side_as_alone(whole):
+    units = functional.normalize(torch.randn(2, 6))
+    start = whole.generator.mapping(torch.randn(2, 5))
+    search = SearchOptions(steps=3, views=0)
+    *_, both = whole.climb(units, start, search)
+    *_, alone = whole.climb(units[1], start[1:], search)
+    torch.testing.assert_close(both.w[1:], alone.w, atol=1e-4, rtol=1e-4)
+    assert both.similarity[0] > 0
 
 
 def test_a_voice_comes_over_to_the_faces():
-    start = LatentStart(4, 3)
+    start = VoiceStart(4, 3, 2)
     start.voice_mean.fill_(1.0)
     start.face_mean.fill_(-1.0)
     start.face_of_voice.mul_(2)

@@ -35,13 +35,25 @@ def portraits(rng, people: int, pictures: int = 3) -> PortraitShard:
 def test_people_it_never_saw_are_told_apart(rng, tmp_path):
     shard = portraits(rng, 40)
     task = IdentityTask(RECIPE, shard, np.arange(30, 40))
-    assert task.net.people.shape == (30, 6)
+    assert task.people.tolist() == list(range(30))
     settings = LoopSettings(RECIPE.steps, log_every=20, validate_every=20)
     best = train(task, RECIPE, tmp_path, settings)
     assert best["auc"] > 0.8 and best["people"] == 10
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     losses = [line["arc"] for line in lines if "arc" in line]
     assert losses[-1] < losses[0] - 0.3
+
+
+def test_a_batch_shows_everybody_twice_in_different_pictures(rng):
+    shard = portraits(rng, 20)
+    shard.shape_params[:, 0] = np.arange(60)  # which picture it is
+    task = IdentityTask(RECIPE, shard, np.array([3]))
+    rows = task.batch(rng)["shape"][:, 0].numpy().astype(int).reshape(2, -1)
+    assert rows.shape[1] == 8 and (rows[0] != rows[1]).all()
+    assert (rows[0] // 3 == rows[1] // 3).all() and len(set(rows[0] // 3)) == 8
+    assert 3 not in rows // 3
+    with pytest.raises(ValueError, match="two of each"):
+        IdentityTask(RECIPE, portraits(rng, 5, 1), np.array([3]))
 
 
 def test_the_margin_rises_and_then_stays(rng):
@@ -73,7 +85,7 @@ def test_a_run_becomes_a_part_of_a_bundle(rng, tmp_path):
     bundle = Bundle.open(tmp_path / "bundle")
     part = bundle.part("identity-encoder")
     assert part.results["people"] == 12 and "auc" in told
-    assert part.training == "2 steps on portraits of 10 synthetic people"
+    assert part.training == "2 steps on rendered portraits of synthetic people"
     features = Identity(bundle.net("identity-encoder"))(torch.rand(2, 3, 16, 16))
     torch.testing.assert_close(features.norm(dim=1), torch.ones(2))
     with pytest.raises(ValueError, match="train until it is validated"):

@@ -39,11 +39,12 @@ from voicemesh.nets.sss import (
     ShapeOfSound,
     ThinResNet,
     ThinVoiceEncoder,
+    TrunkVoiceEncoder,
     UnitVoiceEncoder,
 )
 from voicemesh.nets.stylegan2 import Discriminator, Generator
 from voicemesh.nets.synergynet import MobileNetV2, SynergyNet
-from voicemesh.nets.voicestyle import LatentStart
+from voicemesh.nets.voicestyle import VoiceStart
 
 NETS = {
     net.__name__: net
@@ -51,9 +52,9 @@ NETS = {
         *(VoiceEncoder, SupervisedHead, VoiceTraits),
         *(FaceGenerator, FaceEmbedder, EmbeddingClassifier, MobileNetV2, SynergyNet),
         *(ThinVoiceEncoder, IrFaceEncoder, ShapeOfSound, EmbeddingHeads),
-        *(ThinResNet, IrBackbone, UnitVoiceEncoder, PortraitFaceEncoder),
+        *(ThinResNet, IrBackbone, UnitVoiceEncoder, TrunkVoiceEncoder, PortraitFaceEncoder),
         *(ResNetEncoder, VoiceFacePair, FeatureVoiceEncoder, GridFaceEncoder),
-        *(Generator, Discriminator, Lpips, LatentStart),
+        *(Generator, Discriminator, Lpips, VoiceStart),
         *(SpeechFusionToFace, PatchCritic, IdentityCritic, FaceNet, VggFace),
     )
 }

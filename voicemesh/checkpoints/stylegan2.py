@@ -9,7 +9,7 @@ from torch import nn
 
 from voicemesh.nets.lpips import Lpips
 from voicemesh.nets.stylegan2 import Discriminator, Generator, published_widths
-from voicemesh.nets.voicestyle import LatentStart
+from voicemesh.nets.voicestyle import VoiceStart
 
 from .association import size, without_fixed
 from .store import Tensors, fill
@@ -89,9 +89,9 @@ def numbers(pattern: str, tensors: Tensors) -> list[int]:
 
 def arguments_of_start(net: nn.Module) -> dict[str, Any]:
     """Sizes of the net that a voice's image starts from."""
-    assert isinstance(net, LatentStart)
-    hidden = net.inner[0].out_features
-    return {"embedding": len(net.face_mean), "axes": len(net.open), "hidden": hidden}
+    assert isinstance(net, VoiceStart)
+    told, axes = net.directions.shape
+    return {"embedding": len(net.face_mean), "axes": axes, "told": told}
 
 
 # Constructor arguments of each net.
@@ -99,5 +99,5 @@ ARGUMENTS: dict[type[nn.Module], Callable[[nn.Module], dict[str, Any]]] = {
     Generator: arguments_of_generator,
     Discriminator: lambda net: discriminator_arguments(net.state_dict()),
     Lpips: lambda net: {"stages": net.stages},
-    LatentStart: arguments_of_start,
+    VoiceStart: arguments_of_start,
 }

@@ -1,132 +1,151 @@
-"""Face images for the voices of people held out: what can be read off them, and by whom.
+"""Face images for the voices of people held out: what can be read off them, and how real they are.
 
-Nothing that was optimised judges alone: sex and age are read by linear maps, fitted on true
-portraits, from embeddings of a face net that no image was driven towards.
+Nothing that was optimised judges alone: sex, age and identity are read by face networks that no
+image was driven towards, by maps fitted on true portraits of other people.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
-from torch import Tensor
 
+from voicemesh.checkpoints.bundle import Bundle
 from voicemesh.latent.projection import pixels_of
+from voicemesh.nets.patch_critic import PatchCritic
+from voicemesh.nets.stylegan2 import Discriminator
 from voicemesh.population.dataset import Population
-from voicemesh.population.portrait_set import PortraitSet
-from voicemesh.systems.association import VoiceFaceSpace
-from voicemesh.systems.voicestyle import Heard, Imagined, VoiceStyle, Wish
+from voicemesh.population.portrait_set import PortraitSet, PortraitShard
+from voicemesh.systems.voicestyle import Heard, VoiceStyle, Wish
 
+from .face_reading import Look, Reader, figures, read
+from .realness import Classifier, critic_of, discriminator_scores, fid, frechet_distance, within
 from .voice_faces import SPLIT, together, voices_of
 
-RIDGE = 0.01  # in the mean variance of an embedding
 LIKELY = 95.0  # per cent of plain samples that are as near to the mean or nearer
+AT_ONCE = 20  # voices that are refined together
+Portraits = UInt8[np.ndarray, "_ size size 3"]
 
 
 @dataclass(frozen=True, eq=False)
-class Reader:
-    """Apparent sex and age of a face, by linear maps of its embedding."""
+class Judges:
+    """Who looks at the images: face networks, a discriminator if there is one, Inception if."""
 
-    space: VoiceFaceSpace
-    weights: Float[np.ndarray, "d 2"]
-    offsets: Float[np.ndarray, "2"]
+    look: Look
+    critic: Discriminator | PatchCritic | None = None
+    inception: Path | None = None  # its published weights
 
     @classmethod
-    def fit(
+    def of(
         cls,
-        space: VoiceFaceSpace,
-        pictures: Sequence[UInt8[np.ndarray, "_ _ 3"]],
-        male: Bool[np.ndarray, " pictures"],
-        age: Float[np.ndarray, " pictures"],
-    ) -> "Reader":
-        """Least squares on true pictures, with a little ridge."""
-        x = space.embed_faces(pictures).cpu().double().numpy()
-        y = np.stack([np.where(male, 1.0, -1.0), age], 1)
-        middle, target = x.mean(0), y.mean(0)
-        gram = np.cov(x.T) + RIDGE * x.var(0).mean() * np.eye(x.shape[1])
-        weights = np.linalg.solve(gram, (x - middle).T @ (y - target) / len(x))
-        return cls(space, weights, target - middle @ weights)
+        system: VoiceStyle,
+        bundle: Bundle,
+        critic: Path | None = None,
+        inception: Path | None = None,
+    ) -> "Judges":
+        """The networks of a bundle.
 
-    def read(
-        self, pictures: Sequence[UInt8[np.ndarray, "_ _ 3"]]
-    ) -> tuple[Bool[np.ndarray, " pictures"], Float[np.ndarray, " pictures"]]:
-        """Apparently male, and the apparent age."""
-        told = self.space.embed_faces(pictures).cpu().double().numpy() @ self.weights + self.offsets
-        return told[:, 0] > 0, told[:, 1]
+        Args:
+            critic: folder of a run of StyleGAN2 whose discriminator scores the images.
+        """
+        device = system.statistics.mean.device
+        look = Look.of(system.judge or system.space, bundle, device)
+        return cls(look, None if critic is None else critic_of(critic, device), inception)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How much is looked at."""
+
+    people: int = 300  # whose first images are measured
+    refined: int = 100  # of whom the images are also refined
+    samples: int = 600  # of the generator
+    known: int = 1500  # other people that judges are fitted on, at most
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """Images for voices, and what they are compared with."""
+
+    true: Portraits
+    first: Portraits
+    refined: Portraits  # of the first people
+    samples: Portraits  # of the law of portraits, of no voice
+    voices: tuple[Heard, ...]
 
 
 def evaluate(
     system: VoiceStyle,
+    judges: Judges,
     population: Population,
     portraits: PortraitSet,
-    shown: PortraitSet | None = None,
-    people: int = 300,
-    refined: int = 100,
-    seed: int = 0,
-) -> dict[str, Any]:
-    """All figures of a system on people held out who have portraits.
+    others: PortraitSet | None = None,
+    counts: Counts = Counts(),
+) -> tuple[dict[str, Any], Seen]:
+    """All figures of a system on people held out who have portraits, and the images.
 
     Args:
         portraits: of the population.
-        shown: portraits that the reader is fitted on, of other people; those of the population
-            that are no test unless given.
-        refined: of how many of the voices the images are also refined.
+        others: portraits that judges are fitted on, of people whom nobody is tested on; those of
+            the population that are no test unless given.
     """
-    judge = system.judge or system.space
-    true = portraits.gathered(SPLIT)
-    frontal = true.picture == 0
-    who = true.identity[frontal][:people]
-    reader, read_true = fitted_reader(judge, population, portraits, shown, frontal)
-    heard = dict(hear(system, population, who))
-    who = np.array([person for person in who if person in heard])
-    first = [images_of(system, heard[person], Wish()) for person in who]
-    male, age = population.people.mode[who] == 0, population.people.age[who]
-    pictures = dict(zip(true.identity[frontal].tolist(), true.pixels[frontal], strict=True))
-    faces = judge.embed_faces([pictures[int(person)] for person in who]).cpu().numpy()
+    shown = frontal(portraits.gathered(SPLIT))
+    known, ages, sexes = known_people(population, shown, others, counts)
+    reader = Reader.fit(judges.look, list(known), sexes, ages)
+    heard = dict(hear(system, population, shown.identity[: counts.people]))
+    who = np.array(list(heard))
+    tested = shown.rows(np.flatnonzero(np.isin(shown.identity, who)))
+    voices = [heard[int(person)] for person in tested.identity]
+    first = np.concatenate([pixels_of(system.images(system.first(one))) for one in voices])
+    gains, refined = refinement(system, voices[: counts.refined], counts.seed)
+    samples = samples_of(system, counts.samples, counts.seed)
+    seen = Seen(tested.pixels, first, refined, samples, tuple(voices))
+    male = population.people.mode[tested.identity] == 0
+    age, faces = population.people.age[tested.identity], judges.look.identities(list(tested.pixels))
+    mean = np.repeat(mean_face(system), len(who), 0)
     results = {
         "people": len(who),
-        "true portraits": read_true,
-        "first": figures(reader, judge, first, faces, male, age),
-        "mean face": figures(reader, judge, [mean_face(system)] * len(who), faces, male, age),
+        "true portraits": read(reader, tested.pixels, male, age),
+        "mean face": figures(reader, mean, faces, male, age),
+        "first": figures(reader, first, faces, male, age),
     }
-    if refined:
-        results["refined"] = refinement(system, [heard[p] for p in who[:refined]], seed)
-        last = results["refined"].pop("pixels")
-        some = slice(0, len(last))
-        results["refined"] |= figures(reader, judge, last, faces, male[some], age[some])
-    return results
+    if len(refined):
+        told = figures(reader, refined, faces, male, age)
+        results["refined"] = gains | told
+    results["realness"] = realness(judges, seen, known)
+    return results, seen
 
 
-def fitted_reader(
-    judge: VoiceFaceSpace,
-    population: Population,
-    portraits: PortraitSet,
-    shown: PortraitSet | None,
-    frontal: Bool[np.ndarray, " rows"],
-) -> tuple[Reader, dict[str, float]]:
-    """A reader, and how well it reads true portraits of the test's people."""
-    true, people = portraits.gathered(SPLIT), population.people
-    if shown is None:
-        rest = np.flatnonzero(frontal)
-        known, test = rest[1::2], rest[::2]
-        pixels, owners = true.pixels[known], true.identity[known]
-        reader = Reader.fit(judge, list(pixels), people.mode[owners] == 0, people.age[owners])
+def frontal(shard: PortraitShard) -> PortraitShard:
+    """Everybody's first picture."""
+    return shard.rows(np.flatnonzero(shard.picture == 0))
+
+
+def known_people(
+    population: Population, shown: PortraitShard, others: PortraitSet | None, counts: Counts
+) -> tuple[Portraits, Float[np.ndarray, " people"], Bool[np.ndarray, " people"]]:
+    """Portraits to fit judges on, ages and who is male: other people's, or of those not tested.
+
+    Raises:
+        ValueError: everybody is tested.
+    """
+    if others is not None:
+        shard = frontal(others.gathered("train"))
+        people = Population.open(others.folder.parent).people
     else:
-        others = Population.open(shown.folder.parent).people
-        shard = shown.gathered("train")
-        rows = np.flatnonzero(shard.picture == 0)
-        owners = shard.identity[rows]
-        pixels = list(shard.pixels[rows])
-        reader = Reader.fit(judge, pixels, others.mode[owners] == 0, others.age[owners])
-        test = np.flatnonzero(frontal)
-    male, age = reader.read(list(true.pixels[test]))
-    owners = true.identity[test]
-    return reader, {
-        "sex": float((male == (people.mode[owners] == 0)).mean()),
-        "age": float(np.corrcoef(age, people.age[owners])[0, 1]),
-    }
+        rest = np.arange(counts.people, len(shown))
+        shard, people = shown.rows(rest), population.people
+    if len(shard) < 2:
+        raise ValueError(
+            f"All {len(shown)} people with portraits are tested, none is left to fit judges on;"
+            " ask for fewer, or give portraits of others"
+        )
+    shard = shard.rows(np.arange(min(counts.known, len(shard))))
+    return shard.pixels, people.age[shard.identity], people.mode[shard.identity] == 0
 
 
 def hear(
@@ -137,92 +156,116 @@ def hear(
         yield person, system.hear(together(waveforms))
 
 
-def images_of(system: VoiceStyle, heard: Heard, wish: Wish) -> UInt8[np.ndarray, "_ _ 3"]:
-    """The first image."""
-    return next(iter(system.imagine(heard, wish))).pixels[0]
+@torch.no_grad()
+def mean_face(system: VoiceStyle) -> UInt8[np.ndarray, "1 size size 3"]:
+    """The image of the mean latent: what is shown to everyone if a voice tells nothing."""
+    return pixels_of(system.images(system.statistics.mean[None]))
 
 
 @torch.no_grad()
-def mean_face(system: VoiceStyle) -> UInt8[np.ndarray, "_ _ 3"]:
-    """The image of the mean latent: what is shown to everyone if a voice tells nothing."""
-    return pixels_of(system.images(system.statistics.mean[None]))[0]
+def samples_of(system: VoiceStyle, count: int, seed: int) -> Portraits:
+    """Images of latents drawn from their law."""
+    rng = torch.Generator().manual_seed(seed)
+    v = torch.randn(count, len(system.statistics.axes), generator=rng)
+    parts = v.to(system.statistics.mean.device).split(AT_ONCE)
+    return np.concatenate(
+        [pixels_of(system.images(system.statistics.unwhiten(part))) for part in parts]
+    )
 
 
-def figures(
-    reader: Reader,
-    judge: VoiceFaceSpace,
-    pixels: list[UInt8[np.ndarray, "_ _ 3"]],
-    faces: Float[np.ndarray, "people d"],
-    male: Bool[np.ndarray, " images"],
-    age: Float[np.ndarray, " images"],
-) -> dict[str, float]:
-    """Sex, age and identity of images; image i is of person i.
+def refinement(
+    system: VoiceStyle, voices: list[Heard], seed: int = 0
+) -> tuple[dict[str, Any], Portraits]:
+    """What the climb gains where it climbs and with the judge, and whether it stays likely.
 
-    `identity` is the mean share of the other people whose true portrait is less like the image
-    than the right one's: 0.5 by chance.
+    Several voices climb side by side, each towards its own.
     """
-    seen_male, seen_age = reader.read(pixels)
-    units = judge.embed_faces(pixels).cpu().numpy()
-    similarity = units @ faces.T
-    own = similarity[np.arange(len(pixels)), np.arange(len(pixels))]
-    less = (similarity < own[:, None]).sum(1) + 0.5 * ((similarity == own[:, None]).sum(1) - 1)
-    told = {
-        "sex": float((seen_male == male).mean()),
-        "age": correlation(seen_age, age),
-        "identity": float((less / (len(faces) - 1)).mean()),
-        "top tenth": float((less / (len(faces) - 1) >= 0.9).mean()),
-    }
-    for name, some in (("age of women", ~male), ("age of men", male)):
-        if some.sum() > 2:
-            told[name] = correlation(seen_age[some], age[some])
-    return told
-
-
-def correlation(a: Float[np.ndarray, " n"], b: Float[np.ndarray, " n"]) -> float:
-    """Pearson's; 0 where one side never changes."""
-    return float(np.corrcoef(a, b)[0, 1]) if min(a.std(), b.std()) > 1e-9 else 0.0
-
-
-def refinement(system: VoiceStyle, voices: Sequence[Heard], seed: int = 0) -> dict[str, Any]:
-    """What the climb gains where it climbs and with the judge, and whether it stays likely."""
-    before, after, judged, likely, pixels = [], [], [], [], []
-    limit = plain_limit(system, seed)
-    for heard in voices:
-        states: list[Imagined] = list(system.imagine(heard, Wish(), show_every=10_000))
-        first, last = states[0], states[-1]
-        before.append(first.similarity[0])
-        after.append(last.similarity[0])
-        if first.judged is not None and last.judged is not None:
-            judged.append(last.judged[0] - first.judged[0])
-        v = system.statistics.whiten(torch.from_numpy(last.w).to(system.statistics.mean.device))
-        likely.append(float(v.square().mean()) <= limit)
-        pixels.append(last.pixels[0])
+    size = system.generator.size
+    before, after, judged, lengths = [], [], [], []
+    pixels = [np.zeros((0, size, size, 3), np.uint8)]
+    search = Wish().search
+    for begin in range(0, len(voices), AT_ONCE):
+        some = voices[begin : begin + AT_ONCE]
+        start = torch.cat([system.first(one) for one in some])
+        units = torch.stack([one.voice for one in some])
+        states = list(system.climb(units, start, search, search.steps))
+        for kept, state in ((before, states[0]), (after, states[-1])):
+            kept += state.similarity.tolist()
+        if system.judge is not None and all(one.judge is not None for one in some):
+            told = torch.stack([one.judge for one in some])
+            with torch.no_grad():
+                looks = [system.similarity(system.judge, told)(s.images) for s in states]
+            judged += (looks[-1] - looks[0]).tolist()
+        lengths += system.statistics.whiten(states[-1].w).square().mean(1).tolist()
+        pixels.append(pixels_of(states[-1].images))
+    if not voices:
+        return {}, pixels[0]
     gain = np.array(after) - np.array(before)
     return {
         "voices": len(voices),
         "similarity before": float(np.mean(before)),
         "similarity after": float(np.mean(after)),
         "raised": float((gain > 0).mean()),
+        "least gain": float(gain.min()),
         "judge's gain": float(np.mean(judged)) if judged else None,
-        "likely": float(np.mean(likely)),
-        "pixels": pixels,
-    }
+        "likely": float((np.array(lengths) <= plain_limit(system, seed)).mean()),
+    }, np.concatenate(pixels)
 
 
 @torch.no_grad()
 def plain_limit(system: VoiceStyle, seed: int) -> float:
     """Mean squared deviation that most plain samples stay below."""
     rng = torch.Generator().manual_seed(seed)
-    samples: Tensor = torch.randn(2000, len(system.statistics.axes), generator=rng)
+    samples = torch.randn(2000, len(system.statistics.axes), generator=rng)
     return float(np.percentile(samples.square().mean(1).numpy(), LIKELY))
+
+
+def realness(judges: Judges, seen: Seen, known: Portraits) -> dict[str, Any]:
+    """What discriminators and our face networks say of the images, and FID where it can be.
+
+    The classifier is fitted on other people's portraits and on half of the samples; the rest and
+    the images for voices are new to it. Without an adversarial discriminator its score is taken.
+    """
+    count = len(seen.samples)
+    groups = {"true": seen.true, "first": seen.first, "samples": seen.samples}
+    groups |= {"refined": seen.refined} if len(seen.refined) else {}
+    look = {name: judges.look.features(list(pixels)) for name, pixels in groups.items()}
+    others = judges.look.features(list(known[:count]))
+    classifier = Classifier.fit(others, look["samples"])
+    plain = look["samples"][count // 2 :]
+    images = {"plain samples": plain, "first images": look["first"]}
+    images |= {"refined": look["refined"]} if "refined" in look else {}
+    told: dict[str, Any] = {"classifier right": classifier.accuracy}
+    for name, features in images.items():
+        told[f"{name} taken for true"] = float((classifier.scores(features) > 0).mean())
+    told["true taken for true"] = float((classifier.scores(look["true"]) > 0).mean())
+    if judges.critic is None:
+        told["score"] = "classifier of our face networks' features"
+        scores = {name: classifier.scores(features) for name, features in images.items()}
+    else:
+        told["score"] = "adversarial discriminator"
+        shown = (seen.samples, seen.first, seen.refined)
+        pairs = zip(images, shown, strict=False)
+        scores = {name: discriminator_scores(judges.critic, pixels) for name, pixels in pairs}
+    for name in scores.keys() - {"plain samples"}:
+        told[f"{name} in range"] = within(scores[name], scores["plain samples"])
+    half = len(others) // 2
+    told["frechet of our features"] = frechet_distance(others, look["samples"])
+    told["frechet of true portraits"] = frechet_distance(others[:half], others[half:])
+    told["frechet of first images"] = frechet_distance(others, look["first"])
+    if judges.inception is not None:
+        told["FID"] = fid(list(known), list(seen.samples), judges.inception)
+    return told
 
 
 def table(results: dict[str, Any]) -> str:
     """The figures in words."""
     lines = [f"{results['people']} people held out"]
-    for name in ("true portraits", "mean face", "first", "refined"):
+    for name in ("true portraits", "mean face", "first", "refined", "realness"):
         told = results.get(name, {})
         shown = ", ".join(f"{k} {v:.3f}" for k, v in told.items() if isinstance(v, float))
         if shown:
             lines.append(f"{name}: {shown}")
+    if score := results.get("realness", {}).get("score"):
+        lines.append(f"in range: by the score of the {score}, of the middle 95 % of plain samples")
     return "\n".join(lines)

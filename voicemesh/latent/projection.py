@@ -18,6 +18,7 @@ from torch.nn import functional
 from voicemesh.nets.stylegan2 import SILENT, Generator
 
 from .losses import noise_regularity, normalise_noise
+from .precision import loss_scale, lowered
 from .statistics import Statistics
 
 # What images are to come near to; whatever depends on the target alone is in it already.
@@ -61,6 +62,7 @@ class Options:
     noise_weight: float = NOISE_WEIGHT
     prior: float = 0.0  # weight of the squared length of the whitened latent
     seed: int = 0
+    half: torch.dtype | None = None  # of the nets
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +103,8 @@ def project(
         shaken = w
         if deviation := options.course.shake_at(step) * float(statistics.radius):
             shaken = w + deviation * torch.randn(w.shape, generator=rng).to(device)
-        each = target(generator(shaken, noise or stored or SILENT))
+        with lowered(device, options.half):
+            each = target(generator(shaken, noise or stored or SILENT).float()).float()
         total = each.sum()
         if noise:
             total = total + options.noise_weight * per_image_regularity(noise)
@@ -109,7 +112,7 @@ def project(
             flat = w.flatten(0, -2)
             total = total + options.prior * statistics.whiten(flat).square().mean(1).sum()
         adam.zero_grad(set_to_none=True)
-        total.backward()
+        (loss_scale(options.half) * total).backward()
         adam.step()
         for maps in noise:
             normalise_noise([maps[n : n + 1] for n in range(batch)])

@@ -17,6 +17,7 @@ from torch.nn import functional
 from voicemesh.nets.stylegan2 import SILENT, Generator
 
 from .losses import noise_regularity, normalise_noise
+from .precision import loss_scale, lowered
 from .projection import NOISE_WEIGHT, REFINEMENT, Course
 from .statistics import Statistics
 
@@ -36,6 +37,7 @@ class SearchOptions:
     axes: int = 0  # principal axes to move along; 0 is all
     noise: bool = False  # the net's stored noise maps; otherwise none
     seed: int = 0
+    half: torch.dtype | None = None  # of the nets
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,8 +80,9 @@ def climb(
         adam.param_groups[0]["lr"] = options.rate * (0.55 + 0.45 * math.cos(math.pi * share))
         v = first + moved * free
         w = statistics.unwhiten(v)
-        image = generator(w, maps)
-        plain = similarity(image)
+        with lowered(w.device, options.half):
+            image = generator(w, maps).float()
+            plain = similarity(image).float()
         penalty = options.stay * moved.square().mean(1) + options.likely * v.square().mean(1)
         worth = (plain - penalty).detach()
         if best is not None:  # never less similar than at the start, however likely
@@ -92,10 +95,11 @@ def climb(
             yield Found(step, *best[1:])
         if step == options.steps:
             return
-        looks = [similarity(varied(image, rng)) for _ in range(options.views)]
+        with lowered(w.device, options.half):
+            looks = [similarity(varied(image, rng)).float() for _ in range(options.views)]
         gain = torch.stack([plain, *looks]).mean(0)
         adam.zero_grad(set_to_none=True)
-        (penalty - gain).sum().backward()
+        (loss_scale(options.half) * (penalty - gain).sum()).backward()
         adam.step()
 
 

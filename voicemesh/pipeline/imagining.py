@@ -7,21 +7,31 @@ from functools import cached_property
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
+from PIL import Image
 
 from voicemesh.checkpoints.bundle import Bundle
+from voicemesh.gallery.folder import FolderGallery
+from voicemesh.images import middle as middle_of
 from voicemesh.latent.projection import pixels_of
 from voicemesh.systems.cmpc import Cmpc
 from voicemesh.systems.voicestyle import GENERATOR, Heard, Imagined, VoiceStyle, Wish
+from voicemesh.systems.voicestyle_members import STRANGER
 
 SHOW_EVERY = 3  # steps of the refinement between two images that are shown
 
 
 @dataclass(frozen=True, eq=False)
 class Prototypes:
-    """The known faces nearest to a voice, from which its image starts."""
+    """The known faces nearest to a voice, from which its images start.
+
+    What the voice tells, the images have from the voice; a face that lends to an image gives it
+    all else: hair, skin, eyes.
+    """
 
     pixels: UInt8[np.ndarray, "prototypes height width 3"]
     weights: Float[np.ndarray, " prototypes"]  # add up to one
+    lends: tuple[tuple[int, ...], ...] = ()  # of each, to which images, from 0; empty: to none
+    shown: tuple[bool, ...] = ()  # of each, whether it is a true picture of the gallery
 
 
 class Imaginer:
@@ -40,6 +50,12 @@ class Imaginer:
         """The nets."""
         return VoiceStyle.from_bundle(self.bundle, self.device)
 
+    @cached_property
+    def gallery(self) -> FolderGallery:
+        """The gallery of the bundle."""
+        assert self.bundle.gallery_folder is not None
+        return FolderGallery(self.bundle.gallery_folder, verify=False)
+
     def hear(self, speech: Float[np.ndarray, " speech"]) -> Heard:
         """A voice at 16 kHz, once for all its images."""
         return self.system.hear(torch.from_numpy(np.ascontiguousarray(speech, np.float32)))
@@ -54,8 +70,26 @@ class Imaginer:
 
     @torch.no_grad()
     def prototypes(self, heard: Heard, wish: Wish) -> Prototypes:
-        """The known faces that the start is drawn towards, as the generator shows them."""
+        """The known faces that the start grows from: pictures of the gallery, or as generated."""
         system = self.system
-        rows, weights = system.neighbours(heard.voice, wish.neighbours, wish.temperature)
-        images = system.images(system.members.w[rows])
-        return Prototypes(pixels_of(images), weights.cpu().numpy())
+        rows, weights, lenders = system.prototypes(heard, wish)
+        pixels = pixels_of(system.images(system.members.w[rows]))
+        entries = system.members.entry[rows].tolist()
+        for place, entry in enumerate(entries):
+            if entry != STRANGER:
+                pixels[place] = self._picture(entry)
+        lends = (np.flatnonzero(lenders.cpu().numpy() == row).tolist() for row in rows.tolist())
+        return Prototypes(
+            pixels,
+            weights.cpu().numpy(),
+            tuple(map(tuple, lends)),
+            tuple(entry != STRANGER for entry in entries),
+        )
+
+    def _picture(self, entry: int) -> UInt8[np.ndarray, "size size 3"]:
+        """A picture of the gallery in the size of the generator's images."""
+        picture = self.gallery.picture(entry)
+        assert picture is not None  # only entries with pictures have latents
+        size = self.system.generator.size
+        middle = Image.fromarray(middle_of(picture)).resize((size, size), Image.Resampling.LANCZOS)
+        return np.asarray(middle)

@@ -7,25 +7,27 @@ a judge that was not climbed.
 """
 
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64, Shaped, UInt8
+from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 from torch.nn import functional
 
 from voicemesh.checkpoints.bundle import Bundle
+from voicemesh.latent.precision import lowered, named
 from voicemesh.latent.projection import pixels_of
 from voicemesh.latent.search import Found, SearchOptions, climb, published_refinement
 from voicemesh.latent.statistics import Statistics
 from voicemesh.nets.stylegan2 import SILENT, Generator, truncated
-from voicemesh.nets.voicestyle import LatentStart
+from voicemesh.nets.voicestyle import VoiceStart
 
 from .association import VoiceFaceSpace
 from .cmpc import Cmpc, Cmpc2
 from .sss import SeekingTheShapeOfSound
+from .voicestyle_members import Members, members_of
 
 GENERATOR, STATISTICS = "stylegan2-generator", "stylegan2-statistics"
 NEUTRAL = "voicestyle-statistics"  # of portraits at rest alone, where they are known
@@ -33,38 +35,8 @@ START, MEMBERS = "voicestyle-start", "voicestyle-members"
 RETRAINED = "model_best_256"  # the file of CMPC that has another front end
 PUBLISHED_MEMBERS = 8  # whose mean latent is the published start
 POOL, POOL_SEED = 24, 0  # samples that stand in where no members are known
-
-
-@dataclass(frozen=True, eq=False)
-class Members:
-    """Faces whose latents are known: what a voice is compared with first."""
-
-    faces: Float[Tensor, "members embedding"]  # unit
-    w: Float[Tensor, "members style"]
-    person: Int64[Tensor, " members"]
-
-    @classmethod
-    def read(cls, tensors: Mapping[str, Shaped[Tensor, "..."]]) -> "Members":
-        """Out of a part of a bundle.
-
-        Raises:
-            ValueError: a table is missing or they do not fit each other.
-        """
-        wanted = ("faces", "w", "person")
-        if missing := [name for name in wanted if name not in tensors]:
-            raise ValueError(f"The members of VoiceStyle lack {', '.join(missing)}")
-        if len({len(tensors[name]) for name in wanted}) > 1:
-            raise ValueError("The members' faces, latents and people differ in number")
-        faces = functional.normalize(tensors["faces"].float())
-        return cls(faces, tensors["w"].float(), tensors["person"].long())
-
-    def tensors(self) -> dict[str, Shaped[Tensor, "..."]]:
-        """What `read` reads, in half precision."""
-        return {"faces": self.faces.half(), "w": self.w.half(), "person": self.person.int()}
-
-    def to(self, device: torch.device | str) -> "Members":
-        """The same on a device."""
-        return Members(*(value.to(device) for value in (self.faces, self.w, self.person)))
+POOLED = 64  # near members among whom a seed draws those who lend their looks
+STRAY = 0.3  # deviations by which candidates differ where nothing was fitted to voices
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,13 +57,12 @@ class Wish:
     """What is asked of the faces for a voice."""
 
     candidates: int = 1
-    seed: int | None = None  # of the candidates; the voice's own unless given
-    # Of what a voice leaves open: 0 is the expected face, 1 draws among all that fit. The first
-    # candidate is the expected face unless a seed is given.
-    spread: float = 0.7
+    # Of the candidates. Unless given, the first is the face most expected: what the voice tells
+    # as it is expected, all else lent by the known face nearest to it; others are drawn.
+    seed: int | None = None
+    spread: float = 1.0  # of what a voice leaves open: 1 draws among all that fit, 0 does not
     truncation: float = 1.0  # 0 is the mean face
     neighbours: int = 8
-    blend: float = 0.25  # share of the neighbours' mean in the start
     temperature: float = 0.03  # of the neighbours' weights, in cosines
     search: SearchOptions = field(default_factory=SearchOptions)
 
@@ -116,13 +87,18 @@ class VoiceStyle:
         generator: Generator,
         statistics: Statistics,
         space: VoiceFaceSpace,
-        start: LatentStart | None = None,
+        start: VoiceStart | None = None,
         members: Members | None = None,
         judge: VoiceFaceSpace | None = None,
+        half: torch.dtype | None = None,
     ) -> None:
-        """Without `members`, samples of the generator are taken; without `start`, members alone."""
+        """Without `members`, samples of the generator are taken; without `start`, members alone.
+
+        Args:
+            half: precision of images and of what looks at them; float32 unless given.
+        """
         self.generator = generator.eval().requires_grad_(False)
-        self.statistics, self.space, self.judge = statistics, space, judge
+        self.statistics, self.space, self.judge, self.half = statistics, space, judge, half
         for net in (space.voice, space.face, *((judge.voice, judge.face) if judge else ())):
             net.requires_grad_(False)
         self.start = None if start is None else start.eval().requires_grad_(False)
@@ -136,23 +112,28 @@ class VoiceStyle:
         device: torch.device | str = "cpu",
         space: VoiceFaceSpace | None = None,
         judge: VoiceFaceSpace | None = None,
+        precision: str = "usual",
+        gallery: bool = True,
     ) -> "VoiceStyle":
-        """The nets of a bundle; spaces that are open already need not be read again."""
+        """The nets of a bundle; spaces that are open already need not be read again.
+
+        Args:
+            precision: a name of `latent.precision`.
+            gallery: whether its people are known faces, beside those of the bundle's own table.
+        """
         generator = bundle.net(GENERATOR).to(device)
         assert isinstance(generator, Generator)
-        held = next((part for part in (NEUTRAL, STATISTICS) if part in bundle.parts), None)
-        if held:
-            statistics = Statistics.read(bundle.tensors(held)).to(device)
-        else:
-            statistics = Statistics.sampled(generator)
+        statistics = statistics_of(bundle, generator)
         space = space or space_of(bundle, device)
-        start = bundle.net(START).to(device) if START in bundle.parts else None
-        members = None
-        if MEMBERS in bundle.parts:
-            members = Members.read(bundle.tensors(MEMBERS)).to(device)
+        start = None
+        if START in bundle.parts and bundle.part(START).network == VoiceStart.__name__:
+            start = bundle.net(START).to(device)
+        members = members_of(bundle, MEMBERS, gallery)
+        members = None if members is None else members.to(device)
         if judge is None and all(p in bundle.parts for p in SeekingTheShapeOfSound.parts):
             judge = SeekingTheShapeOfSound.from_bundle(bundle, device)
-        return cls(generator, statistics, space, start, members, judge)
+        half = named(precision, device)
+        return cls(generator, statistics, space, start, members, judge, half)
 
     @property
     def members(self) -> Members:
@@ -163,7 +144,7 @@ class VoiceStyle:
             device = self.generator.input.input.device
             w = truncated(self.generator.mapping(z.to(device)), self.statistics.mean, 0.7)
             faces = torch.cat([self.unit_faces(self.space, self.images(one)) for one in w.split(4)])
-            self._members = Members(faces, w, torch.arange(POOL, device=device))
+            self._members = Members.of(faces, w, torch.arange(POOL, device=device))
         return self._members
 
     def hear(self, speech: Float[Tensor, " samples"]) -> Heard:
@@ -174,36 +155,56 @@ class VoiceStyle:
     def imagine(self, heard: Heard, wish: Wish = Wish(), show_every: int = 3) -> Iterator[Imagined]:
         """Faces for a voice: the first images at once, then refined. Stop at any time."""
         start = self.first(heard, wish)
-        search = replace(wish.search, noise=self.noisy)
-        for found in climb(
-            self.generator,
-            self.statistics,
-            self.similarity(self.space, heard.voice),
-            start,
-            search,
-            show_every,
-        ):
-            yield self.told(heard, found, search.steps)
+        for found in self.climb(heard.voice, start, wish.search, show_every):
+            yield self.told(heard, found, wish.search.steps)
+
+    def climb(
+        self,
+        voice: Float[Tensor, "*candidates embedding"],
+        start: Float[Tensor, "candidates style"],
+        search: SearchOptions,
+        show_every: int = 1,
+    ) -> Iterator[Found]:
+        """Uphill from `start`, towards one voice or towards a voice each."""
+        search = replace(search, noise=self.noisy, half=search.half or self.half)
+        similarity = self.similarity(self.space, voice)
+        yield from climb(self.generator, self.statistics, similarity, start, search, show_every)
 
     @torch.no_grad()
     def first(self, heard: Heard, wish: Wish = Wish()) -> Float[Tensor, "candidates style"]:
-        """Where the climb starts: one forward pass, drawn towards the nearest known faces."""
-        near = self.neighbours(heard.voice, wish.neighbours, wish.temperature)
-        known = near[1] @ self.statistics.whiten(self.members.w[near[0]])
-        v = known.expand(wish.candidates, -1)
-        if self.start is not None:
-            luck = self.luck(heard, wish).to(v)
-            voice = heard.voice.expand(wish.candidates, -1)
-            v = (1 - wish.blend) * self.start.of_voice(voice, luck, wish.spread) + wish.blend * v
-        elif wish.candidates > 1:
-            v = v + 0.3 * wish.spread * self.luck(heard, wish).to(v)
-        w = self.statistics.unwhiten(v)
-        return truncated(w, self.statistics.mean, wish.truncation)
+        """Where the climb starts: what the voice tells, on the looks of known faces that fit.
 
-    def luck(self, heard: Heard, wish: Wish) -> Float[Tensor, "candidates axes"]:
+        The mean of all that fit would look like nobody; this looks like somebody.
+        """
+        if self.start is None:
+            v = self.between(heard, wish)
+        else:
+            lent = self.statistics.whiten(self.members.w[self.lenders(heard, wish)])
+            voice = heard.voice.expand(wish.candidates, -1)
+            luck = self.luck(heard, wish, len(self.start.open)).to(lent)
+            v = self.start(voice, lent, luck, wish.spread)
+        return truncated(self.statistics.unwhiten(v), self.statistics.mean, wish.truncation)
+
+    def between(self, heard: Heard, wish: Wish) -> Float[Tensor, "candidates axes"]:
+        """The weighted mean of the neighbours, from which candidates stray a little."""
+        rows, weights = self.neighbours(heard.voice, wish.neighbours, wish.temperature)
+        known = weights @ self.statistics.whiten(self.members.w[rows])
+        return known + STRAY * wish.spread * self.luck(heard, wish, len(known)).to(known)
+
+    def lenders(self, heard: Heard, wish: Wish) -> Int64[Tensor, " candidates"]:
+        """Members whose looks the candidates have: the nearest, or near ones drawn by the seed."""
+        pool, weights = self.neighbours(heard.voice, max(POOLED, wish.candidates), wish.temperature)
+        if wish.seed is None:
+            return pool[: wish.candidates].repeat(wish.candidates)[: wish.candidates]
+        rng = torch.Generator().manual_seed(wish.seed)
+        scarce = wish.candidates > len(pool)
+        drawn = torch.multinomial(weights.cpu() + 1e-9, wish.candidates, scarce, generator=rng)
+        return pool[drawn.to(pool.device)]
+
+    def luck(self, heard: Heard, wish: Wish, count: int) -> Float[Tensor, "candidates {count}"]:
         """What chooses each candidate among the faces that fit; zero for the expected face."""
         rng = torch.Generator().manual_seed(heard.seed if wish.seed is None else wish.seed)
-        drawn = torch.randn(wish.candidates, len(self.statistics.axes), generator=rng)
+        drawn = torch.randn(wish.candidates, count, generator=rng)
         if wish.seed is None:
             drawn[0] = 0
         return drawn
@@ -222,6 +223,21 @@ class VoiceStyle:
         rows = torch.tensor(list(seen.values()), device=order.device)
         return rows, (similarity[rows] / temperature).softmax(0)
 
+    def prototypes(
+        self, heard: Heard, wish: Wish = Wish()
+    ) -> tuple[Int64[Tensor, " near"], Float[Tensor, " near"], Int64[Tensor, " lenders"]]:
+        """Members that images grow from, their weights, and whose look each candidate has.
+
+        Those who lend a look come first, then the nearest; nobody lends one without a start.
+        """
+        near, _ = self.neighbours(heard.voice, wish.neighbours, wish.temperature)
+        lenders = near[:0] if self.start is None else self.lenders(heard, wish)
+        order = dict.fromkeys([*lenders.tolist(), *near.tolist()])
+        count = max(wish.neighbours, len(set(lenders.tolist())))
+        rows = torch.tensor(list(order)[:count], device=near.device)
+        similarity = self.members.faces[rows] @ self._as_face(heard.voice)
+        return rows, (similarity / wish.temperature).softmax(0), lenders
+
     def published(
         self, heard: Heard, rows: Int64[Tensor, " found"], seed: int = 0
     ) -> Iterator[Imagined]:
@@ -232,11 +248,11 @@ class VoiceStyle:
         for state in found:
             yield self.told(heard, state, 100)
 
-    def similarity(self, space: VoiceFaceSpace, voice: Float[Tensor, " embedding"]):
-        """How similar images are to a voice, differentiable by the images."""
+    def similarity(self, space: VoiceFaceSpace, voice: Float[Tensor, "*batch embedding"]):
+        """How similar images are to a voice, or each to its own, differentiable by the images."""
 
         def of(images: Float[Tensor, "batch 3 _ _"]) -> Float[Tensor, " batch"]:
-            return self.unit_faces(space, images) @ voice
+            return (self.unit_faces(space, images) * voice).sum(1)  # a product would be halved
 
         return of
 
@@ -250,11 +266,15 @@ class VoiceStyle:
             seen = functional.interpolate(
                 seen, (side, side), mode="bicubic", align_corners=False, antialias=True
             )
-        return functional.normalize(space.face(seen.flip(1) if space.convention.bgr else seen))
+        faces = space.face(seen.flip(1) if space.convention.bgr else seen)
+        return functional.normalize(faces.float())
 
     def images(self, w: Float[Tensor, "batch style"]) -> Float[Tensor, "batch 3 size size"]:
         """Plain images of latents; noise maps are the generator's own, if it uses any."""
-        return self.generator(w, self.generator.stored_noise() if self.noisy else SILENT)
+        with lowered(w.device, self.half):
+            return self.generator(
+                w, self.generator.stored_noise() if self.noisy else SILENT
+            ).float()
 
     def told(self, heard: Heard, found: Found, steps: int) -> Imagined:
         """A state of the search as the page shows it."""
@@ -275,6 +295,14 @@ class VoiceStyle:
         if self.start is None:
             return voice
         return functional.normalize(self.start.as_face(voice[None])[0], dim=0)
+
+
+def statistics_of(bundle: Bundle, generator: Generator) -> Statistics:
+    """The law of a generator's latents: of portraits at rest where it is known, else of samples."""
+    held = next((part for part in (NEUTRAL, STATISTICS) if part in bundle.parts), None)
+    if held is None:
+        return Statistics.sampled(generator)
+    return Statistics.read(bundle.tensors(held)).to(generator.input.input.device)
 
 
 def space_of(bundle: Bundle, device: torch.device | str = "cpu") -> Cmpc:

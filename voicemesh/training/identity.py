@@ -1,8 +1,10 @@
 """A small identity network: whose face it is, whatever the pose, the light and the backdrop.
 
-ArcFace (Deng et al., CVPR 2019): each person has a direction, and a picture's features have to lie
-nearer to it than to all others by an angle. The crop is the one that VoiceStyle's identity loss
-takes, so the net can stand in for the published IR-SE50 there.
+The angular margin of ArcFace (Deng et al., CVPR 2019): a picture's features have to lie nearer to
+its person's direction than to all others' by an angle. That direction is another picture of the
+person, and the others are those of the batch: with three pictures each, a direction of its own for
+everybody would be seen too rarely to be learnt. The crop is the one that VoiceStyle's identity
+loss takes, so the net can stand in for the published IR-SE50 there.
 """
 
 import json
@@ -45,14 +47,15 @@ class IdentityRecipe:
     reduction: int = 8
     stem: int = 2
     steps: int = 6000
-    batch_size: int = 64
+    batch_size: int = 64  # pictures, two of each person
     learning_rate: float = 3e-3
     weight_decay: float = 0.02
-    length: float = 20.0  # that cosines are multiplied by
+    length: float = 16.0  # that cosines are multiplied by
     margin: float = 0.3  # radians
     rising: float = 0.4  # share of the steps in which the margin rises from 0
     shape_weight: float = 0.5  # of the head's shape, which every view of a person shares
     views: float = 1.0  # strength of what is done to pictures
+    start: str = ""  # folder of a run to start from
     seed: int = 0
 
     def arguments(self) -> dict[str, Any]:
@@ -72,27 +75,33 @@ RECIPES = {"bundle": IdentityRecipe(steps=850), "long": IdentityRecipe()}
 
 
 class IdentityNets(nn.Module):
-    """The backbone, a direction for every person, and the head's shape."""
+    """The backbone, and the head's shape, which it is also asked."""
 
-    def __init__(self, recipe: IdentityRecipe, people: int, shapes: int) -> None:
+    def __init__(self, recipe: IdentityRecipe, shapes: int) -> None:
         super().__init__()
         self.recipe = recipe
         self.backbone = IrBackbone(**recipe.arguments()).to(memory_format=torch.channels_last)
-        self.people = nn.Parameter(torch.empty(people, recipe.features))
-        nn.init.normal_(self.people, std=recipe.features**-0.5)
         self.shape = nn.Linear(recipe.features, shapes)
 
     def forward(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
-        """Losses by name; "loss" is their weighted sum."""
+        """Losses by name; "loss" is their weighted sum. The second half shows the same people."""
         crop = face_crop(batch["pictures"]).contiguous(memory_format=torch.channels_last)
         with torch.autocast(crop.device.type, torch.bfloat16):
             features = self.backbone(crop)
         features = features.float()
-        cosine = functional.normalize(features) @ functional.normalize(self.people).T
         shared = (self.shape(features) - batch["shape"]).square().mean()
-        logits = self.recipe.length * with_margin(cosine, batch["person"], batch["margin"][0])
-        arc = functional.cross_entropy(logits, batch["person"])
-        right = (cosine.detach().argmax(1) == batch["person"]).float().mean()
+        one, other = functional.normalize(features).chunk(2)
+        cosine = one @ other.T
+        own = torch.arange(len(one), device=cosine.device)
+        arc = torch.stack(
+            [
+                functional.cross_entropy(
+                    self.recipe.length * with_margin(side, own, batch["margin"][0]), own
+                )
+                for side in (cosine, cosine.T)
+            ]
+        ).mean()
+        right = (cosine.detach().argmax(1) == own).float().mean()
         loss = arc + self.recipe.shape_weight * shared
         return {"loss": loss, "arc": arc, "shape": shared, "right": right}
 
@@ -122,24 +131,30 @@ class IdentityTask:
         self.recipe, self.portraits = recipe, portraits
         self._held_out = np.flatnonzero(np.isin(portraits.identity, held_out))
         self._rows = np.flatnonzero(~np.isin(portraits.identity, held_out))
-        people, places = np.unique(portraits.identity[self._rows], return_inverse=True)
-        self._person = np.zeros(len(portraits), np.int64)
-        self._person[self._rows] = places
-        shapes = portraits.shape_params.shape[1]
-        self.net: nn.Module = IdentityNets(recipe, len(people), shapes)
+        learnt = portraits.identity[self._rows]
+        self.people, self._first, self._count = np.unique(
+            learnt, return_index=True, return_counts=True
+        )
+        if (np.diff(learnt) < 0).any() or (self._count < 2).any():
+            raise ValueError("Portraits must come person by person, two of each or more")
+        self.net: nn.Module = IdentityNets(recipe, portraits.shape_params.shape[1])
+        if recipe.start:
+            self.net.load_state_dict(load_file(Path(recipe.start) / "best.safetensors"))
         self.optimiser, self.schedule = one_cycle(
             self.net.parameters(), recipe.steps, recipe.learning_rate, recipe.weight_decay
         )
 
     def batch(self, rng: np.random.Generator) -> Batch:
-        """Pictures drawn by lot, each in its own view."""
-        size = min(self.recipe.batch_size, len(self._rows))
-        rows = np.sort(rng.choice(self._rows, size, replace=False))
+        """Two pictures of each of some people, each in its own view."""
+        size = min(self.recipe.batch_size // 2, len(self.people))
+        some = rng.choice(len(self.people), size, replace=False)
+        first = rng.integers(self._count[some])
+        other = (first + rng.integers(1, self._count[some])) % self._count[some]
+        rows = self._rows[np.concatenate([self._first[some] + n for n in (first, other)])]
         passed = self.schedule.last_epoch / max(1.0, self.recipe.rising * self.recipe.steps)
         views = Views().scaled(self.recipe.views)
         return {
             "pictures": viewed(torch.from_numpy(self.portraits.pixels[rows]), views),
-            "person": torch.from_numpy(self._person[rows]),
             "shape": torch.from_numpy(self.portraits.shape_params[rows]),
             "margin": torch.full((size,), self.recipe.margin * min(1.0, passed)),
         }
@@ -222,7 +237,7 @@ def write(run: Path, portraits: PortraitShard, writer: BundleWriter) -> str:
         half=True,
         source="trained by voicemesh, python -m voicemesh train identity",
         licence=LICENCE,
-        training=f"{steps} steps on portraits of {len(held['people'])} synthetic people",
+        training=f"{steps} steps on rendered portraits of synthetic people",
         results=vars(found),
     )
     return f"{IDENTITY}: {found}"
