@@ -7,10 +7,13 @@ import pytest
 import torch
 from accelerate import Accelerator
 from PIL import Image
+from safetensors.numpy import save_file
 
+from voicemesh.checkpoints.bundle import Bundle
+from voicemesh.population.portrait_set import PortraitShard
 from voicemesh.training.loop import LoopSettings
 from voicemesh.training.pictures import Pictures
-from voicemesh.training.stylegan2 import play
+from voicemesh.training.stylegan2 import play, start
 from voicemesh.training.stylegan2_anchored import AnchoredPlayers
 from voicemesh.training.stylegan2_augment import Adaptive, augment, random_maps, recoloured, warped
 from voicemesh.training.stylegan2_losses import average, ema_decay
@@ -36,6 +39,24 @@ SMALL = StyleGan2Recipe(
 def pictures(rng):
     dark = rng.integers(0, 90, (40, 8, 8, 3)).astype(np.uint8)
     return Pictures(8, dark)
+
+
+def portraits(rng, rows):
+    """Plain portraits, as bright as the first shape parameter, all neutral."""
+    shape = rng.standard_normal((rows, 2)).astype(np.float32)
+    grey = (127 + 40 * shape[:, :1]).clip(0, 255).astype(np.uint8)
+    number, zeros = np.arange(rows), np.zeros((rows, 1), np.float32)
+    return PortraitShard(
+        pixels=np.repeat(grey, 16 * 16 * 3, 1).reshape(rows, 16, 16, 3),
+        identity=number,
+        picture=0 * number,
+        shape_params=shape,
+        expression_params=zeros,
+        camera=np.tile(np.eye(3, 4, dtype=np.float32), (rows, 1, 1)),
+        look=zeros,
+        light=zeros,
+        backdrop=zeros,
+    )
 
 
 def run(pictures, folder, steps=6, recipe=SMALL):
@@ -72,6 +93,28 @@ def test_an_anchored_generator_comes_nearer_to_its_portraits(rng, tmp_path):
     told = run(known, tmp_path / "few", 2, recipe), run(known, tmp_path / "more", 30, recipe)
     assert told[1]["anchor"] < 0.7 * told[0]["anchor"]
     assert {"critic", "generator", "r1", "texture"} <= told[1].keys()
+
+
+def test_both_phases_run_by_one_command_and_go_on(rng, tmp_path):
+    data = tmp_path / "people" / "portraits-16"
+    data.mkdir(parents=True)
+    shards = {}
+    for number, split in enumerate(("train", "validation")):
+        save_file(vars(portraits(rng, 24)), data / f"shard-{number:05d}.safetensors")
+        shards[split] = [number]
+    about = {"pictures": 3, "size": 16, "seed": 0}
+    told = {"format": 1, "recipe": about, "face_model": "", "looks": [], "shards": shards}
+    (data / "portraits.json").write_text(json.dumps(told))
+    recipe = replace(
+        SMALL, size=16, base=128, style=16, anchor=10.0, texture=1.0, regression=4, half=True
+    )
+    for minutes in (0.0, 5.0):  # the first has time for one look at the clock
+        last = start(data.parent, tmp_path / "run", recipe, Bundle.open(), minutes)
+    assert {"anchor", "critic"} <= last.keys()
+    assert (tmp_path / "run" / "portraits" / "best.safetensors").exists()
+    assert (tmp_path / "run" / "samples-000006.jpg").exists()
+    with pytest.raises(ValueError, match="no run of stylegan2-portraits"):
+        start(data.parent, tmp_path / "new", replace(recipe, start=str(tmp_path)), Bundle.open())
 
 
 def test_what_means_nothing_is_never_learnt_from(rng):

@@ -69,7 +69,15 @@ class ParameterLaw:
 
     @classmethod
     def read(cls, path: Path) -> "ParameterLaw":
-        """From the file that `save` wrote."""
+        """From the file that `save` wrote.
+
+        Raises:
+            ValueError: there is none.
+        """
+        if not path.exists():
+            raise ValueError(
+                f"{path.parent} is no run of stylegan2-portraits: it has no {path.name}; train one"
+            )
         return cls(**load_file(path))
 
     def save(self, path: Path) -> None:

@@ -41,20 +41,22 @@ BUNDLE = StyleGan2Recipe(
     depth=4,
     mapping_rate=0.5,
     noise=False,
-    steps=4800,
-    batch_size=16,
+    steps=5200,
+    batch_size=8,
     learning_rate=2e-3,
     critic_rate=7e-4,
     r1=0.0,
     half_life=3000.0,
     ramp=0.1,
     flips=False,
+    regression=4500,
+    people=3000,
     anchor=10.0,
     texture=5.0,
-    faces=4.0,
-    adversarial=0.5,
-    loose=0.25,
-    growing=1 / 6,
+    faces=2.0,
+    adversarial=0.35,
+    loose=0.125,
+    growing=0.15,
     cooling=0.35,
     half=True,
 )
@@ -96,7 +98,12 @@ def anchored(
     """
     if not recipe.start:
         recipe = replace(recipe, start=str(run / "portraits"))
-        portraits.start(data, Path(recipe.start), portraits.BUNDLE, bundle, minutes, workers)
+        shared = ("size", "base", "cap", "style", "depth", "mapping_rate", "half", "seed")
+        same = {name: getattr(recipe, name) for name in shared}
+        sizes, steps = (recipe.size // 4, recipe.size // 2), recipe.regression
+        same |= {"sizes": sizes, "steps": steps, "people": recipe.people}
+        first = replace(portraits.BUNDLE, **same)
+        portraits.start(data, Path(recipe.start), first, bundle, minutes, workers)
     first = Path(recipe.start)
     law, regression = ParameterLaw.read(first / LAW), portraits.recipe_of(first)
     sets = portraits.sources(data, first, regression, bundle, workers)

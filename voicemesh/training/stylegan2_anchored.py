@@ -19,6 +19,8 @@ from .loop import precisely
 from .stylegan2_losses import average, critic_loss, ema_decay, generator_loss, gradient_penalty
 from .stylegan2_players import Players, StyleGan2Recipe
 
+BETAS = 0.5, 0.99  # of both: a generator that is told what to paint gains from momentum
+
 
 class Portraitist(nn.Module):
     """Whole z to images, with the net's own noise."""
@@ -90,7 +92,7 @@ class AnchoredPlayers(Players):
         rates = recipe.learning_rate, recipe.critic_rate or recipe.learning_rate
         for adam, rate in zip((self.player_adam, self.critic_adam), rates, strict=True):
             for group in adam.param_groups:
-                group["lr"] = rate * min(1.0, left)
+                group["lr"], group["betas"] = rate * min(1.0, left), BETAS
 
     def _scores(self, images: Float[Tensor, "batch 3 _ _"]) -> Float[Tensor, "scores 1"]:
         """Of every patch of every image."""

@@ -66,6 +66,8 @@ class StyleGan2Recipe:
     start: str = ""  # folder of a run of stylegan2-portraits, whose generator to go on with
     # Weight of the differences to the very portraits whose parameters z is; without it z is free.
     anchor: float = 0.0
+    regression: int = 0  # steps of an anchored run's own regression, if it does not start from one
+    people: int = 0  # further people whose portraits it draws
     texture: float = 0.0  # of their local contrast, likewise
     faces: float = 0.0  # how much more a pixel of eyes, nose or mouth counts than a corner
     adversarial: float = 1.0  # weight of the critic against those
