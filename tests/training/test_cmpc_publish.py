@@ -63,14 +63,12 @@ def test_a_run_becomes_a_bundle(population, run, tmp_path, monkeypatch):
     assert told["voice_mean"].shape == (8,)
 
 
-def test_a_fixed_trunk_is_told(run):
+def test_a_begun_trunk_is_told(run):
     _, recipe = trained(run)
     plain = cmpc_publish.told(run, recipe, 8)
     assert "labels, 4 steps;" in plain and "trunk" not in plain
-    begun = cmpc_publish.told(run, replace(recipe, start="x", fixed_trunk=True), 8)
-    assert "learnt the habits of voices with labels, and left as it was" in begun
-    again = cmpc_publish.told(run, replace(recipe, start_face=str(run)), 8)
-    assert "4 steps, then 4 steps with other voices;" in again
+    begun = cmpc_publish.told(run, replace(recipe, start="bundle"), 8)
+    assert "learnt the habits of voices with labels;" in begun
 
 
 def test_nets_that_never_met_prototypes_are_told(run, tmp_path):

@@ -7,19 +7,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from evaluation.toys import toy_face_model, toy_population
+from evaluation.toys import toy_face_model, toy_population, toy_portraits
 from PIL import Image
 from safetensors.torch import load_file
 
-from voicemesh.checkpoints.bundle import Bundle
+from voicemesh.checkpoints.bundle import Bundle, BundleWriter
 from voicemesh.nets.cmp import VoiceEncoder
+from voicemesh.population import likelihood
 from voicemesh.population.portrait_set import PortraitRecipe, build
-from voicemesh.training import cmpc_task
+from voicemesh.training import cmpc_publish, cmpc_task, habits
 from voicemesh.training.cmpc_nets import BUNDLE, RECIPES, CmpcNets, CmpcRecipe
 from voicemesh.training.cmpc_task import CmpcTask, start
 from voicemesh.training.cmpc_videos import PopulationVideos, published_videos
 from voicemesh.training.face_views import Views, scaled, viewed
-from voicemesh.training.heard import heard
 from voicemesh.training.loop import read_metrics
 
 SMALL = replace(
@@ -27,6 +27,7 @@ SMALL = replace(
     voice_widths=(6, 8),
     blocks=(1, 1),
     widths=(4, 6),
+    coded=False,
     grid=2,
     embedding=8,
     side=16,
@@ -42,7 +43,6 @@ SMALL = replace(
     long_videos=False,
     held_out=2,
     start="",
-    fixed_trunk=False,
     bfloat16=False,
 )
 
@@ -225,32 +225,45 @@ def test_a_voice_net_can_begin_with_a_trunk():
             cmpc_task.begin_with(task.net.voice, VoiceEncoder(112, sizes, 3))
 
 
-def test_a_fixed_trunk_hears_once_and_only_the_rest_learns(folder, tmp_path, monkeypatch):
-    recipe = replace(SMALL, voice_widths=(6, 8), start="bundle", fixed_trunk=True, bfloat16=True)
-    other = VoiceEncoder(112, (6, 8), 3).eval()
-    monkeypatch.setattr(cmpc_task, "beginning", lambda *_: other)
-    start(folder, tmp_path / "run", recipe, Bundle.open())
-    trained = load_file(tmp_path / "run/best.safetensors")
-    for name, value in other.model[:-1].state_dict().items():
-        assert torch.equal(trained[f"voice.trunk.{name}"], value)
-    (cache,) = folder.glob("heard-*")
-    before = [path.stat().st_mtime_ns for path in sorted(cache.iterdir())]
-    videos = cmpc_task.videos_of(folder, recipe)
-    deep = heard(folder, videos.utterances, other.model[:-1])
-    assert [path.stat().st_mtime_ns for path in sorted(cache.iterdir())] == before
-    again = CmpcTask(replace(recipe, start_face=str(tmp_path / "run")), videos, other)
-    assert torch.equal(again.net.face.project.weight, trained["face.project.weight"])
-    rows = videos.recordings[3]
-    with torch.inference_mode():
-        frames = videos.utterances.frames
-        whole = other.model[:-1](videos.utterances.crops(rows, frames, None))
-    torch.testing.assert_close(deep.crops(rows, deep.frames, None), whole, atol=0.02, rtol=0)
-    task = CmpcTask(recipe, replace(videos, utterances=deep), other)
-    batch = task.batch(np.random.default_rng(0))
-    assert batch["features"].shape[1] == 8 and 15 <= batch["features"].shape[2] <= 22
-    with pytest.raises(ValueError, match="needs a population and a `start`"):
-        monkeypatch.setattr(cmpc_task, "beginning", lambda *_: None)
-        start(folder, tmp_path / "other", recipe, Bundle.open())
+def test_heads_learn_on_the_codes_of_finished_backbones(tmp_path, monkeypatch):
+    monkeypatch.setattr(habits, "DRAWN", 3000)
+    population = toy_population(tmp_path / "population", 62, 2)
+    toy_portraits(population)
+    torch.manual_seed(0)
+    sizes = {"input_channels": 112, "widths": [8, 8], "embedding": 6}
+    net = VoiceEncoder(112, (8, 8), 6)
+    BundleWriter(tmp_path / "bundle", "small").net("cmp-voice-encoder", net, sizes)
+    bundle, run = Bundle.open(tmp_path / "bundle"), tmp_path / "run"
+    recipe = replace(
+        SMALL,
+        coded=True,
+        long_videos=True,
+        voice_widths=(8, 8),
+        voice_blocks=(0, 1),
+        voice_code=6,
+        face_code=5,
+        features=8,
+        backbone_steps=4,
+        kept_views=1,
+    )
+    best = start(population.folder, run, recipe, bundle)
+    assert 0 <= best["auc"] <= 1
+    kept = load_file(run / "best.safetensors")
+    assert kept["clustered"] and len(kept["voice_bank"]) == 60  # two are held out
+    for folder, prefix, side in (("voice", "trunk", "voice"), ("face", "backbone", "face")):
+        known = load_file(run / f"{folder}-backbone" / "best.safetensors")
+        own = {k.removeprefix(f"{prefix}."): v for k, v in known.items() if k.startswith(prefix)}
+        assert all(torch.equal(kept[f"{side}.model.{k}"], v) for k, v in own.items())
+    named = replace(recipe, backbones=str(run))
+    assert start(population.folder, tmp_path / "again", named, bundle) == best
+    writer = BundleWriter(tmp_path / "parts", "parts")
+    monkeypatch.setattr(likelihood, "DRAWN", 3000)
+    monkeypatch.setattr(cmpc_publish, "LEVELS", (3, 5))
+    cmpc_publish.publish(run, population, bundle, writer)
+    part = Bundle.open(tmp_path / "parts").part("cmpc-voice-encoder")
+    assert "60 synthetic people" in part.training and "with labels" in part.training
+    with pytest.raises(ValueError, match="set long_videos=true"):
+        start(population.folder, run, replace(recipe, long_videos=False), bundle)
 
 
 def test_too_few_videos_are_refused(folder):

@@ -15,15 +15,10 @@ from voicemesh.checkpoints import upstream
 from voicemesh.checkpoints.bundle import Bundle, BundleWriter
 from voicemesh.nets.cmp import VoiceEncoder
 from voicemesh.nets.sss import IdentityState
+from voicemesh.nets.voice_trunk import VoiceTrunk
 from voicemesh.population import likelihood
 from voicemesh.systems.sss import SeekingTheShapeOfSound
-from voicemesh.training import (
-    sss_population,
-    sss_publish,
-    sss_published,
-    sss_run,
-    voice_backbone,
-)
+from voicemesh.training import habits, sss_population, sss_publish, sss_published, sss_run
 from voicemesh.training.loop import read_metrics
 from voicemesh.training.sss_data import CodedFaces, CodedVoices, Sitters, cut, grouped
 from voicemesh.training.sss_task import BUNDLE, RECIPES, SssRecipe, in_three_steps, judged_by
@@ -32,6 +27,10 @@ SMALL = replace(
     BUNDLE,
     voice_steps=4,
     face_steps=4,
+    voice_widths=(8, 8),
+    voice_blocks=(0, 1),
+    voice_code=8,
+    face_code=8,
     side=16,
     face_units=(1, 1),
     face_widths=(4, 6),
@@ -83,7 +82,7 @@ def population(tmp_path_factory):
 
 @pytest.fixture
 def brief(monkeypatch):
-    monkeypatch.setattr(voice_backbone, "DRAWN", 3000)
+    monkeypatch.setattr(habits, "DRAWN", 3000)
     monkeypatch.setattr(likelihood, "DRAWN", 3000)
 
 
@@ -101,7 +100,7 @@ def coded_run(folder, recipe=SMALL, people=None, minutes=float("inf")):
     people = people or sitters()
 
     def fresh(state, adjusts):
-        encoder = VoiceEncoder(3, (4,), 8)
+        encoder = VoiceTrunk(112, (8, 8), (0, 1), 8)
         backbone = sss_population.IrBackbone((1, 1), (4, 6), 16, 8, dropout=0.0, stem=2)
         voice, face = sss_population.nets_of(encoder, backbone, recipe)
         classes = sss_population.IdentityClassifier(recipe.embedding, len(people))
@@ -149,6 +148,26 @@ def test_what_is_kept_stays_as_it_is(tmp_path):
     assert {"V.fc", "V.widen", "F.fc", "cls.weight"} <= moved
     frozen = [key for key in first if key.startswith("F.model.body") and key.endswith("1.weight")]
     assert frozen and not any(key in last and last[key].isnan().any() for key in frozen)
+
+
+def test_a_law_guides_whom_it_finds_alike(tmp_path):
+    """Told that two kinds of people are as good as one, the nets stop telling them apart."""
+    people, kinds = sitters(), np.arange(40) % 2
+    alike = np.where(kinds[:, None] == kinds, 0.0, -20.0).astype(np.float32)
+    recipe = replace(SMALL, identity_weight=0.0, cross_weight=0.0, main_steps=120)
+    coded_run(tmp_path, recipe, replace(people, law=alike))
+    lines = [line for line in read_metrics(tmp_path / "main" / "metrics.jsonl") if "law" in line]
+    assert lines[-1]["law"] < lines[0]["law"]
+    with pytest.raises(AssertionError):  # nothing else moves them: without a law nothing is learnt
+        best = coded_run(tmp_path / "none", recipe)
+        assert best["free"] > 0.7
+
+
+def test_too_few_people_to_judge_by_are_refused(bundle, tmp_path):
+    few = toy_population(tmp_path / "few", 34, 2)
+    toy_portraits(few)
+    with pytest.raises(ValueError, match=r"34 people to train on, .* simulate 60 or more"):
+        sss_run.start(few.folder, tmp_path / "run", SMALL, bundle)
 
 
 def test_too_few_people_for_a_batch_are_refused(tmp_path):

@@ -21,7 +21,7 @@ from voicemesh.population.portrait_set import PortraitSet
 from voicemesh.systems.association import VoiceFaceSpace
 
 from .association import Side, evaluate, evaluate_scores, sex_oracle
-from .association_table import table
+from .association_table import COLUMNS, SIDES, table, way_to_ceiling
 from .predictions import LEAST_SPEECH, speech_of
 
 JOINED, SINGLE = "joined", "single"  # all sessions of a person in one piece, and one by one
@@ -155,5 +155,25 @@ def report(results: dict[str, Any], system: str, data: str) -> str:
         " people. U: anybody; G: the same sex; GA: the same sex, at most 5 years apart.",
         "Ceiling: the law's own likelihood ratio of the true voice and the true face, its lengths"
         " and age; of pictures: of what they show of it, which has no scale.",
+        reachable(results["systems"]),
     ]
     return "\n".join(lines)
+
+
+def reachable(found: dict[str, Any]) -> str:
+    """In words: how far towards the ceiling anybody gets who sees pictures."""
+    columns = [heading for *_, heading in COLUMNS]
+    parts = []
+    for direction, side in SIDES.items():
+        way = way_to_ceiling(found[PICTURED][direction], found[CEILING][direction])
+        told = [
+            f"{100 * way[columns.index(name)]:.0f} % in {name.split()[1]}"
+            for name in ("1:2 U", "1:2 G")
+            if way[columns.index(name)] is not None
+        ]
+        parts.append(f"{side} {' and '.join(told)}" if told else f"{side} nothing to reach")
+    return (
+        f"Of the way from chance to the ceiling, pictures allow {', '.join(parts)} (1:2): whoever"
+        " sees pictures gets no further, and the ceiling of pictures is told everybody's sex,"
+        " which a picture does not always show."
+    )

@@ -130,11 +130,7 @@ class FeatureVoiceEncoder(nn.Module):
         self, features: Float[Tensor, "batch channel frames"]
     ) -> Float[Tensor, "batch embedding"]:
         """Embeddings, not normalised."""
-        return self.of_maps(self.trunk(features))
-
-    def of_maps(self, maps: Float[Tensor, "batch width fewer"]) -> Float[Tensor, "batch embedding"]:
-        """The embedding of what the trunk heard."""
-        return self.head(maps).mean(-1)
+        return self.head(self.trunk(features)).mean(-1)
 
 
 class GridFaceEncoder(nn.Module):

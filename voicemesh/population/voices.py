@@ -48,9 +48,14 @@ def habitual(people: People, person: int) -> Voice:
 
 def in_session(people: People, person: int, rng: np.random.Generator, effort: float = 0.0) -> Voice:
     """The same voice on one day, raised by `effort` semitones."""
-    daily = np.array([VOICE_LAW[name].session for name in VOICE])
-    values = people.voice[person] + daily * rng.standard_normal(len(VOICE))
+    values = people.voice[person] + daily_change(rng)
     return raised(_voice(people, person, values), effort, rng)
+
+
+def daily_change(rng: np.random.Generator) -> Float[np.ndarray, " quantities"]:
+    """How far the habits of a voice are from themselves on one day: the first thing drawn of it."""
+    daily = np.array([VOICE_LAW[name].session for name in VOICE])
+    return daily * rng.standard_normal(len(VOICE))
 
 
 def draw_effort(

@@ -13,11 +13,12 @@ from voicemesh.audio.features import FRONT_ENDS
 from voicemesh.checkpoints.bundle import Bundle
 from voicemesh.images import Convention, prepare
 from voicemesh.nets.cmpc import FeatureVoiceEncoder, GridFaceEncoder
-from voicemesh.nets.sss import PortraitFaceEncoder, UnitVoiceEncoder
+from voicemesh.nets.sss import PortraitFaceEncoder, TrunkVoiceEncoder, UnitVoiceEncoder
 
+PIECE = 56_000  # samples, of the recordings that small nets learn from
 BATCH = 32  # windows or pictures that go through a net at once
 # Nets of our own, which say themselves what they read; the published ones go by their system.
-VOICES = (UnitVoiceEncoder, FeatureVoiceEncoder)
+VOICES = (TrunkVoiceEncoder, UnitVoiceEncoder, FeatureVoiceEncoder)
 FACES = (PortraitFaceEncoder, GridFaceEncoder)
 
 
@@ -56,6 +57,8 @@ class VoiceFaceSpace(ABC):
         Silence is to be cut before.
         """
         speech = speech.to(self.device)
+        if isinstance(self.voice, TrunkVoiceEncoder):
+            return functional.normalize(self.voice.of_code(self.code(speech)[None])[0], dim=0)
         if isinstance(self.voice, VOICES):
             heard = FRONT_ENDS[self.voice.front_end](speech[None])
         else:
@@ -63,6 +66,15 @@ class VoiceFaceSpace(ABC):
         parts = heard.split(BATCH)
         units = torch.cat([functional.normalize(self.voice(part)) for part in parts])
         return functional.normalize(units.mean(0), dim=0)
+
+    def code(self, speech: Float[Tensor, " samples"]) -> Float[Tensor, " code"]:
+        """Mean code of equal pieces of a recording, none longer than what the trunk learnt from.
+
+        A trunk that hears two days in one piece tells hardly more of them than of one.
+        """
+        parts = speech.tensor_split(-(-len(speech) // PIECE))
+        read = FRONT_ENDS[self.voice.front_end]
+        return torch.cat([self.voice.model(read(part[None])) for part in parts]).mean(0)
 
     @torch.inference_mode()
     def embed_faces(

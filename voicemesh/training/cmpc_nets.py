@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Float, Int64, Shaped
 from torch import Tensor, distributed, nn
 
 from voicemesh.audio.features import FRONT_ENDS
 from voicemesh.nets.cmp import VoiceEncoder
 from voicemesh.nets.cmpc import FeatureVoiceEncoder, GridFaceEncoder, ResNetEncoder
+from voicemesh.nets.sss import PortraitFaceEncoder, TrunkVoiceEncoder
 
 from . import cmpc
 from .face_views import Views, scaled, viewed
@@ -54,9 +55,16 @@ class CmpcRecipe:
     measured_splits: tuple[int, ...] = ()  # SETs to measure on while training
     long_videos: bool = False  # of a population: all sessions of a person are one video
     held_out: int = 0  # people of a population's training split to measure on
-    start: str = ""  # voice trunk to begin with: "bundle" (its cmp-voice-encoder), a run's folder
-    fixed_trunk: bool = False  # and to leave as it is: only the last layer of the voice learns
-    start_face: str = ""  # folder of a run of CMPC whose face net to begin with
+    coded: bool = False  # heads on backbones that SSS trains, which stay as they are
+    backbones: str = ""  # folder of a run of SSS that trained them; none: they are trained here
+    backbone_steps: int = 0  # of each, if so
+    voice_blocks: tuple[int, ...] = ()
+    voice_code: int = 0
+    face_code: int = 0
+    features: int = 0  # that both codes are widened to
+    dropout: float = 0.0
+    kept_views: int = 0  # of every portrait, whose codes are kept besides those of itself
+    start: str = ""  # voice trunk to begin with: "bundle" (its cmp-voice-encoder)
     bfloat16: bool = False  # convolutions of training in half precision
     seed: int = 0
 
@@ -66,15 +74,10 @@ BUNDLE = CmpcRecipe(
     voice_widths=(128, 192, 288, 432),
     blocks=(1, 1, 1, 1),
     widths=(24, 48, 96, 160),
-    grid=3,
     embedding=128,
-    side=96,
-    steps=1600,
-    batch_size=128,
-    shortest_crop=160,
-    longest_crop=348,
-    masked_bands=8,
-    masked_frames=20,
+    side=112,
+    steps=1500,
+    batch_size=256,
     views=1.0,
     peak_rate=2e-3,
     first_rate=1e-5,
@@ -86,10 +89,15 @@ BUNDLE = CmpcRecipe(
     cluster_from=100_000,
     cluster_every=150,
     long_videos=True,
-    held_out=150,
-    start="bundle",
-    fixed_trunk=True,
-    bfloat16=True,
+    held_out=200,
+    coded=True,
+    backbone_steps=3000,
+    voice_blocks=(0, 1, 1, 1),
+    voice_code=64,
+    face_code=48,
+    features=256,
+    dropout=0.1,
+    kept_views=1,
 )
 RECIPES = {"published": CmpcRecipe(), "bundle": BUNDLE}
 
@@ -105,8 +113,9 @@ class CmpcNets(nn.Module):
         self.recipe = recipe
         self.voice, self.face = encoders(recipe)
         self.face = self.face.to(memory_format=torch.channels_last)
-        if recipe.fixed_trunk:
-            self.voice.trunk.requires_grad_(False)
+        if recipe.coded:
+            for net in (self.voice, self.face):
+                net.model.requires_grad_(False)
         generator = torch.Generator().manual_seed(recipe.seed)
         memory = cmpc.Memory.random(videos, recipe.embedding, generator)
         self.register_buffer("voice_bank", memory.voices)
@@ -150,22 +159,22 @@ class CmpcNets(nn.Module):
 
     def embeddings(
         self,
-        features: Float[Tensor, "batch channels frames"],
-        pixels: UInt8[Tensor, "batch side _ 3"],
+        features: Float[Tensor, "batch channels *frames"],
+        pixels: Shaped[Tensor, "batch *picture"],
     ) -> tuple[Float[Tensor, "batch embedding"], Float[Tensor, "batch embedding"]]:
         """Of voices and of faces; while training, of random views of the faces.
 
-        Where the trunk is fixed, the features are what it heard, see `training.heard`.
+        Where the backbones stay as they are, features and pixels are their codes.
         """
         recipe = self.recipe
+        if recipe.coded and features.ndim == 2:
+            return self.voice.of_code(features), self.face.of_code(pixels)
         seen = self.training and recipe.views > 0
         image = viewed(pixels, Views().scaled(recipe.views)) if seen else scaled(pixels)
         image = image.contiguous(memory_format=torch.channels_last)
         half = recipe.bfloat16 and self.training
         with torch.autocast(features.device.type, torch.bfloat16, enabled=half):
-            if recipe.fixed_trunk:
-                voices = self.voice.of_maps(features)
-            elif isinstance(self.voice, ResNetEncoder):
+            if isinstance(self.voice, ResNetEncoder):
                 voices = self.voice(features[:, None])
             else:
                 voices = self.voice(features)
@@ -225,6 +234,25 @@ class CmpcNets(nn.Module):
 def encoders(recipe: CmpcRecipe) -> tuple[nn.Module, nn.Module]:
     """The voice net and the face net of a recipe, untrained."""
     channels = FRONT_ENDS[recipe.front_end].channels
+    if recipe.coded:
+        return TrunkVoiceEncoder(
+            recipe.front_end,
+            channels,
+            recipe.voice_widths,
+            recipe.voice_blocks,
+            recipe.voice_code,
+            recipe.features,
+            recipe.embedding,
+            recipe.dropout,
+        ), PortraitFaceEncoder(
+            recipe.side,
+            recipe.blocks,
+            recipe.widths,
+            recipe.features,
+            recipe.embedding,
+            recipe.dropout,
+            recipe.face_code,
+        )
     if recipe.voice_widths:
         voice = FeatureVoiceEncoder(
             recipe.front_end, channels, recipe.voice_widths, recipe.embedding

@@ -1,7 +1,7 @@
 """From a run of CMPC to parts of a bundle: both nets, prototypes of faces, measured results."""
 
 import json
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,16 @@ from torch.nn import functional
 from voicemesh.checkpoints.bundle import Bundle, BundleWriter
 from voicemesh.evaluation.association_table import COLUMNS, entries
 from voicemesh.evaluation.voice_faces import embed, measured, portraits_of, report
-from voicemesh.nets.cmpc import FeatureVoiceEncoder, GridFaceEncoder
 from voicemesh.population.dataset import Population
+from voicemesh.systems.association import FACES, VOICES
 from voicemesh.systems.cmpc import Cmpc
 from voicemesh.systems.cmpc_prototypes import PART, Prototypes
 
+from .cmpc_coded import backbones_of
 from .cmpc_nets import CmpcRecipe, encoders
 from .loop import read_metrics
 from .prototypes import clusters_of
+from .sss_publish import face_arguments, voice_arguments
 
 LICENCE = "MIT"
 LEVELS = (64, 128, 256)
@@ -54,6 +56,9 @@ def trained(run: Path) -> tuple[Cmpc, CmpcRecipe]:
 
 def arguments_of(recipe: CmpcRecipe) -> tuple[dict[str, Any], dict[str, Any]]:
     """What builds the small voice net and the small face net of a recipe."""
+    if recipe.coded:
+        own = replace(backbones_of(recipe), features=recipe.features, embedding=recipe.embedding)
+        return voice_arguments(own), face_arguments(own)
     return {
         "front_end": recipe.front_end,
         "channels": encoders(recipe)[0].trunk[0].in_channels,
@@ -83,9 +88,7 @@ def publish(
         ValueError: a run of the published sizes, which no bundle could carry.
     """
     space, recipe = trained(run)
-    if not isinstance(space.voice, FeatureVoiceEncoder) or not isinstance(
-        space.face, GridFaceEncoder
-    ):
+    if not isinstance(space.voice, VOICES) or not isinstance(space.face, FACES):
         raise ValueError(f"{run} is not of the small nets that are published in a bundle")
     judges = judges or population
     embedded = embed(space, judges, portraits_of(judges))
@@ -106,7 +109,7 @@ def publish(
             for name, found in results["systems"].items()
         },
         "recipe": asdict(recipe)
-        | {name: Path(getattr(recipe, name)).name for name in ("start", "start_face")},
+        | {name: Path(getattr(recipe, name)).name for name in ("start", "backbones")},
     }
     voice, face = arguments_of(recipe)
     writer.net("cmpc-voice-encoder", space.voice, voice, half=True, results=brief, **about)
@@ -130,21 +133,21 @@ def brief_of(found: dict[str, Any]) -> dict[str, list[float]]:
 def told(run: Path, recipe: CmpcRecipe, people: int) -> str:
     """In words: what it was trained on, and what of it knew labels."""
     steps, begun = f"{best_step(run)} steps", ""
-    if recipe.start_face:
-        steps = f"{best_step(Path(recipe.start_face))} steps, then {steps} with other voices"
     if recipe.start:
-        kept = "left as it was" if recipe.fixed_trunk else "trained further"
         begun = (
             "; the trunk of the voice net was begun with an encoder that had learnt the habits of"
-            f" voices with labels, and {kept}: the last layer of it and the whole face net are"
-            " CMPC's"
+            " voices with labels"
         )
-    runs = [run, *([Path(recipe.start_face)] if recipe.start_face else [])]
-    if not any(bool(load_file(some / "best.safetensors")["clustered"]) for some in runs):
+    if recipe.coded:
+        begun = (
+            "; the backbones of both nets had learnt, with labels, the habits of voices and what"
+            " faces tell of them, and were left as they were: the heads on them are CMPC's"
+        )
+    if not bool(load_file(run / "best.safetensors")["clustered"]):
         steps += " of instance contrast alone (the best nets were kept before the first clustering)"
     return (
-        f"voices and portraits of sessions of {people} synthetic people of the population's law,"
-        f" without labels, {steps}{begun}; no recording and no picture of a person"
+        f"voices and portraits of {people} synthetic people of the population's law, without"
+        f" labels, {steps}{begun}; no recording and no picture of a person"
     )
 
 

@@ -2,13 +2,10 @@
 
 import logging
 import math
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from voicemesh.checkpoints.bundle import Bundle
@@ -18,12 +15,11 @@ from voicemesh.population.dataset import Population
 
 from . import cmpc
 from .cmp import hide
+from .cmpc_coded import coded_videos
 from .cmpc_nets import RECIPES as RECIPES
 from .cmpc_nets import CmpcNets, CmpcRecipe, begin_with
-from .cmpc_videos import PopulationVideos, Videos, population_videos, published_videos
-from .heard import heard
+from .cmpc_videos import Videos, population_videos, published_videos
 from .loop import Batch, LoopSettings, train
-from .voice_backbone import trained_encoder
 
 log = logging.getLogger(__name__)
 
@@ -33,11 +29,14 @@ VALIDATION_BATCH = 50
 
 
 def beginning(recipe: CmpcRecipe, bundle: Bundle) -> VoiceEncoder | None:
-    """The voice encoder that a recipe begins with, if any."""
-    if not recipe.start:
-        return None
-    encoder = bundle.net("cmp-voice-encoder")
-    return encoder if recipe.start == "bundle" else trained_encoder(Path(recipe.start), encoder)
+    """The voice encoder that a recipe begins with, if any.
+
+    Raises:
+        ValueError: the recipe wants another.
+    """
+    if recipe.start not in ("", "bundle"):
+        raise ValueError(f'start={recipe.start!r}; there are "bundle" and none')
+    return bundle.net("cmp-voice-encoder") if recipe.start else None
 
 
 def warm_cosine(
@@ -70,10 +69,6 @@ class CmpcTask:
         self.net: nn.Module = CmpcNets(recipe, len(videos.learnt))
         if start is not None:
             begin_with(self.net.voice, start)
-        if recipe.start_face:
-            tensors = load_file(Path(recipe.start_face) / "best.safetensors")
-            own = {k.removeprefix("face."): v for k, v in tensors.items() if k.startswith("face.")}
-            self.net.face.load_state_dict(own)
         self.optimiser, self.schedule = warm_cosine(self.net, recipe)
 
     def batch(self, rng: np.random.Generator) -> Batch:
@@ -82,21 +77,14 @@ class CmpcTask:
         drawn = rng.integers(len(self.videos.learnt), size=recipe.batch_size)
         frames = int(rng.integers(recipe.shortest_crop, recipe.longest_crop + 1))
         numbers = self.videos.learnt[drawn]
-        heard = self.voices(numbers, frames, rng)
-        if not recipe.fixed_trunk:
+        heard = self.videos.voices(numbers, frames, rng)
+        if not recipe.coded:
             hide(heard, recipe.masked_bands, recipe.masked_frames, rng)
         return {
             "features": heard,
             "pixels": self.videos.pictures(numbers, rng),
             "video": torch.from_numpy(drawn),
         }
-
-    def voices(
-        self, videos: Int64[np.ndarray, " batch"], frames: int, rng: np.random.Generator | None
-    ) -> Float[Tensor, "batch channels _"]:
-        """Crops of so many frames of features, or of what became of them in a fixed trunk."""
-        halvings = len(self.recipe.voice_widths) if self.recipe.fixed_trunk else 0
-        return self.videos.voices(videos, max(1, frames >> halvings), rng)
 
     def validate(self, device: torch.device) -> dict[str, float]:
         """Which of two faces came with a voice, on videos of other people: no label is looked at.
@@ -110,7 +98,7 @@ class CmpcTask:
         parts: list[tuple[Tensor, Tensor]] = []
         frames = min(max(VALIDATION_FRAMES, self.recipe.shortest_crop), self.recipe.longest_crop)
         for some in np.split(chosen, range(VALIDATION_BATCH, len(chosen), VALIDATION_BATCH)):
-            heard = self.voices(some, frames, None).to(device)
+            heard = self.videos.voices(some, frames, None).to(device)
             seen = self.videos.pictures(some, None).to(device)
             parts.append(self.net.embeddings(heard, seen))
         voices, faces = (torch.cat(side) for side in zip(*parts, strict=True))
@@ -150,12 +138,29 @@ def start(
 
     Returns the best validation so far.
     """
+    if recipe.coded:
+        return train_on_codes(Population.open(data), run, recipe, bundle, minutes, workers)
     videos, voice = videos_of(data, recipe, workers), beginning(recipe, bundle)
-    if recipe.fixed_trunk:
-        if voice is None or not isinstance(videos, PopulationVideos):
-            raise ValueError("fixed_trunk=true needs a population and a `start` to fix")
-        utterances = heard(data, videos.utterances, voice.model[:-1])
-        videos = replace(videos, utterances=utterances)
     task = CmpcTask(recipe, videos, voice)
+    settings = LoopSettings(recipe.steps, recipe.seed, minutes=minutes, validate_every=100)
+    return train(task, recipe, run, settings)
+
+
+def train_on_codes(
+    population: Population,
+    run: Path,
+    recipe: CmpcRecipe,
+    bundle: Bundle,
+    minutes: float,
+    workers: int,
+) -> dict[str, float]:
+    """Backbones first, then their codes, then CMPC with heads on them."""
+    found = coded_videos(population, run, recipe, bundle, minutes, workers)
+    if found is None:
+        return {}
+    videos, trunk, backbone = found
+    task = CmpcTask(recipe, videos)
+    task.net.voice.model.load_state_dict(trunk.state_dict())
+    task.net.face.model.load_state_dict(backbone.state_dict())
     settings = LoopSettings(recipe.steps, recipe.seed, minutes=minutes, validate_every=100)
     return train(task, recipe, run, settings)

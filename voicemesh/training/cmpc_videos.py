@@ -110,7 +110,7 @@ def population_videos(
     if not (person < last).any():
         raise ValueError(
             f"{held_out} people cannot be held out: {len(shown)} to train on have voices and"
-            " portraits"
+            " portraits; set held_out= to fewer"
         )
     return PopulationVideos(
         learnt=np.flatnonzero(person < last),

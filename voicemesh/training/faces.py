@@ -1,4 +1,4 @@
-"""A face backbone that learns faces before it meets voices: who it is, and the shape of the head.
+"""A face backbone that learns faces before it meets voices: the head, and what voices owe to it.
 
 Both association systems start from networks that know faces already; this makes ours.
 """
@@ -22,10 +22,10 @@ from voicemesh.population.likelihood import proportions
 from voicemesh.population.portrait_set import PortraitShard
 
 from .face_views import Views, scaled, viewed
+from .habits import TOLD, Habits
 from .loop import Batch, one_cycle
 
 AT_ONCE = 64  # pictures per pass
-LENGTH = 16.0  # of the vectors that tell identities apart
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,14 @@ class FaceRecipe:
     side: int = 112
     units: tuple[int, ...] = (1, 1, 1, 1)
     widths: tuple[int, ...] = (24, 48, 96, 160)
-    features: int = 256
+    code: int = 48
     steps: int = 3000
     batch_size: int = 64
     learning_rate: float = 3e-3
     weight_decay: float = 0.02
-    identity_weight: float = 0.1
-    shape_weight: float = 1.0
-    measures_weight: float = 1.0  # of the proportions that the law of the population ties to voices
+    tied_weight: float = 3.0  # of what the law of the population makes voices depend on
+    shape_weight: float = 0.3
+    measures_weight: float = 0.5  # of proportions
     age_weight: float = 0.5
     sex_weight: float = 0.5
     views: float = 1.0  # strength of what is done to pictures
@@ -52,16 +52,19 @@ class FaceRecipe:
 class FaceNets(nn.Module):
     """The backbone, and what it is asked while it learns."""
 
-    def __init__(self, recipe: FaceRecipe, identities: int, shapes: int, measures: int) -> None:
+    def __init__(
+        self, recipe: FaceRecipe, shapes: int, measures: int, ties: Float[Tensor, " told"]
+    ) -> None:
         super().__init__()
         self.recipe = recipe
         self.backbone = IrBackbone(
-            recipe.units, recipe.widths, recipe.side, recipe.features, dropout=0.0, stem=2
+            recipe.units, recipe.widths, recipe.side, recipe.code, dropout=0.0, stem=2
         ).to(memory_format=torch.channels_last)
-        self.shape = nn.Linear(recipe.features, shapes)
-        self.measures = nn.Linear(recipe.features, measures)
-        self.traits = nn.Linear(recipe.features, 2)  # sex, age
-        self.identities = nn.Linear(recipe.features, identities, bias=False)
+        self.shape = nn.Linear(recipe.code, shapes)
+        self.measures = nn.Linear(recipe.code, measures)
+        self.traits = nn.Linear(recipe.code, 2)  # sex, age
+        self.told = nn.Linear(recipe.code, len(ties))
+        self.register_buffer("ties", ties / ties.sum(), persistent=False)
 
     def forward(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
         """Losses by name; "loss" is their weighted sum."""
@@ -70,17 +73,15 @@ class FaceNets(nn.Module):
             features = self.backbone(pictures)
         features = features.float()
         traits = self.traits(features)
+        errors = (self.told(features) - batch["told"]).square()
         losses = {
+            "tied": (errors @ self.ties).mean(),
             "shape": (self.shape(features) - batch["shape"]).square().mean(),
             "measures": (self.measures(features) - batch["measures"]).square().mean(),
             "age": (traits[:, 1] - batch["age"]).square().mean(),
             "sex": functional.binary_cross_entropy_with_logits(traits[:, 0], batch["sex"]),
         }
         wrong = (traits[:, 0] > 0) != (batch["sex"] > 0.5)
-        if self.training:
-            unit = functional.normalize(features)
-            logits = LENGTH * unit @ functional.normalize(self.identities.weight).T
-            losses["identity"] = functional.cross_entropy(logits, batch["identity"])
         total = sum(getattr(self.recipe, f"{name}_weight") * v for name, v in losses.items())
         return {"loss": total, **losses, "sex_wrong": wrong.float().mean()}
 
@@ -94,17 +95,19 @@ class FaceTask:
         people: People,
         portraits: PortraitShard,
         held_out: Int64[np.ndarray, " some"],
+        habits: Habits,
     ) -> None:
         """`held_out` are the people to judge by, of those whom `portraits` show."""
         self.recipe, self.portraits = recipe, portraits
         torch.manual_seed(recipe.seed)
         judged = np.isin(portraits.identity, held_out)
         self._rows, self._held_out = np.flatnonzero(~judged), np.flatnonzero(judged)
-        known, self._class = np.unique(portraits.identity, return_inverse=True)
         self._pixels = torch.from_numpy(shrunk(portraits.pixels, recipe.side))
         self._facts = facts(people, measure_scales(people))
+        self._facts["told"] = habits.told_by(people)
         shapes, measures = portraits.shape_params.shape[1], self._facts["measures"].shape[1]
-        self.net: nn.Module = FaceNets(recipe, len(known), shapes, measures)
+        ties = torch.from_numpy(habits.ties[:TOLD]).float()
+        self.net: nn.Module = FaceNets(recipe, shapes, measures, ties)
         self.optimiser, self.schedule = one_cycle(
             self.net.parameters(), recipe.steps, recipe.learning_rate, recipe.weight_decay
         )
@@ -116,7 +119,6 @@ class FaceTask:
         return {
             **self._about(rows),
             "pictures": viewed(self._pixels[rows], Views().scaled(self.recipe.views)),
-            "identity": torch.from_numpy(self._class[rows]),
         }
 
     def validate(self, device: torch.device) -> dict[str, float]:
@@ -177,11 +179,28 @@ def face_codes(
     return np.concatenate(found)
 
 
+def begin_with(backbone: IrBackbone, other: IrBackbone) -> None:
+    """Take over another backbone but for its last layers, which say what of a face is told.
+
+    Raises:
+        ValueError: they are not alike.
+    """
+    for name in ("input_layer", "body"):
+        own, given = (getattr(net, name).state_dict() for net in (backbone, other))
+        sizes = [{(k, tuple(v.shape)) for k, v in some.items()} for some in (own, given)]
+        if unlike := sizes[0] ^ sizes[1]:
+            raise ValueError(
+                f"The face backbone to begin with has other sizes: {sorted(unlike)[:3]};"
+                " choose its units and widths, or face_start= for none"
+            )
+        getattr(backbone, name).load_state_dict(given)
+
+
 def trained_backbone(run: Path, recipe: FaceRecipe) -> IrBackbone:
     """The backbone of a run's best net."""
     tensors = load_file(run / "best.safetensors")
     backbone = IrBackbone(
-        recipe.units, recipe.widths, recipe.side, recipe.features, dropout=0.0, stem=2
+        recipe.units, recipe.widths, recipe.side, recipe.code, dropout=0.0, stem=2
     )
     prefix = "backbone."
     own = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}

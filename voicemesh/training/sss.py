@@ -91,6 +91,22 @@ def cross_modal(
     return torch.where(itself, base, excess).logsumexp(1)
 
 
+def guided(
+    z_voice: Float[Tensor, "batch embedding"],
+    z_face: Float[Tensor, "batch embedding"],
+    law: Float[Tensor, "batch batch"],
+) -> Float[Tensor, ""]:
+    """Cross-entropy of whose face and whose voice it is, against what a law says of all pairs.
+
+    A face that would fit the voice nearly as well as its own is then hardly a negative.
+    """
+    terms = (
+        (ratio.softmax(1) * (anchors @ functional.normalize(others).T).log_softmax(1)).sum(1)
+        for anchors, others, ratio in ((z_voice, z_face, law), (z_face, z_voice, law.T))
+    )
+    return -sum(term.mean() for term in terms) / 2
+
+
 def batch_weights(
     weight: Float[Tensor, " identities"],
     targets: Int64[Tensor, " batch"],

@@ -39,11 +39,15 @@ class Faces(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Sitters:
-    """People with voices and pictures, numbered from 0."""
+    """People with voices and pictures, numbered from 0.
+
+    `law` is the logarithm of how much likelier each voice (row) and face are of one person.
+    """
 
     voices: Voices
     faces: Faces
     sex: Int64[np.ndarray, " people"]
+    law: Float32[np.ndarray, "people people"] | None = None  # see `population.likelihood`
 
     def __len__(self) -> int:
         return len(self.sex)

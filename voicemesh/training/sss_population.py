@@ -1,41 +1,47 @@
 """Seeking the Shape of Sound on a population: small nets on backbones that are trained first."""
 
-import copy
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Int64
 
+from voicemesh.audio.features import FRONT_ENDS
 from voicemesh.checkpoints.bundle import Bundle
 from voicemesh.evaluation.voice_faces import portraits_of
-from voicemesh.nets.cmp import VoiceEncoder
 from voicemesh.nets.irse import IrBackbone
 from voicemesh.nets.sss import (
     IdentityClassifier,
     IdentityState,
     PortraitFaceEncoder,
-    UnitVoiceEncoder,
+    TrunkVoiceEncoder,
 )
+from voicemesh.nets.voice_trunk import VoiceTrunk
 from voicemesh.population.dataset import Population
+from voicemesh.population.likelihood import LikelihoodRatio
 from voicemesh.population.portrait_set import PortraitShard
 
 from .data import FeatureSet, features
 from .face_views import Views
-from .faces import FaceRecipe, FaceTask, face_codes, shrunk, trained_backbone
+from .faces import FaceRecipe, FaceTask, begin_with, face_codes, shrunk, trained_backbone
+from .habits import Habits
 from .loop import LoopSettings, train
 from .loop import fingerprint as hashed
 from .sss_data import CodedFaces, CodedVoices, Sitters, grouped
 from .sss_task import SssNets, SssRecipe, in_three_steps, judged_by
-from .voice_backbone import VoiceRecipe, VoiceTask, trained_encoder
+from .voice_backbone import VoiceRecipe, VoiceTask, trained_trunk
 from .voices import fingerprint, voice_codes, write
 
 log = logging.getLogger(__name__)
 
 VOICE, FACE = "voice-backbone", "face-backbone"  # folders of their runs
 JUDGED = 30  # every so many people of those to train on are kept to judge by
+LEAST_JUDGES = 2
+KNOWN_WELL = 50  # days that the law hears of a voice when it says what fits
 START = "cmp-voice-encoder"  # of a bundle; what the voice backbone begins as
+FACE_START = "sss-face-encoder"  # what the face backbone may begin with
 
 
 def train_on_population(
@@ -53,23 +59,37 @@ def train_on_population(
     """
     portraits = portraits_of(population).gathered("train")
     utterances = features(population.folder, recipe.front_end, workers)
-    encoder, done = voice_backbone(population, utterances, run, recipe, bundle, minutes)
+    check(population)
+    trunk, done = voice_backbone(population, utterances, run, recipe, bundle, minutes)
     if not done:
         return {}
-    backbone, done = face_backbone(population, portraits, run, recipe, minutes)
+    backbone, done = face_backbone(population, portraits, run, recipe, bundle, minutes)
     if not done:
         return {}
     learnt, judged = divided(population, portraits, utterances)
     sitters, judges = (
-        coded(population, portraits, encoder, backbone, recipe, some) for some in (learnt, judged)
+        coded(population, portraits, trunk, backbone, recipe, some) for some in (learnt, judged)
     )
+    if recipe.law_weight:
+        people = population.people.take(learnt)
+        ratio = LikelihoodRatio.fit(population.recipe.coupling, KNOWN_WELL)
+        sitters = replace(sitters, law=ratio.scores(people, people, recipe.seed))
 
     def fresh(state: IdentityState, adjusts: bool) -> SssNets:
-        voice, face = nets_of(encoder, backbone, recipe)
+        voice, face = nets_of(trunk, backbone, recipe)
         classes = IdentityClassifier(recipe.embedding, len(sitters))
         return SssNets(recipe, voice, face, classes, state, adjusts)
 
     return in_three_steps(run, recipe, fresh, sitters, judged_by(judges), minutes)
+
+
+def check(population: Population) -> None:
+    """Refuse a population of which nobody could be kept to judge by."""
+    if len(held_out(population)) < LEAST_JUDGES:
+        raise ValueError(
+            f"{len(population.train)} people to train on, of whom every {JUDGED}th is kept to judge"
+            f" by; simulate {JUDGED * LEAST_JUDGES} or more"
+        )
 
 
 def voice_backbone(
@@ -79,35 +99,52 @@ def voice_backbone(
     recipe: SssRecipe,
     bundle: Bundle,
     minutes: float,
-) -> tuple[VoiceEncoder, bool]:
-    """The bundle's voice encoder, trained further; and whether that is finished."""
-    encoder = bundle.net(START)
+) -> tuple[VoiceTrunk, bool]:
+    """A trunk that begins as the bundle's voice encoder and learns; whether that is finished."""
+    own = VoiceRecipe(
+        recipe.front_end,
+        recipe.voice_widths,
+        recipe.voice_blocks,
+        recipe.voice_code,
+        recipe.voice_steps,
+    )
     folder = Path(recipe.voice_backbone or run / VOICE)
     if not recipe.voice_backbone:
-        own = VoiceRecipe(recipe.front_end, recipe.voice_steps, seed=recipe.seed)
-        task = VoiceTask(own, encoder, population, utterances, held_out(population))
+        torch.manual_seed(own.seed)
+        trunk = own.trunk()
+        trunk.begin_as(bundle.net(START))
+        task = VoiceTask(own, trunk, population, utterances, held_out(population))
         train(task, own, folder, LoopSettings(own.steps, own.seed, minutes=minutes))
         if not finished(folder, own.steps):
-            return encoder, False
-    return trained_encoder(folder, encoder), True
+            return trunk, False
+    return trained_trunk(folder, own), True
 
 
 def face_backbone(
-    population: Population, portraits: PortraitShard, run: Path, recipe: SssRecipe, minutes: float
+    population: Population,
+    portraits: PortraitShard,
+    run: Path,
+    recipe: SssRecipe,
+    bundle: Bundle,
+    minutes: float,
 ) -> tuple[IrBackbone, bool]:
-    """A backbone trained on portraits; and whether that is finished."""
+    """A backbone trained on portraits, from nothing or further; and whether that is finished."""
     own = FaceRecipe(
         recipe.side,
         recipe.face_units,
         recipe.face_widths,
-        recipe.features,
+        recipe.face_code,
         recipe.face_steps,
         views=recipe.views,
         seed=recipe.seed,
     )
     folder = Path(recipe.face_backbone or run / FACE)
     if not recipe.face_backbone:
-        task = FaceTask(own, population.people, portraits, held_out(population))
+        habits = Habits.of_law(population.recipe.coupling)
+        task = FaceTask(own, population.people, portraits, held_out(population), habits)
+        if recipe.face_start:
+            source = bundle if recipe.face_start == "bundle" else Bundle.open(recipe.face_start)
+            begin_with(task.net.backbone, source.net(FACE_START).model)
         train(task, own, folder, LoopSettings(own.steps, own.seed, minutes=minutes))
         if not finished(folder, own.steps):
             return task.net.backbone, False
@@ -131,13 +168,13 @@ def divided(
 def coded(
     population: Population,
     portraits: PortraitShard,
-    encoder: VoiceEncoder,
+    trunk: VoiceTrunk,
     backbone: IrBackbone,
     recipe: SssRecipe,
     people: Int64[np.ndarray, " people"],
 ) -> Sitters:
     """What both backbones say of all that is known of these people, kept beside the population."""
-    voices = voice_codes(population, encoder, recipe.front_end)
+    voices = voice_codes(population, trunk, recipe.front_end)
     about = (len(portraits), recipe.side, recipe.kept_views, recipe.views, recipe.seed)
     path = population.folder / f"faces-{fingerprint(backbone)}-{hashed(*about)}.npy"
     if path.exists():
@@ -157,16 +194,15 @@ def coded(
 
 
 def nets_of(
-    encoder: VoiceEncoder, backbone: IrBackbone, recipe: SssRecipe
-) -> tuple[UnitVoiceEncoder, PortraitFaceEncoder]:
+    trunk: VoiceTrunk, backbone: IrBackbone, recipe: SssRecipe
+) -> tuple[TrunkVoiceEncoder, PortraitFaceEncoder]:
     """Fresh heads on both backbones, which themselves stay as they are."""
-    first, last = encoder.model[0], encoder.model[-1]
-    widths = [layer.out_channels for layer in encoder.model if hasattr(layer, "out_channels")]
-    voice = UnitVoiceEncoder(
+    voice = TrunkVoiceEncoder(
         recipe.front_end,
-        first.in_channels,
-        widths[:-1],
-        last.out_channels,
+        FRONT_ENDS[recipe.front_end].channels,
+        recipe.voice_widths,
+        recipe.voice_blocks,
+        recipe.voice_code,
         recipe.features,
         recipe.embedding,
         recipe.dropout,
@@ -178,8 +214,10 @@ def nets_of(
         recipe.features,
         recipe.embedding,
         recipe.dropout,
+        recipe.face_code,
     )
-    voice.model, face.model = copy.deepcopy(encoder), copy.deepcopy(backbone)
+    voice.model.load_state_dict(trunk.state_dict())
+    face.model.load_state_dict(backbone.state_dict())
     for backbone_ in (voice.model, face.model):
         backbone_.requires_grad_(False)
     return voice, face

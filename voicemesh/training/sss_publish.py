@@ -9,13 +9,14 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from voicemesh.audio.features import FRONT_ENDS
 from voicemesh.checkpoints import upstream
 from voicemesh.checkpoints.bundle import Bundle, BundleWriter
 from voicemesh.checkpoints.store import Tensors
 from voicemesh.evaluation.association_table import brief_of
 from voicemesh.evaluation.calibration import calibrated
 from voicemesh.evaluation.voice_faces import embed, measured, portraits_of, report
-from voicemesh.nets.sss import PortraitFaceEncoder, UnitVoiceEncoder
+from voicemesh.nets.sss import PortraitFaceEncoder, TrunkVoiceEncoder
 from voicemesh.population.dataset import Population
 from voicemesh.systems.sss import SeekingTheShapeOfSound
 
@@ -25,7 +26,6 @@ from .sss_task import MAIN, SssRecipe
 LICENCE = "MIT"
 VOICE, FACE = SeekingTheShapeOfSound.parts
 STATISTICS = "sss-statistics"
-DEPTH = 3  # a convolution over frames has so many axes
 
 
 def trained(run: Path) -> tuple[SeekingTheShapeOfSound, SssRecipe]:
@@ -55,30 +55,22 @@ def trained(run: Path) -> tuple[SeekingTheShapeOfSound, SssRecipe]:
 
 def small_nets(tensors: Tensors, recipe: SssRecipe) -> tuple[nn.Module, nn.Module]:
     """The small nets of a state dict."""
-    own = {
-        side: {k.removeprefix(side): v for k, v in tensors.items() if k.startswith(side)}
-        for side in ("V.", "F.")
-    }
-    voice, face = voice_arguments(own["V."], recipe), face_arguments(recipe)
-    nets = UnitVoiceEncoder(**voice), PortraitFaceEncoder(**face)
-    for net, state in zip(nets, own.values(), strict=True):
-        net.load_state_dict(state)
+    voice, face = voice_arguments(recipe), face_arguments(recipe)
+    nets = TrunkVoiceEncoder(**voice), PortraitFaceEncoder(**face)
+    for side, net in zip(("V.", "F."), nets, strict=True):
+        own = {k.removeprefix(side): v for k, v in tensors.items() if k.startswith(side)}
+        net.load_state_dict(own)
     return nets
 
 
-def voice_arguments(tensors: Tensors, recipe: SssRecipe) -> dict[str, Any]:
-    """What builds a small voice net, as far as the recipe does not say it, off its tensors."""
-    convolutions = {
-        int(key.split(".")[2]): value
-        for key, value in tensors.items()
-        if key.startswith("model.") and value.ndim == DEPTH
-    }
-    layers = [convolutions[number] for number in sorted(convolutions)]  # files sort by letters
+def voice_arguments(recipe: SssRecipe) -> dict[str, Any]:
+    """What builds a small voice net."""
     return {
         "front_end": recipe.front_end,
-        "channels": layers[0].shape[1],
-        "widths": [layer.shape[0] for layer in layers[:-1]],
-        "inner": layers[-1].shape[0],
+        "channels": FRONT_ENDS[recipe.front_end].channels,
+        "widths": list(recipe.voice_widths),
+        "blocks": list(recipe.voice_blocks),
+        "code": recipe.voice_code,
         "features": recipe.features,
         "embedding": recipe.embedding,
     }
@@ -92,6 +84,7 @@ def face_arguments(recipe: SssRecipe) -> dict[str, Any]:
         "widths": list(recipe.face_widths),
         "features": recipe.features,
         "embedding": recipe.embedding,
+        "code": recipe.face_code,
     }
 
 
@@ -135,7 +128,7 @@ def publish(
         | {name: Path(getattr(recipe, name)).name for name in ("voice_backbone", "face_backbone")},
     }
     if recipe.small:
-        arguments = voice_arguments(space.voice.state_dict(), recipe), face_arguments(recipe)
+        arguments = voice_arguments(recipe), face_arguments(recipe)
     else:
         arguments = tuple(upstream.arguments_of(net) for net in (space.voice, space.face))
     writer.net(VOICE, space.voice, arguments[0], half=True, results=brief, **about)

@@ -38,6 +38,7 @@ class SssRecipe:
     small: bool = False
     voice_backbone: str = ""
     face_backbone: str = ""
+    face_start: str = ""  # a bundle whose small face net goes on learning; "bundle": the one given
     front_end: str = "sss"
     voice_steps: int = 0  # of the small backbones
     face_steps: int = 0
@@ -48,6 +49,8 @@ class SssRecipe:
     face_widths: tuple[int, ...] = (64, 128, 256, 512)
     side: int = 112
     features: int = 512
+    voice_code: int = 0  # values that a small backbone gives
+    face_code: int = 0
     embedding: int = 128
     dropout: float = 0.5
     reweighting_steps: int = 2400
@@ -65,6 +68,7 @@ class SssRecipe:
     weights_of_samples: bool = False  # as meant, not as published: see `training.sss.losses`
     identity_weight: float = 1.0  # of the two cross-entropies
     cross_weight: float = 1.0
+    law_weight: float = 0.0  # of what the law of a population says of every pair
     shortest_cut: int = 40_000  # samples
     longest_cut: int = 80_000
     views: float = 1.0  # strength of what is done to portraits
@@ -75,24 +79,30 @@ BUNDLE = SssRecipe(
     small=True,
     front_end="voicemesh",
     voice_steps=3000,
-    face_steps=3000,
-    kept_views=3,
+    face_steps=1200,
+    kept_views=1,
+    voice_blocks=(0, 1, 1, 1),
+    voice_widths=(128, 192, 288, 432),
+    voice_code=64,
     face_units=(1, 1, 1, 1),
     face_widths=(24, 48, 96, 160),
+    face_code=48,
     features=256,
     dropout=0.2,
-    embedding=32,
-    reweighting_steps=600,
-    main_steps=600,
-    batch_size=128,
+    embedding=64,
+    reweighting_steps=300,
+    main_steps=500,
+    batch_size=512,
     learning_rate=2e-3,
     weight_decay=0.05,
     optimiser="adamw",
     validate_every=100,
-    first_update=200,
-    update_every=25,
+    first_update=100,
+    update_every=12,
     weights_of_samples=True,
     identity_weight=0.1,
+    cross_weight=0.5,
+    law_weight=1.0,
 )
 RECIPES = {"published": SssRecipe(), "bundle": BUNDLE}
 
@@ -140,11 +150,16 @@ class SssNets(nn.Module):
             z_voice, z_face, self.classes.weight, targets, weights, not recipe.weights_of_samples
         )
         parts = (recipe.identity_weight, recipe.identity_weight, recipe.cross_weight)
+        total, told = found.total(parts), {}
+        if "law" in batch:
+            told["law"] = sss.guided(z_voice, z_face, batch["law"])
+            total = total + recipe.law_weight * told["law"]
         if self.training and self.adjusts:
             self.adjust(targets, (found.face_each + found.voice_each).detach())
         share = (self.center.weight > 0).float().mean()
         return {
-            "loss": found.total(parts),
+            "loss": total,
+            **told,
             **{name: getattr(found, name) for name in ("face", "voice", "cross")},
             "weighted": share,
         }
@@ -202,10 +217,12 @@ class SssTask:
     def batch(self, rng: np.random.Generator) -> Batch:
         """One voice and one picture each of different people."""
         people = rng.choice(len(self.sitters), self.recipe.batch_size, replace=False)
+        law = self.sitters.law
         return {
             "voice": self.sitters.voices.draw(people, rng),
             "face": self.sitters.faces.draw(people, rng),
             "identity": torch.from_numpy(people),
+            **({} if law is None else {"law": torch.from_numpy(law[np.ix_(people, people)])}),
         }
 
     def validate(self, device: torch.device) -> dict[str, float]:

@@ -19,7 +19,10 @@ AT_ONCE = 64  # recordings per pass
 
 @dataclass(frozen=True, eq=False)
 class VoiceCodes:
-    """Outputs of an encoder, not normalised: the mean of several is what a joined voice gives."""
+    """Outputs of an encoder, not normalised: the mean of several is what a joined voice gives.
+
+    Clean recordings are not heard; their rows are zero.
+    """
 
     codes: Float32[np.ndarray, "rows inner"]
     identity: Int64[np.ndarray, " rows"]
@@ -30,7 +33,7 @@ class VoiceCodes:
 def voice_codes(
     population: Population, encoder: nn.Module, front_end: str, workers: int = 1
 ) -> VoiceCodes:
-    """Hear all recordings of a population, whole; what is on disk is not heard again.
+    """Hear the recordings of a population, whole; what is on disk is not heard again.
 
     The encoder gives one row per recording and need not know lengths. `workers` processes compute
     its features.
@@ -47,15 +50,18 @@ def voice_codes(
 
 @torch.inference_mode()
 def heard(encoder: nn.Module, utterances: FeatureSet) -> Float[Tensor, "rows inner"]:
-    """One row per recording."""
+    """One row per recording; zeros for the clean ones."""
     device = next(encoder.parameters()).device
-    rows, found = np.arange(len(utterances.identity)), []
+    rows, found = np.flatnonzero(~utterances.clean), []
     with tqdm(total=len(rows), unit="recording", desc="listening", disable=None) as bar:
         for some in np.split(rows, range(AT_ONCE, len(rows), AT_ONCE)):
             crops = utterances.crops(some, utterances.frames, None)
             found.append(encoder(crops.to(device)).float().cpu())
             bar.update(len(some))
-    return torch.cat(found)
+    told = torch.cat(found)
+    codes = told.new_zeros(len(utterances.identity), told.shape[1])
+    codes[torch.from_numpy(rows)] = told
+    return codes
 
 
 def fingerprint(net: nn.Module) -> str:
