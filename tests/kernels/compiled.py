@@ -17,9 +17,11 @@ from triton.backends.compiler import GPUTarget
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from voicemesh.kernels.bias_act_triton import bias_act_gradient_triton, bias_act_triton
+from voicemesh.kernels.interpolate_triton import interpolate_triton
 from voicemesh.kernels.log_mel import MelSettings
 from voicemesh.kernels.log_mel_triton import log_mel_triton
-from voicemesh.kernels.modulated_conv_triton import styled_conv_triton
+from voicemesh.kernels.modulated_conv_triton import CHOICES, styled_conv_triton
+from voicemesh.kernels.rasterize import Fragments
 from voicemesh.kernels.rasterize_triton import rasterize_triton
 from voicemesh.kernels.upfirdn2d import resamplings
 from voicemesh.kernels.upfirdn2d_triton import upfirdn2d_triton
@@ -29,9 +31,15 @@ def empty(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
     return torch.empty(shape, dtype=dtype, device="meta")
 
 
-def resample(up: int, down: int, dtype: torch.dtype) -> None:
-    x, kernel = empty(2, 8, 32, 32, dtype=dtype), empty(4, 4)
+def resample(up: int, down: int, dtype: torch.dtype, layout: torch.memory_format) -> None:
+    x, kernel = empty(2, 32, 32, 32, dtype=dtype).contiguous(memory_format=layout), empty(4, 4)
     upfirdn2d_triton(x, kernel, resamplings(x, kernel, up, down, (2, 1)))
+
+
+def resample_and_activate(dtype: torch.dtype, layout: torch.memory_format) -> None:
+    x, kernel = empty(2, 32, 33, 33, dtype=dtype).contiguous(memory_format=layout), empty(4, 4)
+    then = empty(32), 0.2, 2**0.5, empty(2, 32), empty(1, 1, 32, 32), empty(1)
+    upfirdn2d_triton(x, kernel, resamplings(x, kernel, 1, 1, (1, 1)), *then)
 
 
 def activate(dtype: torch.dtype, layout: torch.memory_format) -> None:
@@ -48,20 +56,43 @@ def convolve(dtype: torch.dtype) -> None:
     x, weight = empty(2, 64, 32, 32, dtype=dtype), empty(96, 64, 3, 3)
     style, scale, bias = empty(2, 64), empty(2, 96), empty(96)
     noise, strength = empty(1, 1, 32, 32), empty(1)
-    styled_conv_triton(x, weight, style, scale, bias, noise, strength, 0.2, 2**0.5)
-    styled_conv_triton(x, weight, style, None, None, None, None, 1.0, 1.0)
+    fitting = [blocks for blocks in CHOICES if blocks.shared(x.element_size()) <= shared()]
+    for blocks in {fitting[0], fitting[-1]}:  # the largest and the smallest
+        for then in ((scale, bias, noise, strength, 0.2, 2**0.5), (None,) * 4 + (1.0, 1.0)):
+            styled_conv_triton(x, weight, style, *then, blocks)
+
+
+def draw() -> None:
+    triangles, size = empty(5, 3, dtype=torch.int64), (64, 48)
+    rasterize_triton(empty(9, 3), triangles, size)
+
+
+def interpolate() -> None:
+    triangle = empty(64, 48, dtype=torch.int32)
+    fragments = Fragments(triangle, empty(64, 48, 3), empty(64, 48))
+    interpolate_triton(fragments, empty(5, 3, dtype=torch.int64), empty(9, 4))
+
+
+def shared() -> int:
+    """Bytes of shared memory that a block of the present architecture may have."""
+    return {75: 64, 80: 163, 90: 227}[triton.runtime.driver.active.get_current_device()] * 1024
 
 
 FLOAT, HALF = torch.float32, torch.bfloat16
+FIRST, LAST = torch.contiguous_format, torch.channels_last
 LAUNCHES = {  # module -> the launches that pages and training make
     "log_mel": lambda: log_mel_triton(empty(2, 16_000), MelSettings(), empty(2)),
-    "upfirdn2d": lambda: [resample(*s) for s in ((1, 1, HALF), (2, 1, FLOAT), (1, 2, HALF))],
-    "bias_act": lambda: [
-        activate(FLOAT, torch.contiguous_format),
-        activate(HALF, torch.channels_last),
+    "upfirdn2d": lambda: [
+        resample(1, 1, HALF, LAST),
+        resample(2, 1, FLOAT, FIRST),
+        resample(1, 2, HALF, LAST),
+        resample_and_activate(FLOAT, FIRST),
+        resample_and_activate(HALF, LAST),
     ],
+    "bias_act": lambda: [activate(FLOAT, FIRST), activate(HALF, LAST)],
     "modulated_conv": lambda: [convolve(dtype) for dtype in (FLOAT, torch.float16)],
-    "rasterize": lambda: rasterize_triton(empty(9, 3), empty(5, 3, dtype=torch.int64), (64, 48)),
+    "rasterize": draw,
+    "interpolate": interpolate,
 }
 
 
@@ -116,6 +147,7 @@ def main(architectures: list[int]) -> None:
             launch()
             for name, kernel in compiled:
                 about = {"module": module, "kernel": name, "architecture": architecture}
+                about |= {"allowed": shared()}
                 sys.stdout.write(json.dumps(about | usage(kernel)) + "\n")
 
 

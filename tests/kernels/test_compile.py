@@ -12,7 +12,6 @@ pytest.importorskip("triton")
 HERE = Path(__file__).parent
 KERNELS = HERE.parents[1] / "voicemesh" / "kernels"
 ARCHITECTURES = (75, 80, 90)
-SHARED = 48 * 1024  # bytes a block may always have
 
 
 @pytest.fixture(scope="module")
@@ -35,5 +34,5 @@ def test_every_kernel_is_compiled(compiled):
 def test_nothing_spills_and_everything_fits(compiled):
     for row in compiled:
         assert row["stack"] == 0, row
-        assert row["shared"] <= SHARED, row
+        assert row["shared"] <= row["allowed"], row
         assert row["registers"] * 32 * row["warps"] <= 65_536, row

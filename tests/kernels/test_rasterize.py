@@ -7,6 +7,7 @@ import torch
 from voicemesh.kernels.rasterize import (
     EMPTY,
     EMPTY_DEPTH,
+    Fragments,
     interpolate,
     interpolate_reference,
     rasterize,
@@ -14,7 +15,8 @@ from voicemesh.kernels.rasterize import (
 )
 from voicemesh.kernels.rasterize_cpu import interpolate_cpu, rasterize_cpu, warm_up
 
-CASES = [(1, 1, 1), (7, 17, 13), (60, 33, 40)]  # triangles, height, width
+CASES = [(1, 1, 1), (7, 17, 13), (60, 33, 40)]
+WIDE = (9, 20, 90)  # boxes that several programs share  # triangles, height, width
 
 
 def scene(count, height, width, dtype=torch.float32):
@@ -73,14 +75,14 @@ def test_cpu_equals_reference(case, bands):
     )
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [*CASES, WIDE])
 def test_triton_equals_reference(case, device):
     from voicemesh.kernels.rasterize_triton import rasterize_triton
 
     vertices, triangles = scene(*case)
     size = case[1:]
     found = rasterize_triton(
-        vertices.to(device), triangles.to(device), size, block=32, window=8, pixels=1024
+        vertices.to(device), triangles.to(device), size, 32, 8, 1024, programs=2
     )
     assert_same(found, rasterize_reference(vertices, triangles, size))
 
@@ -89,7 +91,8 @@ def forms(device):
     from voicemesh.kernels.rasterize_triton import rasterize_triton
 
     def triton_form(vertices, triangles, size):
-        return rasterize_triton(vertices.to(device), triangles.to(device), size, 16, 8, 64)
+        mesh = vertices.to(device), triangles.to(device)
+        return rasterize_triton(*mesh, size, 16, 8, 64, programs=2)
 
     return [rasterize_reference, rasterize_cpu, triton_form]
 
@@ -132,7 +135,8 @@ def test_a_triangle_far_larger_than_the_image_fills_it(device):
     vertices = torch.tensor([[-1e8, -1e8, 3], [-1e8, 5e8, 3], [5e8, -1e8, 3]])
     triangles = torch.tensor([[0, 1, 2]])
     for form in forms(device):
-        assert (form(vertices, triangles, (5, 7)).triangle == 0).all()
+        for size in ((5, 7), (9, 80)):  # within one piece of its box, and in two
+            assert (form(vertices, triangles, size).triangle == 0).all()
 
 
 def test_nothing_to_draw(device):
@@ -190,6 +194,18 @@ def test_interpolate_cpu_equals_reference():
     found = interpolate_cpu(fragments, triangles, attributes)
     assert torch.equal(found, interpolate_reference(fragments, triangles, attributes))
     assert (found[fragments.triangle < 0] == 0).all() and found.any()
+
+
+def test_interpolate_by_triton_equals_reference(device):
+    from voicemesh.kernels.interpolate_triton import interpolate_triton
+
+    vertices, triangles = scene(60, 33, 40)
+    attributes = torch.randn(len(vertices), 5)
+    fragments = rasterize(vertices, triangles, (33, 40))
+    expected = interpolate_reference(fragments, triangles, attributes)
+    on = [Fragments(*(part.to(device) for part in fragments)), triangles.to(device)]
+    found = interpolate_triton(*on, attributes.to(device), block=2048)
+    assert torch.equal(found.cpu(), expected)
 
 
 def test_interpolate_has_the_gradient_of_its_weights():

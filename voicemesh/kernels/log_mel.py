@@ -51,8 +51,8 @@ def log_mel(
     comes before a frame's first sample is the *last* sample of the frame before it (published, and
     audible only where a frame is silent), and `prior` (0 unless given) before the first frame.
 
-    Float64 runs as the reference, float32 as batched FFTs, and CUDA float32 without gradients as
-    one Triton kernel.
+    Float64 runs as the reference, float32 as batched FFTs, and CUDA tensors without gradients as
+    one Triton kernel; on a GPU autocast changes nothing.
 
     Raises:
         ValueError: the waveform is shorter than one window and `settings.refill` is off.
@@ -68,10 +68,13 @@ def log_mel(
         prior = waveform.new_zeros(batch)
     if waveform.dtype == torch.float64:
         return log_mel_reference(waveform, settings, prior)
-    if waveform.is_cuda and not (torch.is_grad_enabled() and waveform.requires_grad):
-        from .log_mel_triton import log_mel_triton
+    if waveform.is_cuda:
+        if not (torch.is_grad_enabled() and waveform.requires_grad):
+            from .log_mel_triton import log_mel_triton
 
-        return log_mel_triton(waveform, settings, prior)
+            return log_mel_triton(waveform, settings, prior)
+        with torch.autocast("cuda", enabled=False):
+            return log_mel_fft(waveform, settings, prior)
     return log_mel_fft(waveform, settings, prior)
 
 

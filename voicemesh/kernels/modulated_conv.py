@@ -39,8 +39,9 @@ def modulated_conv2d(
     The weight is not multiplied per item: styles scale what goes in, the demodulation what comes
     out, and one ordinary convolution serves the batch. (A single map without gradients has its
     weight multiplied where that is smaller than the map.) `power` is `weight_power(weight)`, kept
-    where the weight does not change. Styles and sums are float32 whatever `x` is. Differentiable
-    by every tensor but `fir`, twice and more.
+    where the weight does not change. Styles and sums are float32 whatever `x` is, under autocast
+    on a GPU as well. Differentiable by every tensor but `fir`, twice and more; where nobody asks
+    for a gradient, filtering on a GPU and all that follows it are one kernel.
 
     `implicit` runs a 3 x 3 convolution of CUDA tensors without `up` as one Triton kernel with all
     that follows. It is off unless asked for: no GPU has timed it against the library's own.
@@ -52,11 +53,18 @@ def modulated_conv2d(
     Source: rosinality/stylegan2-pytorch, model.py, ModulatedConv2d.
     """
     check(weight, up, fir)
+    then = {"bias": bias, "noise": noise, "strength": strength, "slope": slope, "gain": gain}
+    if x.is_cuda and torch.is_autocast_enabled("cuda") and x.dtype != torch.float64:
+        settings = {"demodulate": demodulate, "weight_gain": weight_gain, "power": power}
+        half = x.to(torch.get_autocast_dtype("cuda"))
+        with torch.autocast("cuda", enabled=False):
+            settings |= {"up": up, "fir": fir, "implicit": implicit}
+            return modulated_conv2d(half, weight, style, **settings, **then)
     style, scale = scales(x, weight, style, demodulate, weight_gain, power)
     if implicit and x.is_cuda and fir is None and weight.shape[-1] == 3:
         from .modulated_conv_triton import styled_conv
 
-        return styled_conv(x, weight, style, scale, bias, noise, strength, slope, gain)
+        return styled_conv(x, weight, style, scale, **then)
     z = x.contiguous(memory_format=_layout(x, up))
     if _foldable(x, weight, style):
         filters = (weight * style[0, :, None, None]).to(x.dtype)
@@ -67,8 +75,14 @@ def modulated_conv2d(
         y = functional.conv2d(z, filters, padding=taps // 2)
     else:
         wide = functional.conv_transpose2d(z, filters.transpose(0, 1), stride=2)
-        y = upfirdn2d(wide, fir, padding=fir_padding(taps, len(fir)))
-    return bias_act(y, bias, slope, gain, scale=scale, noise=noise, strength=strength)
+        padding = fir_padding(taps, len(fir))
+        if x.is_cuda and not _graph(wide, scale, bias, noise, strength):
+            from .upfirdn2d_triton import upfirdn2d_triton
+
+            axes = resamplings(wide, fir, 1, 1, padding)
+            return upfirdn2d_triton(wide, fir, axes, scale=scale, **then)
+        y = upfirdn2d(wide, fir, padding=padding)
+    return bias_act(y, scale=scale, **then)
 
 
 def weight_power(weight: Float[Tensor, "out channel taps taps"]) -> Float[Tensor, "out channel"]:
@@ -149,9 +163,13 @@ def _foldable(
     weight: Float[Tensor, "out channel taps taps"],
     style: Float[Tensor, "batch channel"],
 ) -> bool:
-    """Whether one pass over the weight does for a pass over the map, on a CPU."""
-    graph = torch.is_grad_enabled() and any(t.requires_grad for t in (x, weight, style))
-    return len(x) == 1 and not graph and not x.is_cuda and weight.numel() < x.numel()
+    """Whether one pass over the weight does for a pass over the map."""
+    return len(x) == 1 and not _graph(x, weight, style) and weight.numel() < x.numel()
+
+
+def _graph(*tensors: Tensor | None) -> bool:
+    """Whether somebody may ask for a gradient by one of them."""
+    return torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
 
 
 def check(

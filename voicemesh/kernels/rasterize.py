@@ -85,10 +85,15 @@ def interpolate(
     attributes: Float[Tensor, "v channel"],
 ) -> Float[Tensor, "height width channel"]:
     """Attributes of the vertices at every pixel, 0 where nothing was drawn."""
-    if not attributes.is_cuda and attributes.dtype == fragments.weights.dtype == torch.float32:
+    single = attributes.dtype == fragments.weights.dtype == torch.float32
+    if not attributes.is_cuda and single:
         from .rasterize_cpu import interpolate_cpu
 
         return interpolate_cpu(fragments, triangles, attributes)
+    if single and not (torch.is_grad_enabled() and attributes.requires_grad):
+        from .interpolate_triton import interpolate_triton
+
+        return interpolate_triton(fragments, triangles, attributes)
     return interpolate_reference(fragments, triangles, attributes)
 
 
@@ -97,7 +102,7 @@ def interpolate_reference(
     triangles: Int[Tensor, "t 3"],
     attributes: Float[Tensor, "v channel"],
 ) -> Float[Tensor, "height width channel"]:
-    """`interpolate` as gathered corners; the form for CUDA tensors too."""
+    """`interpolate` as gathered corners; the form for gradients too."""
     image = attributes.new_zeros(*fragments.triangle.shape, attributes.shape[1])
     drawn = fragments.triangle >= 0
     corners = attributes[triangles[fragments.triangle[drawn].long()].long()]
@@ -113,7 +118,7 @@ def check(
     if min(size) < 1:
         raise ValueError(f"The image size is {size}; both height and width must be at least 1")
     if len(triangles):
-        lowest, highest = (int(bound) for bound in triangles.aminmax())
+        lowest, highest = torch.stack(triangles.aminmax()).tolist()  # a GPU is waited for once
         if lowest < 0 or highest >= len(vertices):
             raise ValueError(
                 f"Triangles name vertices {lowest} to {highest}; "

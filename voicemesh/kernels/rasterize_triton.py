@@ -1,4 +1,11 @@
-"""Triton kernels of `rasterize`: depth and triangle in one 64-bit word, the largest wins."""
+"""Triton kernels of `rasterize`: depth and triangle in one 64-bit word, the largest wins.
+
+Latency and atomics are the roof, not bytes: 48 a triangle, 28 a pixel of the image (8 of keys
+cleared, 8 read, 20 written: 10 us for 1024 x 1024) and one 64-bit atomic for every pixel that a
+triangle covers. Triangles as small as those of a mesh are drawn many a program; a triangle whose
+box is wide waits in a queue, which a second kernel shares out by pieces of boxes, so that none
+holds a program up.
+"""
 
 from typing import no_type_check
 
@@ -12,7 +19,11 @@ from .rasterize import EMPTY_DEPTH, Fragments
 
 TRIANGLES = 32  # per program
 WINDOW = 4  # pixels a side that a triangle's lanes cover at once
-PIXELS = 512  # per program of the second kernel
+WIDE = 32  # pixels a side from which on a triangle's box is shared out
+PIECE = (8, 64)  # pixels of a shared box that a program draws at once
+SHARES = 16  # programs per shared box
+PROGRAMS = 2048  # of the kernel that draws shared boxes
+PIXELS = 512  # per program of the last kernel
 LAST = tl.constexpr(0x7FFFFFFF)  # triangle t is stored as t ^ LAST: the first of equals wins
 NOTHING = tl.constexpr(0xFFFFFFFF)  # low word of an empty pixel, above every stored triangle
 FARTHEST = tl.constexpr(EMPTY_DEPTH)
@@ -56,31 +67,14 @@ def _coordinates(x2, y2, x0, y0, x1, y1, d00, d01, d11, inverse):
 
 @triton.jit
 @no_type_check
-def _draw_kernel(
-    vertices,  # [v, 3] float32
-    triangles,  # [t, 3] int32
-    keys,  # [height, width] int64: ordered depth above, LAST - triangle below
-    count,  # t
-    height,
-    width,
-    TRIANGLES: tl.constexpr,
-    WINDOW: tl.constexpr,
-):
-    # One program per TRIANGLES triangles; lanes are triangles x window pixels, and the window
-    # walks over the largest box of the block.
-    t = tl.program_id(0) * TRIANGLES + tl.arange(0, TRIANGLES)
-    live = t < count
-    a = tl.load(triangles + t * 3, mask=live, other=0).to(tl.int64)
-    b = tl.load(triangles + t * 3 + 1, mask=live, other=0).to(tl.int64)
-    c = tl.load(triangles + t * 3 + 2, mask=live, other=0).to(tl.int64)
-    xa, ya, x0, y0, x1, y1, d00, d01, d11, inverse = _edges(vertices, a, b, c, live)
+def _box(vertices, a, b, c, live, height, width):
+    # The pixels that a triangle may cover, none if left > right.
+    xa = tl.load(vertices + a * 3, mask=live, other=0.0)
     xb = tl.load(vertices + b * 3, mask=live, other=0.0)
-    yb = tl.load(vertices + b * 3 + 1, mask=live, other=0.0)
     xc = tl.load(vertices + c * 3, mask=live, other=0.0)
+    ya = tl.load(vertices + a * 3 + 1, mask=live, other=0.0)
+    yb = tl.load(vertices + b * 3 + 1, mask=live, other=0.0)
     yc = tl.load(vertices + c * 3 + 1, mask=live, other=0.0)
-    za = tl.load(vertices + a * 3 + 2, mask=live, other=0.0)
-    zb = tl.load(vertices + b * 3 + 2, mask=live, other=0.0)
-    zc = tl.load(vertices + c * 3 + 2, mask=live, other=0.0)
     total = xa + xb + xc + ya + yb + yc
     live = live & (total - total == 0)  # finite
     left = tl.maximum(tl.minimum(xa, tl.minimum(xb, xc)), 0.0)
@@ -89,42 +83,115 @@ def _draw_kernel(
     bottom = tl.minimum(tl.maximum(ya, tl.maximum(yb, yc)), height - 1.0)
     live = live & (left <= width) & (top <= height) & (right >= -1) & (bottom >= -1)
     left = tl.floor(tl.where(live, left, 0.0)).to(tl.int32)
-    right = tl.ceil(tl.where(live, right, 0.0)).to(tl.int32)
+    right = tl.ceil(tl.where(live, right, -1.0)).to(tl.int32)
     top = tl.floor(tl.where(live, top, 0.0)).to(tl.int32)
-    bottom = tl.ceil(tl.where(live, bottom, 0.0)).to(tl.int32)
+    bottom = tl.ceil(tl.where(live, bottom, -1.0)).to(tl.int32)
     live = live & (left <= right) & (top <= bottom)
-    wide = tl.max(tl.where(live, right - left + 1, 0), 0)
-    high = tl.max(tl.where(live, bottom - top + 1, 0), 0)
-    lane = tl.arange(0, WINDOW * WINDOW)[None, :]
-    down = 0
-    while down < high:
-        across = 0
-        while across < wide:
-            column = left[:, None] + across + lane % WINDOW
-            row = top[:, None] + down + lane // WINDOW
-            inside = live[:, None] & (column <= right[:, None]) & (row <= bottom[:, None])
-            u, v = _coordinates(
-                column.to(tl.float32) - xa[:, None],
-                row.to(tl.float32) - ya[:, None],
-                x0[:, None],
-                y0[:, None],
-                x1[:, None],
-                y1[:, None],
-                d00[:, None],
-                d01[:, None],
-                d11[:, None],
-                inverse[:, None],
-            )
-            z = (1.0 - u - v) * za[:, None] + v * zb[:, None] + u * zc[:, None]
-            inside = inside & (u >= 0) & (v >= 0) & (u + v < 1) & (z > FARTHEST)
-            key = (_ordered(z).to(tl.int64) << 32) | (t[:, None] ^ LAST).to(tl.int64)
-            pixel = row.to(tl.int64) * width + column
-            tl.atomic_max(keys + pixel, key, mask=inside, sem="relaxed")
-            across += WINDOW
-        down += WINDOW
+    return left, tl.where(live, right, left - 1), top, tl.where(live, bottom, top - 1)
 
 
 @triton.jit
+@no_type_check
+def _draw(
+    keys, t, row, column, inside, width,
+    za, zb, zc, xa, ya, x0, y0, x1, y1, d00, d01, d11, inverse,
+):  # fmt: skip
+    # Let triangles t have the pixels (row, column) that they cover and nothing nearer has.
+    x2, y2 = column.to(tl.float32) - xa, row.to(tl.float32) - ya
+    u, v = _coordinates(x2, y2, x0, y0, x1, y1, d00, d01, d11, inverse)
+    z = (1.0 - u - v) * za + v * zb + u * zc
+    inside = inside & (u >= 0) & (v >= 0) & (u + v < 1) & (z > FARTHEST)
+    key = (_ordered(z).to(tl.int64) << 32) | (t ^ LAST).to(tl.int64)
+    tl.atomic_max(keys + row.to(tl.int64) * width + column, key, mask=inside, sem="relaxed")
+
+
+@triton.jit(do_not_specialize=["count", "height", "width"])
+@no_type_check
+def _draw_kernel(
+    vertices,  # [v, 3] float32
+    triangles,  # [t, 3] int32
+    keys,  # [height, width] int64: ordered depth above, LAST - triangle below
+    queue,  # [1 + t] int32: how many boxes are wide, and whose; out
+    count,  # t
+    height,
+    width,
+    TRIANGLES: tl.constexpr,
+    WINDOW: tl.constexpr,
+    WIDE: tl.constexpr,
+):
+    # One program per TRIANGLES triangles; lanes are triangles x window pixels, and the window
+    # walks over the largest box of the block.
+    t = tl.program_id(0) * TRIANGLES + tl.arange(0, TRIANGLES)
+    live = t < count
+    a = tl.load(triangles + t * 3, mask=live, other=0).to(tl.int64)
+    b = tl.load(triangles + t * 3 + 1, mask=live, other=0).to(tl.int64)
+    c = tl.load(triangles + t * 3 + 2, mask=live, other=0).to(tl.int64)
+    left, right, top, bottom = _box(vertices, a, b, c, live, height, width)
+    large = (right - left >= WIDE) | (bottom - top >= WIDE)
+    waiting = tl.sum(large.to(tl.int32), 0)
+    if waiting > 0:
+        place = tl.atomic_add(queue, waiting, sem="relaxed") + tl.cumsum(large.to(tl.int32), 0)
+        tl.store(queue + place, t, mask=large)
+    live = live & (left <= right) & (large == 0)
+    za = tl.load(vertices + a * 3 + 2, mask=live, other=0.0)[:, None]
+    zb = tl.load(vertices + b * 3 + 2, mask=live, other=0.0)[:, None]
+    zc = tl.load(vertices + c * 3 + 2, mask=live, other=0.0)[:, None]
+    a, b, c = a[:, None], b[:, None], c[:, None]
+    xa, ya, x0, y0, x1, y1, d00, d01, d11, inverse = _edges(vertices, a, b, c, live[:, None])
+    wide = tl.max(tl.where(live, right - left + 1, 0), 0)
+    high = tl.max(tl.where(live, bottom - top + 1, 0), 0)
+    lane = tl.arange(0, WINDOW * WINDOW)[None, :]
+    for down in range(0, high, WINDOW):
+        for across in range(0, wide, WINDOW):
+            column = left[:, None] + across + lane % WINDOW
+            row = top[:, None] + down + lane // WINDOW
+            inside = live[:, None] & (column <= right[:, None]) & (row <= bottom[:, None])
+            _draw(
+                keys, t[:, None], row, column, inside, width,
+                za, zb, zc, xa, ya, x0, y0, x1, y1, d00, d01, d11, inverse,
+            )  # fmt: skip
+
+
+@triton.jit(do_not_specialize=["height", "width"])
+@no_type_check
+def _draw_wide_kernel(
+    vertices,  # [v, 3] float32
+    triangles,  # [t, 3] int32
+    keys,  # [height, width] int64
+    queue,  # [1 + t] int32
+    height,
+    width,
+    SHARES: tl.constexpr,
+    ROWS: tl.constexpr,
+    COLUMNS: tl.constexpr,
+):
+    # Every SHARES programs take one triangle of the queue after the other, each every SHARES-th
+    # piece of ROWS x COLUMNS pixels of its box.
+    each = tl.num_programs(0) // SHARES
+    pixel = tl.arange(0, ROWS * COLUMNS)
+    for place in range(tl.program_id(0) // SHARES, tl.load(queue), each):
+        t = tl.load(queue + 1 + place)
+        a = tl.load(triangles + t * 3).to(tl.int64)
+        b = tl.load(triangles + t * 3 + 1).to(tl.int64)
+        c = tl.load(triangles + t * 3 + 2).to(tl.int64)
+        left, right, top, bottom = _box(vertices, a, b, c, a >= 0, height, width)
+        za = tl.load(vertices + a * 3 + 2)
+        zb = tl.load(vertices + b * 3 + 2)
+        zc = tl.load(vertices + c * 3 + 2)
+        xa, ya, x0, y0, x1, y1, d00, d01, d11, inverse = _edges(vertices, a, b, c, a >= 0)
+        across = tl.cdiv(right - left + 1, COLUMNS)
+        pieces = across * tl.cdiv(bottom - top + 1, ROWS)
+        for piece in range(tl.program_id(0) % SHARES, pieces, SHARES):
+            column = left + piece % across * COLUMNS + pixel % COLUMNS
+            row = top + piece // across * ROWS + pixel // COLUMNS
+            inside = (column <= right) & (row <= bottom)
+            _draw(
+                keys, t, row, column, inside, width,
+                za, zb, zc, xa, ya, x0, y0, x1, y1, d00, d01, d11, inverse,
+            )  # fmt: skip
+
+
+@triton.jit(do_not_specialize=["pixels", "width"])
 @no_type_check
 def _resolve_kernel(
     vertices,  # [v, 3] float32
@@ -138,7 +205,7 @@ def _resolve_kernel(
     PIXELS: tl.constexpr,
 ):
     # One program per PIXELS pixels: unpack the winner, weigh its corners again.
-    i = tl.program_id(0).to(tl.int64) * PIXELS + tl.arange(0, PIXELS)
+    i = tl.program_id(0) * PIXELS + tl.arange(0, PIXELS)
     inside = i < pixels
     low = tl.load(keys + i, mask=inside, other=NOTHING) & NOTHING
     live = inside & (low != NOTHING)
@@ -155,9 +222,10 @@ def _resolve_kernel(
     zb = tl.load(vertices + b * 3 + 2, mask=live, other=0.0)
     zc = tl.load(vertices + c * 3 + 2, mask=live, other=0.0)
     tl.store(triangle + i, tl.where(live, t, -1).to(tl.int32), mask=inside)
-    tl.store(weights + i * 3, tl.where(live, w, 0.0), mask=inside)
-    tl.store(weights + i * 3 + 1, tl.where(live, v, 0.0), mask=inside)
-    tl.store(weights + i * 3 + 2, tl.where(live, u, 0.0), mask=inside)
+    out = weights + i.to(tl.int64) * 3
+    tl.store(out, tl.where(live, w, 0.0), mask=inside)
+    tl.store(out + 1, tl.where(live, v, 0.0), mask=inside)
+    tl.store(out + 2, tl.where(live, u, 0.0), mask=inside)
     tl.store(depth + i, tl.where(live, w * za + v * zb + u * zc, FARTHEST), mask=inside)
 
 
@@ -168,8 +236,9 @@ def rasterize_triton(
     block: int = TRIANGLES,
     window: int = WINDOW,
     pixels: int = PIXELS,
+    programs: int = PROGRAMS,
 ) -> Fragments:
-    """`rasterize` by two kernels in float32; the block sizes are powers of two."""
+    """`rasterize` by three kernels in float32; the block sizes are powers of two."""
     height, width = size
     points = vertices.detach().float().contiguous()
     corners = triangles.int().contiguous()
@@ -181,9 +250,13 @@ def rasterize_triton(
     exact = {"enable_fp_fusion": False}
     with torch.cuda.device_of(points):
         if len(corners):
-            _draw_kernel[(triton.cdiv(len(corners), block),)](
-                points, corners, keys, len(corners), height, width, block, window, **exact
-            )
+            queue = torch.zeros(1 + len(corners), dtype=torch.int32, device=points.device)
+            mesh = points, corners, keys, queue
+            grid = (triton.cdiv(len(corners), block),)
+            _draw_kernel[grid](*mesh, len(corners), height, width, block, window, WIDE, **exact)
+            if max(size) > WIDE:
+                shares = min(SHARES, programs)
+                _draw_wide_kernel[(programs,)](*mesh, height, width, shares, *PIECE, **exact)
         _resolve_kernel[(triton.cdiv(height * width, pixels),)](
             points, corners, keys, triangle, weights, depth, height * width, width, pixels, **exact
         )

@@ -1,5 +1,12 @@
-"""Triton kernel of `upfirdn2d`: a gather that touches only the taps that meet a sample."""
+"""Triton kernel of `upfirdn2d`, and of the `bias_act` behind it where no gradient is wanted.
 
+Reads every sample and writes every result once: 4 / up^2 + 4 bytes a result in float32 against 2
+taps / up^2 operations (32 for 4 x 4 taps), so memory is the roof, if the 16 gathers a result do
+not stall the load units first. Hence strips: a lane works out ROWS results below each other from
+registers, and every sample it has loaded serves all of them (5.5 loads a result instead of 16).
+"""
+
+from math import gcd
 from typing import no_type_check
 
 import torch
@@ -10,101 +17,189 @@ from torch import Tensor
 
 from .upfirdn2d import Resampling
 
-BLOCK = 1024  # results per program
+ROWS = 8  # results below each other, per lane
+LANES = 128  # per program
+LONG = 64  # taps from which on strips are short: their code is laid out whole
 
 
-@triton.jit
+@triton.jit(
+    do_not_specialize=["planes", "height", "width", "out_height", "out_width", "noises"],
+    do_not_specialize_on_alignment=["shift_y", "shift_x", "strips", "blocks"],
+)
 @no_type_check
 def _upfirdn2d_kernel(
     x,  # [planes, height, width, step]
-    kernel,  # [taps_y, taps_x], turned round, in the precision of the sums
+    kernel,  # [taps_y, taps_x], as the caller wrote it
     y,  # [planes, out_height, out_width, step], out
+    bias,  # [channels] or None
+    scale,  # [batch, channels] or None
+    noise,  # [noises, out_height, out_width] or None
+    strength,  # [1] or None
+    planes,  # batch, or batch * channels where the channels come first
+    channels,
     height,
     width,
     out_height,
     out_width,
     step,  # 1, or the channels where they come last
-    before_y,
-    before_x,
-    turn_y,  # before_y modulo UP_Y, never negative
-    turn_x,
+    noises,
+    strips,  # of ROWS rows, per plane
+    blocks,  # of COLUMNS columns, per row
+    shift_y,  # floor(-before / UP): the sample of result 0 and tap PHASE
+    shift_x,
+    above: "fp64",  # gain, and gain * slope
+    below: "fp64",
+    LAST: tl.constexpr,  # whether the channels come last
+    SUMS: tl.constexpr,
     TAPS_Y: tl.constexpr,
     TAPS_X: tl.constexpr,
     UP_Y: tl.constexpr,
     UP_X: tl.constexpr,
     DOWN_Y: tl.constexpr,
     DOWN_X: tl.constexpr,
-    BLOCK: tl.constexpr,
+    PHASE_Y: tl.constexpr,  # -before modulo UP
+    PHASE_X: tl.constexpr,
+    ROWS: tl.constexpr,  # ROWS * DOWN_Y is a multiple of UP_Y: every strip begins at one phase
+    STRIPS: tl.constexpr,
+    COLUMNS: tl.constexpr,
 ):
-    # One program per BLOCK results of one plane. Result i meets tap t at sample (i DOWN + t -
-    # before) / UP, where that is whole: tap (before - i DOWN) mod UP first, every UP-th after it.
-    # Factors are constants of the compiler, so those of 1 and 2 leave no division behind.
-    plane = tl.program_id(0).to(tl.int64)
-    place = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
-    live = place < out_height * out_width * step
-    channel = place % step
-    j = place // step % out_width
-    i = place // step // out_width
-    first_y = (turn_y + UP_Y - i * DOWN_Y % UP_Y) % UP_Y
-    first_x = (turn_x + UP_X - j * DOWN_X % UP_X) % UP_X
-    row = (i * DOWN_Y + first_y - before_y) // UP_Y  # exact, so its sign does not matter
-    column = (j * DOWN_X + first_x - before_x) // UP_X
-    source = x + plane * height * width * step + channel
-    total = tl.zeros((BLOCK,), kernel.dtype.element_ty)
-    for a in range((TAPS_Y + UP_Y - 1) // UP_Y):
-        tap_y = first_y + a * UP_Y
-        inside_y = live & (tap_y < TAPS_Y) & (row + a >= 0) & (row + a < height)
-        for b in range((TAPS_X + UP_X - 1) // UP_X):
-            tap_x = first_x + b * UP_X
-            inside = inside_y & (tap_x < TAPS_X) & (column + b >= 0) & (column + b < width)
-            sample = ((row + a) * width + column + b) * step
-            value = tl.load(source + sample, mask=inside, other=0.0).to(total.dtype)
-            total += value * tl.load(kernel + tap_y * TAPS_X + tap_x, mask=inside, other=0.0)
-    out = y + plane * out_height * out_width * step + place
-    tl.store(out, total.to(y.dtype.element_ty), mask=live)
+    # One program per STRIPS strips of COLUMNS columns, a column being a place and its channel.
+    # Result i meets tap t at sample (i DOWN + t - before) / UP, where that is whole. Along y all
+    # of it is known to the compiler; along x it is the lane's first tap and every UP-th after it.
+    place = tl.program_id(0) // blocks * STRIPS + tl.arange(0, STRIPS)[:, None]
+    plane = (place // strips).to(tl.int64)
+    strip = place % strips
+    e = tl.program_id(0) % blocks * COLUMNS + tl.arange(0, COLUMNS)[None, :]
+    j = e // step
+    c = e % step
+    live = (plane < planes) & (j < out_width)
+    first = (UP_X - (j * DOWN_X + PHASE_X) % UP_X) % UP_X
+    column = shift_x + (j * DOWN_X + PHASE_X + first) // UP_X
+    row = strip * (ROWS * DOWN_Y // UP_Y) + shift_y
+    LOADS: tl.constexpr = (TAPS_X + UP_X - 1) // UP_X
+    weights = ()
+    for t in tl.static_range(TAPS_Y):
+        for b in tl.static_range(LOADS):
+            if UP_X == 1:
+                weight = tl.load(kernel + (TAPS_Y - 1 - t) * TAPS_X + TAPS_X - 1 - b)
+            else:
+                tap = first + b * UP_X
+                turned = (TAPS_Y - t) * TAPS_X - 1 - tap
+                weight = tl.load(kernel + turned, mask=tap < TAPS_X, other=0.0)
+            weights += (weight.to(SUMS),)
+    sums = ()
+    for _ in tl.static_range(ROWS):
+        sums += (tl.zeros((STRIPS, COLUMNS), SUMS),)
+    source = x + plane * height * width * step
+    for q in tl.static_range(((ROWS - 1) * DOWN_Y + TAPS_Y - 1 + PHASE_Y) // UP_Y + 1):
+        here = live & (row + q >= 0) & (row + q < height)
+        line = source + (row + q).to(tl.int64) * width * step
+        values = ()
+        for b in tl.static_range(LOADS):
+            inside = here & (column + b >= 0) & (column + b < width)
+            value = tl.load(line + (column * step + c) + b * step, mask=inside, other=0.0)
+            values += (value.to(SUMS),)
+        added = ()
+        for k in tl.static_range(ROWS):
+            total = sums[k]
+            if q * UP_Y >= k * DOWN_Y + PHASE_Y and q * UP_Y < k * DOWN_Y + PHASE_Y + TAPS_Y:
+                for b in tl.static_range(LOADS):
+                    total += values[b] * weights[(q * UP_Y - k * DOWN_Y - PHASE_Y) * LOADS + b]
+            added += (total,)
+        sums = added
+    n = plane if LAST else plane // channels
+    channel = c if LAST else plane % channels
+    if scale is not None:
+        factor = tl.load(scale + n * channels + channel, mask=live, other=0.0).to(SUMS)
+    if bias is not None:
+        added_bias = tl.load(bias + channel, mask=live, other=0.0).to(SUMS)
+    upper, lower = tl.full((1, 1), above, SUMS), tl.full((1, 1), below, SUMS)
+    result = y + plane * out_height * out_width * step + e
+    for k in tl.static_range(ROWS):
+        i = strip * ROWS + k
+        stored = live & (i < out_height)
+        total = sums[k]
+        if scale is not None:
+            total *= factor
+        if noise is not None:
+            map = noise + (n % noises) * out_height * out_width + i * out_width + j
+            total += tl.load(map, mask=stored, other=0.0).to(SUMS) * tl.load(strength).to(SUMS)
+        if bias is not None:
+            total += added_bias
+        total *= tl.where(total > 0, upper, lower)
+        line = result + i.to(tl.int64) * out_width * step
+        tl.store(line, total.to(y.dtype.element_ty), mask=stored)
 
 
 def upfirdn2d_triton(
     x: Float[Tensor, "batch channel height width"],
     kernel: Float[Tensor, "taps_y taps_x"],
     axes: tuple[Resampling, Resampling],
-    block: int = BLOCK,
+    bias: Float[Tensor, " channel"] | None = None,
+    slope: float = 1.0,
+    gain: float = 1.0,
+    scale: Float[Tensor, "batch channel"] | None = None,
+    noise: Float[Tensor, "noises 1 out_height out_width"] | None = None,
+    strength: Float[Tensor, "1"] | None = None,
+    lanes: int = LANES,
 ) -> Float[Tensor, "batch channel out_height out_width"]:
-    """`upfirdn2d` by one kernel without its gradient; half precision is summed in float32."""
-    batch, channel, height, width = x.shape
+    """`upfirdn2d`, and `bias_act` of its result, by one kernel without a gradient.
+
+    Half precision is summed in float32 and rounded once.
+    """
+    batch, channels, height, width = x.shape
     vertical, across = axes
     out_height = vertical.size(height, kernel.shape[0])
     out_width = across.size(width, kernel.shape[1])
     last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
     layout = torch.channels_last if last else torch.contiguous_format
     source = x.detach().contiguous(memory_format=layout)
-    shape = batch, channel, out_height, out_width
+    shape = batch, channels, out_height, out_width
     filtered = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=layout)
-    planes, step = (batch, channel) if last else (batch * channel, 1)
-    size = out_height * out_width * step
-    if not planes or not size:
+    if not filtered.numel():
         return filtered
-    sums = torch.promote_types(x.dtype, torch.float32)
-    taps = kernel.detach().to(x.device, sums).flip(0, 1).contiguous()
+    planes, step = (batch, channels) if last else (batch * channels, 1)
+    period = vertical.up // gcd(vertical.up, vertical.down)
+    # Eight channels a lane and all that follows need the registers of four rows.
+    wanted = min(ROWS // 2 if last and scale is not None else ROWS, out_height)
+    wanted = wanted if kernel.numel() < LONG else 1
+    rows = -(-triton.next_power_of_2(wanted) // period) * period
+    # Sixteen bytes a lane where the channels come last, two columns a lane where they do not.
+    tile = lanes * (16 // x.element_size() if last else 2)
+    columns = min(triton.next_power_of_2(out_width * step), tile if last else lanes)
+    strips, blocks = triton.cdiv(out_height, rows), triton.cdiv(out_width * step, columns)
+    given = [None if t is None else t.detach().contiguous() for t in (bias, scale, noise, strength)]
     with torch.cuda.device_of(source):
-        _upfirdn2d_kernel[(planes, triton.cdiv(size, block))](
+        _upfirdn2d_kernel[(triton.cdiv(planes * strips, tile // columns) * blocks,)](
             source,
-            taps,
+            kernel.detach().to(x.device).contiguous(),
             filtered,
+            *given,
+            planes,
+            channels,
             height,
             width,
             out_height,
             out_width,
             step,
-            vertical.before,
-            across.before,
-            vertical.before % vertical.up,
-            across.before % across.up,
+            1 if noise is None else len(noise),
+            strips,
+            blocks,
+            -vertical.before // vertical.up,
+            -across.before // across.up,
+            float(gain),
+            float(gain * slope),
+            last,
+            tl.float64 if x.dtype == torch.float64 else tl.float32,
             *kernel.shape,
             vertical.up,
             across.up,
             vertical.down,
             across.down,
-            block,
+            -vertical.before % vertical.up,
+            -across.before % across.up,
+            rows,
+            tile // columns,
+            columns,
         )
     return filtered
