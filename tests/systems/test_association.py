@@ -15,6 +15,7 @@ from voicemesh.nets.sss import (
     IrFaceEncoder,
     PortraitFaceEncoder,
     ThinVoiceEncoder,
+    TrunkVoiceEncoder,
     UnitVoiceEncoder,
 )
 from voicemesh.systems import association
@@ -111,6 +112,24 @@ def test_nets_come_out_of_a_bundle(tmp_path):
 )
 def test_windows_are_few_and_even(length, window, starts):
     assert spread(length, window) == starts
+
+
+def test_a_long_voice_is_heard_in_pieces():
+    """Equal ones, none longer than the recordings that the trunk learnt from."""
+    torch.manual_seed(0)
+    voice = TrunkVoiceEncoder("voicemesh", 112, (4, 6), (0, 1), 5, 7, 3)
+    system = SeekingTheShapeOfSound(voice, PortraitFaceEncoder(24, (1, 1), (4, 6), 7, 3))
+    speech, read = sound(8.0), FRONT_ENDS["voicemesh"]
+    with torch.inference_mode():
+        codes = torch.cat([voice.model(read(part[None])) for part in speech.tensor_split(3)])
+        heard = F.normalize(voice.of_code(codes.mean(0, keepdim=True)))[0]
+        whole = F.normalize(voice(read(speech[None])))[0]
+    torch.testing.assert_close(system.embed_voice(speech), heard)
+    assert not torch.allclose(heard, whole)
+    short = sound(3.0)
+    with torch.inference_mode():
+        heard = F.normalize(voice(read(short[None])))[0]
+    torch.testing.assert_close(system.embed_voice(short), heard)
 
 
 def test_small_nets_say_what_they_read(tmp_path):

@@ -83,6 +83,7 @@ def population(tmp_path_factory):
 @pytest.fixture
 def brief(monkeypatch):
     monkeypatch.setattr(habits, "DRAWN", 3000)
+    monkeypatch.setattr(sss_population, "DRAWN", 3000)
     monkeypatch.setattr(likelihood, "DRAWN", 3000)
 
 

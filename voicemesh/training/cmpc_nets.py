@@ -97,7 +97,6 @@ BUNDLE = CmpcRecipe(
     face_code=48,
     features=256,
     dropout=0.1,
-    kept_views=1,
 )
 RECIPES = {"published": CmpcRecipe(), "bundle": BUNDLE}
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int64, UInt8
 from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional
@@ -24,6 +24,7 @@ from .cmpc_coded import backbones_of
 from .cmpc_nets import CmpcRecipe, encoders
 from .loop import read_metrics
 from .prototypes import clusters_of
+from .sss_population import kept_faces
 from .sss_publish import face_arguments, voice_arguments
 
 LICENCE = "MIT"
@@ -94,7 +95,7 @@ def publish(
     embedded = embed(space, judges, portraits_of(judges))
     people = judges.people.take(embedded.who)
     results = measured(embedded, people, judges.recipe.coupling)
-    prototypes = faces_of(space, population)
+    prototypes = faces_of(space, run, recipe, population)
     about = {
         "source": "trained by voicemesh, python -m voicemesh train cmpc",
         "licence": LICENCE,
@@ -158,15 +159,10 @@ def best_step(run: Path) -> int:
     return int(min(lines, key=lambda line: line[name])["step"])
 
 
-def faces_of(space: Cmpc, population: Population) -> Prototypes:
+def faces_of(space: Cmpc, run: Path, recipe: CmpcRecipe, population: Population) -> Prototypes:
     """Clusters of the faces of the people trained on, some pictures of each."""
-    units, person, picture = [], [], []
-    for shard in portraits_of(population).shards("train"):
-        kept = np.flatnonzero(shard.picture < MEMBERS)
-        units.append(pictures_of(space, shard.pixels[kept]))
-        person.append(shard.identity[kept])
-        picture.append(shard.picture[kept])
-    faces = torch.cat(units)
+    embed_ = coded_faces if recipe.coded else seen_faces
+    faces, person, picture = embed_(space, run, recipe, population)
     levels = [
         clusters_of(faces, count, ROUNDS, published=False)[0]
         for count in LEVELS
@@ -175,10 +171,43 @@ def faces_of(space: Cmpc, population: Population) -> Prototypes:
     return Prototypes(
         tuple(functional.normalize(level.centroids) for level in levels),
         tuple(level.assignment for level in levels),
-        torch.from_numpy(np.concatenate(person)),
-        torch.from_numpy(np.concatenate(picture)),
+        torch.from_numpy(person),
+        torch.from_numpy(picture),
         faces=faces,
     )
+
+
+Faces = tuple[
+    Float[Tensor, "pictures embedding"],
+    Int64[np.ndarray, " pictures"],  # whose
+    Int64[np.ndarray, " pictures"],  # which of the person's
+]
+
+
+def coded_faces(space: Cmpc, run: Path, recipe: CmpcRecipe, population: Population) -> Faces:
+    """From the codes that the run kept, each picture without its mirror image."""
+    prefix, tensors = "face.model.", load_file(run / "best.safetensors")
+    backbone = encoders(recipe)[1].model  # as it was trained: by it the codes are found again
+    backbone.load_state_dict(
+        {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+    )
+    portraits = portraits_of(population).gathered("train")
+    codes = kept_faces(population, portraits, backbone.eval(), backbones_of(recipe))[0]
+    kept = np.flatnonzero(portraits.picture < MEMBERS)
+    with torch.no_grad():
+        faces = functional.normalize(space.face.of_code(torch.from_numpy(codes[kept])))
+    return faces, portraits.identity[kept], portraits.picture[kept]
+
+
+def seen_faces(space: Cmpc, run: Path, recipe: CmpcRecipe, population: Population) -> Faces:
+    """From the portraits themselves."""
+    units, person, picture = [], [], []
+    for shard in portraits_of(population).shards("train"):
+        kept = np.flatnonzero(shard.picture < MEMBERS)
+        units.append(pictures_of(space, shard.pixels[kept]))
+        person.append(shard.identity[kept])
+        picture.append(shard.picture[kept])
+    return torch.cat(units), np.concatenate(person), np.concatenate(picture)
 
 
 def pictures_of(

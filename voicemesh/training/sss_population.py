@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Int64
+from jaxtyping import Float32, Int64
 
 from voicemesh.audio.features import FRONT_ENDS
 from voicemesh.checkpoints.bundle import Bundle
@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 VOICE, FACE = "voice-backbone", "face-backbone"  # folders of their runs
 JUDGED = 30  # every so many people of those to train on are kept to judge by
 LEAST_JUDGES = 2
+DRAWN = 60_000  # people of the law that guides
 KNOWN_WELL = 50  # days that the law hears of a voice when it says what fits
 START = "cmp-voice-encoder"  # of a bundle; what the voice backbone begins as
 FACE_START = "sss-face-encoder"  # what the face backbone may begin with
@@ -72,7 +73,7 @@ def train_on_population(
     )
     if recipe.law_weight:
         people = population.people.take(learnt)
-        ratio = LikelihoodRatio.fit(population.recipe.coupling, KNOWN_WELL)
+        ratio = LikelihoodRatio.fit(population.recipe.coupling, KNOWN_WELL, count=DRAWN)
         sitters = replace(sitters, law=ratio.scores(people, people, recipe.seed))
 
     def fresh(state: IdentityState, adjusts: bool) -> SssNets:
@@ -175,22 +176,29 @@ def coded(
 ) -> Sitters:
     """What both backbones say of all that is known of these people, kept beside the population."""
     voices = voice_codes(population, trunk, recipe.front_end)
-    about = (len(portraits), recipe.side, recipe.kept_views, recipe.views, recipe.seed)
-    path = population.folder / f"faces-{fingerprint(backbone)}-{hashed(*about)}.npy"
-    if path.exists():
-        codes = np.load(path)
-    else:
-        pixels = torch.from_numpy(shrunk(portraits.pixels, recipe.side))
-        torch.manual_seed(recipe.seed)
-        views = [None, *[Views().scaled(recipe.views)] * recipe.kept_views]
-        codes = np.stack([face_codes(backbone, pixels, view) for view in views])
-        write(path, codes)
+    codes = kept_faces(population, portraits, backbone, recipe)
     rows = [own[~voices.clean[own]] for own in grouped(voices.identity, people)]
     return Sitters(
         CodedVoices(voices.codes, rows),
         CodedFaces(codes, grouped(portraits.identity, people)),
         population.people.mode[people],
     )
+
+
+def kept_faces(
+    population: Population, portraits: PortraitShard, backbone: IrBackbone, recipe: SssRecipe
+) -> Float32[np.ndarray, "views rows code"]:
+    """Codes of all portraits, plain and in views of them, kept beside the population."""
+    about = (len(portraits), recipe.side, recipe.kept_views, recipe.views, recipe.seed)
+    path = population.folder / f"faces-{fingerprint(backbone)}-{hashed(*about)}.npy"
+    if path.exists():
+        return np.load(path)
+    pixels = torch.from_numpy(shrunk(portraits.pixels, recipe.side))
+    torch.manual_seed(recipe.seed)
+    views = [None, *[Views().scaled(recipe.views)] * recipe.kept_views]
+    codes = np.stack([face_codes(backbone, pixels, view) for view in views])
+    write(path, codes)
+    return codes
 
 
 def nets_of(

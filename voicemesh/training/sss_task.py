@@ -80,7 +80,6 @@ BUNDLE = SssRecipe(
     front_end="voicemesh",
     voice_steps=3000,
     face_steps=1200,
-    kept_views=1,
     voice_blocks=(0, 1, 1, 1),
     voice_widths=(128, 192, 288, 432),
     voice_code=64,
