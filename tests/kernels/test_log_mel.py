@@ -1,9 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from voicemesh.kernels.log_mel import (
     MelSettings,
+    last_sample,
+    log_mel,
     log_mel_fft,
     log_mel_reference,
     mel_weights,
@@ -81,3 +85,63 @@ def test_triton_is_the_reference(samples, settings, voices, device):
     expected = log_mel_reference(wave.double(), settings, prior.double()).float()
     ours = log_mel_triton(wave, settings, prior, **BLOCKS)
     torch.testing.assert_close(ours, expected, atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("window", [401, 320])
+def test_triton_hears_quiet_beside_loud(window, voices, device):
+    settings = replace(PUBLISHED, window=window, hop=100, floor=1e-12)
+    wave, prior = voices(1500, device)
+    wave[1] *= 1e-4
+    expected = log_mel_reference(wave.double(), settings, prior.double()).float()
+    ours = log_mel_triton(wave, settings, prior, **BLOCKS)
+    torch.testing.assert_close(ours, expected, atol=1e-3, rtol=0)
+    silence = torch.zeros(1, 0, device=device)
+    assert (log_mel_triton(silence, settings, prior[:1], **BLOCKS) < -27).all()
+
+
+def test_views_and_nothing_at_all(voices):
+    wave, prior = voices(1600)
+    view = wave.repeat_interleave(2, 1)[:, ::2]
+    assert not view.is_contiguous()
+    whole = log_mel_fft(wave, PUBLISHED, prior)
+    torch.testing.assert_close(log_mel_fft(view, PUBLISHED, prior), whole)
+    close = {"atol": 1e-3, "rtol": 0}
+    torch.testing.assert_close(log_mel_triton(view, PUBLISHED, prior, **BLOCKS), whole, **close)
+    for form in (log_mel_reference, log_mel_fft, log_mel_triton):
+        assert form(wave[:0], PUBLISHED, prior[:0]).shape == (0, 64, 11)
+
+
+def test_gradients(voices):
+    settings = replace(OTHER, mels=5, window=40, hop=25, fft=64)
+    wave, prior = voices(90)
+    wave = wave.double().requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: log_mel(x, settings), wave)
+    (expected,) = torch.autograd.grad(log_mel_reference(wave, settings, prior.double()).sum(), wave)
+    single = wave.detach().float().requires_grad_()
+    (ours,) = torch.autograd.grad(log_mel_fft(single, settings, prior).sum(), single)
+    torch.testing.assert_close(ours.double(), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_an_extractor_remembers_its_last_sample(voices):
+    wave, _ = voices(1000)
+    torch.testing.assert_close(last_sample(wave, PUBLISHED), wave[:, 960 + 399 % 40])
+    assert not last_sample(wave[:, :960], PUBLISHED).any()  # the last frame holds nothing
+
+
+def test_silence_is_the_floor():
+    assert (log_mel(torch.zeros(1, 500), PUBLISHED) == np.float32(np.log(1e-5))).all()
+
+
+def test_filters_have_equal_area():
+    weights = mel_weights(PUBLISHED)
+    np.testing.assert_allclose(weights.sum(0), 0.064)
+    assert (np.diff(weights.argmax(0)) > 0).all()
+
+
+def test_mistakes_are_told():
+    with pytest.raises(ValueError, match="319 samples is shorter than one window"):
+        log_mel(torch.zeros(1, 319), OTHER)
+    with pytest.raises(ValueError, match="hop <= window <= fft"):
+        MelSettings(window=2000)
+    with pytest.raises(ValueError, match="highest <= sample_rate / 2"):
+        MelSettings(highest=9000)
