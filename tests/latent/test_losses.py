@@ -1,7 +1,12 @@
 import pytest
 import torch
 
-from voicemesh.latent.losses import face_weight, pyramid_differences, texture_differences
+from voicemesh.latent.losses import (
+    colour_differences,
+    face_weight,
+    pyramid_differences,
+    texture_differences,
+)
 
 
 def test_moved_texture_is_texture_still_and_smoothing_is_none():
@@ -37,3 +42,13 @@ def test_the_middle_of_a_face_counts_most():
     assert weight.mean() == pytest.approx(1, abs=1e-5)
     assert (int(weight.argmax()) // 64, int(weight.argmax()) % 64) in {(37, 31), (37, 32)}
     assert weight[37, 32] / weight[0, 0] == pytest.approx(5, rel=0.01)
+
+
+def test_a_tint_is_told_and_neither_brightness_nor_noise():
+    torch.manual_seed(0)
+    image = torch.rand(2, 3, 32, 32)
+    tint = torch.tensor([0.1, 0.0, -0.1])[:, None, None]
+    brighter, noisy = image + 0.1, image + 0.1 * torch.randn(2, 1, 32, 32)
+    assert colour_differences(brighter, image).max() < 1e-6
+    assert colour_differences(noisy, image).max() < 1e-6
+    torch.testing.assert_close(colour_differences(image + tint, image), torch.full((2,), 0.2 / 3))

@@ -89,6 +89,16 @@ def texture_differences(
     return total
 
 
+def colour_differences(
+    image: Float[Tensor, "batch 3 height width"],
+    target: Float[Tensor, "batch 3 height width"],
+    window: int = 4,
+) -> Float[Tensor, " batch"]:
+    """Mean absolute difference of what is neither brightness nor detail: no tints in grey hair."""
+    difference = functional.avg_pool2d(image - target, min(window, image.shape[2]))
+    return (difference - difference.mean(1, keepdim=True)).abs().mean((1, 2, 3))
+
+
 def face_weight(size: int, more: float) -> Float[Tensor, "1 1 size size"]:
     """What pixels count by where they are, 1 on average: portraits are framed by eyes and mouth."""
     place = (torch.arange(size) + 0.5) / size

@@ -53,6 +53,7 @@ BUNDLE = StyleGan2Recipe(
     people=3000,
     anchor=10.0,
     texture=5.0,
+    colour=20.0,
     faces=2.0,
     adversarial=0.35,
     loose=0.125,

@@ -10,7 +10,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from voicemesh.latent.losses import face_weight, pyramid_differences, texture_differences
+from voicemesh.latent.losses import (
+    colour_differences,
+    face_weight,
+    pyramid_differences,
+    texture_differences,
+)
 from voicemesh.nets.patch_critic import PatchCritic
 from voicemesh.nets.stylegan2 import Generator
 from voicemesh.nets.stylegan2_half import half_images, mapped
@@ -110,4 +115,6 @@ class AnchoredPlayers(Players):
             apart = ((fake - real).abs() * weight).mean()
             apart = apart + pyramid_differences(fake, real, weight=weight).mean()
             texture = texture_differences(fake, real, weight=weight).mean()
-        return {"anchor": recipe.anchor * apart, "texture": recipe.texture * texture}
+            colour = colour_differences(fake, real).mean()
+        losses = {"anchor": recipe.anchor * apart, "texture": recipe.texture * texture}
+        return losses | {"colour": recipe.colour * colour}

@@ -69,6 +69,7 @@ class StyleGan2Recipe:
     regression: int = 0  # steps of an anchored run's own regression, if it does not start from one
     people: int = 0  # further people whose portraits it draws
     texture: float = 0.0  # of their local contrast, likewise
+    colour: float = 0.0  # of their colours, whatever the brightness and the detail
     faces: float = 0.0  # how much more a pixel of eyes, nose or mouth counts than a corner
     adversarial: float = 1.0  # weight of the critic against those
     loose: float = 0.0  # share of a batch of an anchored run that is of free z
