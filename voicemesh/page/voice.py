@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
+from gradio.data_classes import FileData
 
 from voicemesh import figures
 from voicemesh.audio import recording
@@ -193,9 +195,21 @@ def offer_examples(voice: gr.Audio) -> gr.helpers.Examples:
     )
 
 
+class Recorder(gr.Audio):
+    """A recorder that knows the page's own examples: else each would be probed at the start."""
+
+    is_template = True  # it looks as its parent does
+
+    def postprocess(self, value: Any) -> Any:
+        """A recording as the browser is told of it."""
+        if isinstance(value, str) and Path(value).parent == EXAMPLES:
+            return FileData(path=value, orig_name=Path(value).name)
+        return super().postprocess(value)
+
+
 def recorder(label: str, elem_id: str) -> gr.Audio:
     """Where a voice comes in; the file arrives as it was chosen."""
-    return gr.Audio(
+    return Recorder(
         sources=["microphone", "upload"],
         type="filepath",
         format=None,
