@@ -181,7 +181,7 @@ def frozen(nets: list[torch.nn.Module], are: bool) -> None:
 
 
 def halves(runs: int) -> None:
-    """Float32 against bfloat16 with the embedded nets: an image, and a step of a refinement."""
+    """Float32 against bfloat16 with the embedded nets: images, and steps of a refinement."""
     from voicemesh.checkpoints.bundle import Bundle
     from voicemesh.systems.voicestyle import VoiceStyle
 

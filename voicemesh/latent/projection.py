@@ -15,10 +15,10 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn import functional
 
-from voicemesh.nets.stylegan2 import SILENT, Generator
+from voicemesh.nets.stylegan2 import Generator
 
 from .losses import noise_regularity, normalise_noise
-from .precision import loss_scale, lowered
+from .precision import loss_scale, lowered, rendered
 from .statistics import Statistics
 
 # What images are to come near to; whatever depends on the target alone is in it already.
@@ -96,15 +96,15 @@ def project(
     noise = []
     if options.noise:
         noise = [n.requires_grad_() for n in generator.fresh_noise(batch, rng)]
-    stored = () if noise else generator.stored_noise()
     adam = torch.optim.Adam([w, *noise], lr=options.course.rate)
     for step in range(options.course.steps):
         adam.param_groups[0]["lr"] = options.course.rate_at(step)
         shaken = w
         if deviation := options.course.shake_at(step) * float(statistics.radius):
             shaken = w + deviation * torch.randn(w.shape, generator=rng).to(device)
+        image = rendered(generator, shaken, noise or None, options.half)
         with lowered(device, options.half):
-            each = target(generator(shaken, noise or stored or SILENT).float()).float()
+            each = target(image).float()
         total = each.sum()
         if noise:
             total = total + options.noise_weight * per_image_regularity(noise)

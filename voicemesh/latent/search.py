@@ -14,10 +14,10 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from voicemesh.nets.stylegan2 import SILENT, Generator
+from voicemesh.nets.stylegan2 import Generator
 
 from .losses import noise_regularity, normalise_noise
-from .precision import loss_scale, lowered
+from .precision import loss_scale, lowered, rendered
 from .projection import NOISE_WEIGHT, REFINEMENT, Course
 from .statistics import Statistics
 
@@ -35,7 +35,6 @@ class SearchOptions:
     likely: float = 0.02  # weight of the mean squared deviation
     views: int = 2  # varied looks at every image at every step
     axes: int = 0  # principal axes to move along; 0 is all
-    noise: bool = False  # the net's stored noise maps; otherwise none
     seed: int = 0
     half: torch.dtype | None = None  # of the nets
 
@@ -64,7 +63,6 @@ def climb(
     similar than it began.
     """
     rng = torch.Generator().manual_seed(options.seed)
-    maps = generator.stored_noise() if options.noise else SILENT
     first = statistics.whiten(start)
     if options.axes:
         first[:, options.axes :] = 0  # in deviations, so that what is left is the mean
@@ -80,8 +78,8 @@ def climb(
         adam.param_groups[0]["lr"] = options.rate * (0.55 + 0.45 * math.cos(math.pi * share))
         v = first + moved * free
         w = statistics.unwhiten(v)
+        image = rendered(generator, w, None, options.half)
         with lowered(w.device, options.half):
-            image = generator(w, maps).float()
             plain = similarity(image).float()
         penalty = options.stay * moved.square().mean(1) + options.likely * v.square().mean(1)
         worth = (plain - penalty).detach()

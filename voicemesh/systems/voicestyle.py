@@ -6,27 +6,26 @@ Ours: the start of one forward pass, a climb that stays among likely faces, cand
 a judge that was not climbed.
 """
 
-import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-import numpy as np
 import torch
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn import functional
 
 from voicemesh.checkpoints.bundle import Bundle
-from voicemesh.latent.precision import lowered, named
+from voicemesh.latent.precision import named, rendered
 from voicemesh.latent.projection import pixels_of
 from voicemesh.latent.search import Found, SearchOptions, climb, published_refinement
 from voicemesh.latent.statistics import Statistics
-from voicemesh.nets.stylegan2 import SILENT, Generator, truncated
+from voicemesh.nets.stylegan2 import Generator, truncated
 from voicemesh.nets.voicestyle import VoiceStart
 
 from .association import VoiceFaceSpace
 from .cmpc import Cmpc, Cmpc2
 from .sss import SeekingTheShapeOfSound
+from .voicestyle_asked import EXPECTED, Heard, Imagined, Wish
 from .voicestyle_members import Members, members_of
 
 GENERATOR, STATISTICS = "stylegan2-generator", "stylegan2-statistics"
@@ -36,47 +35,8 @@ RETRAINED = "model_best_256"  # the file of CMPC that has another front end
 PUBLISHED_MEMBERS = 8  # whose mean latent is the published start
 POOL, POOL_SEED = 24, 0  # samples that stand in where no members are known
 POOLED = 64  # near members among whom a seed draws those who lend their looks
+FARTHEST = 3.0  # deviations of a look that is lent, along each axis
 STRAY = 0.3  # deviations by which candidates differ where nothing was fitted to voices
-
-
-@dataclass(frozen=True, eq=False)
-class Heard:
-    """A voice in the space that is climbed, and in the judge's."""
-
-    voice: Float[Tensor, " embedding"]
-    judge: Float[Tensor, " _"] | None
-
-    @property
-    def seed(self) -> int:
-        """The same for the same voice."""
-        return zlib.crc32(self.voice.cpu().numpy().tobytes()) & 0x7FFFFFFF
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What is asked of the faces for a voice."""
-
-    candidates: int = 1
-    # Of the candidates. Unless given, the first is the face most expected: what the voice tells
-    # as it is expected, all else lent by the known face nearest to it; others are drawn.
-    seed: int | None = None
-    spread: float = 1.0  # of what a voice leaves open: 1 draws among all that fit, 0 does not
-    truncation: float = 1.0  # 0 is the mean face
-    neighbours: int = 8
-    temperature: float = 0.03  # of the neighbours' weights, in cosines
-    search: SearchOptions = field(default_factory=SearchOptions)
-
-
-@dataclass(frozen=True, eq=False)
-class Imagined:
-    """Faces for a voice, as far as they have come."""
-
-    step: int  # 0 is the first image
-    steps: int
-    pixels: UInt8[np.ndarray, "candidates height width 3"]
-    similarity: Float[np.ndarray, " candidates"]  # cosine to the voice in the space climbed
-    judged: Float[np.ndarray, " candidates"] | None  # by nets that were not climbed
-    w: Float[np.ndarray, "candidates style"]
 
 
 class VoiceStyle:
@@ -102,7 +62,6 @@ class VoiceStyle:
         for net in (space.voice, space.face, *((judge.voice, judge.face) if judge else ())):
             net.requires_grad_(False)
         self.start = None if start is None else start.eval().requires_grad_(False)
-        self.noisy = any(float(m.noise.weight) for m in (generator.conv1, *generator.convs))
         self._members = members
 
     @classmethod
@@ -152,7 +111,9 @@ class VoiceStyle:
         judge = None if self.judge is None else self.judge.embed_voice(speech).clone()
         return Heard(self.space.embed_voice(speech).clone(), judge)
 
-    def imagine(self, heard: Heard, wish: Wish = Wish(), show_every: int = 3) -> Iterator[Imagined]:
+    def imagine(
+        self, heard: Heard, wish: Wish = EXPECTED, show_every: int = 3
+    ) -> Iterator[Imagined]:
         """Faces for a voice: the first images at once, then refined. Stop at any time."""
         start = self.first(heard, wish)
         for found in self.climb(heard.voice, start, wish.search, show_every):
@@ -166,12 +127,12 @@ class VoiceStyle:
         show_every: int = 1,
     ) -> Iterator[Found]:
         """Uphill from `start`, towards one voice or towards a voice each."""
-        search = replace(search, noise=self.noisy, half=search.half or self.half)
+        search = replace(search, half=search.half or self.half)
         similarity = self.similarity(self.space, voice)
         yield from climb(self.generator, self.statistics, similarity, start, search, show_every)
 
     @torch.no_grad()
-    def first(self, heard: Heard, wish: Wish = Wish()) -> Float[Tensor, "candidates style"]:
+    def first(self, heard: Heard, wish: Wish = EXPECTED) -> Float[Tensor, "candidates style"]:
         """Where the climb starts: what the voice tells, on the looks of known faces that fit.
 
         The mean of all that fit would look like nobody; this looks like somebody.
@@ -180,6 +141,7 @@ class VoiceStyle:
             v = self.between(heard, wish)
         else:
             lent = self.statistics.whiten(self.members.w[self.lenders(heard, wish)])
+            lent = lent.clamp(-FARTHEST, FARTHEST)
             voice = heard.voice.expand(wish.candidates, -1)
             luck = self.luck(heard, wish, len(self.start.open)).to(lent)
             v = self.start(voice, lent, luck, wish.spread)
@@ -224,7 +186,7 @@ class VoiceStyle:
         return rows, (similarity[rows] / temperature).softmax(0)
 
     def prototypes(
-        self, heard: Heard, wish: Wish = Wish()
+        self, heard: Heard, wish: Wish = EXPECTED
     ) -> tuple[Int64[Tensor, " near"], Float[Tensor, " near"], Int64[Tensor, " lenders"]]:
         """Members that images grow from, their weights, and whose look each candidate has.
 
@@ -270,11 +232,8 @@ class VoiceStyle:
         return functional.normalize(faces.float())
 
     def images(self, w: Float[Tensor, "batch style"]) -> Float[Tensor, "batch 3 size size"]:
-        """Plain images of latents; noise maps are the generator's own, if it uses any."""
-        with lowered(w.device, self.half):
-            return self.generator(
-                w, self.generator.stored_noise() if self.noisy else SILENT
-            ).float()
+        """Plain images of latents, with the generator's own noise maps."""
+        return rendered(self.generator, w, None, self.half)
 
     def told(self, heard: Heard, found: Found, steps: int) -> Imagined:
         """A state of the search as the page shows it."""
