@@ -1,5 +1,6 @@
 """SF2F: a recording to a face image (Bai et al.), and voice2face before it (Wen et al. 2019)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,8 @@ from voicemesh.audio import sf2f as front
 from voicemesh.audio.features import FRONT_ENDS, FrontEnd, repeat
 from voicemesh.checkpoints.bundle import Bundle
 from voicemesh.nets.cmp import FaceGenerator, VoiceEncoder
-from voicemesh.nets.sf2f import SpeechFusionToFace, bytes_of
+from voicemesh.nets.sf2f import GatedDecoder, SpeechFusionToFace, bytes_of
+from voicemesh.nets.sf2f_folded import FoldedDecoder
 
 GENERATOR = "sf2f-generator"
 VOICE2FACE = ("voice2face-voice-encoder", "voice2face-generator")
@@ -40,6 +42,7 @@ class SpeechToFace:
 
     def __init__(self, front_end: FrontEnd, net: SpeechFusionToFace) -> None:
         self.front_end, self.net = front_end, net.eval()
+        self.picture = picture_of(net)
 
     @classmethod
     def from_bundle(cls, bundle: Bundle, device: torch.device | str = "cpu") -> "SpeechToFace":
@@ -53,8 +56,7 @@ class SpeechToFace:
     def imagine(self, speech: Float[Tensor, " samples"], shown: int = SHOWN) -> Spoken:
         """The face of speech at 16 kHz, silence cut; of `shown` of its segments as well."""
         windows, whole = self.hear(speech)
-        encoder, decoder = self.net.encoder, self.net.decoder
-        count = len(windows)
+        encoder, count = self.net.encoder, len(windows)
         some = np.unique(np.linspace(0, count - 1, min(shown, count)).round().astype(int))
         if encoder.fused:
             embeddings = encoder.embed(windows)
@@ -65,7 +67,7 @@ class SpeechToFace:
             (fused,) = encoder.embed(whole[None])
             alone = encoder.embed(windows[some]) if len(some) else fused[None][:0]
             attention = np.ones(count, np.float32)
-        faces = bytes_of(decoder.picture(torch.cat([fused[None], alone])))
+        faces = bytes_of(self.picture(torch.cat([fused[None], alone])))
         image, *segments = faces.permute(0, 2, 3, 1).cpu().numpy()
         return Spoken(
             image=image,
@@ -92,7 +94,7 @@ class SpeechToFace:
         With `together` all voices of the batch are one person's: one image of their mean.
         """
         embedding = self.net.encoder(log_mels)
-        return self.net.decoder.picture(embedding.mean(0, keepdim=True) if together else embedding)
+        return self.picture(embedding.mean(0, keepdim=True) if together else embedding)
 
 
 class VoiceToFace:
@@ -113,6 +115,13 @@ class VoiceToFace:
         device = next(self.voice.parameters()).device
         unit = functional.normalize(self.voice(self.front_end(speech[None].to(device))))
         return stretched(self.generator(unit))[0].permute(1, 2, 0).cpu().numpy()
+
+
+def picture_of(net: SpeechFusionToFace) -> Callable[[Tensor], Tensor]:
+    """Embeddings to images in the fastest way that there is for a decoder."""
+    if isinstance(net.decoder, GatedDecoder):
+        return FoldedDecoder(net.decoder).to(next(net.parameters()).device).eval()
+    return net.decoder.picture
 
 
 def front_end_name(net: SpeechFusionToFace) -> str:
