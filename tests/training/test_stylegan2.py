@@ -8,12 +8,16 @@ import torch
 from accelerate import Accelerator
 from PIL import Image
 from safetensors.numpy import save_file
+from torch.nn import functional
 
 from voicemesh.checkpoints.bundle import Bundle
+from voicemesh.latent.projection import pixels_of
+from voicemesh.nets.stylegan2 import Generator
 from voicemesh.population.portrait_set import PortraitShard
 from voicemesh.training.loop import LoopSettings
 from voicemesh.training.pictures import Pictures
-from voicemesh.training.stylegan2 import play, start
+from voicemesh.training.portrait_law import ParameterLaw, parameters_of
+from voicemesh.training.stylegan2 import pixel_error, play, start
 from voicemesh.training.stylegan2_anchored import AnchoredPlayers
 from voicemesh.training.stylegan2_augment import Adaptive, augment, random_maps, recoloured, warped
 from voicemesh.training.stylegan2_losses import average, ema_decay
@@ -130,6 +134,21 @@ def test_what_means_nothing_is_never_learnt_from(rng):
     players.iterate(3, torch.rand(4, 3, 8, 8), torch.randn(4, 8))
     assert all(p.grad is not None for p in players.player.generator.convs[1].parameters())
     assert np.isfinite(list(told.values())).all()
+
+
+def test_the_error_of_a_pixel_is_that_of_the_image(rng):
+    shard = portraits(rng, 5)
+    torch.manual_seed(0)
+    generator = Generator((6, 6, 6), 8, 2, 0.5).eval()
+    law = ParameterLaw.of(parameters_of(shard))
+    z = functional.pad(law.z(torch.from_numpy(parameters_of(shard))), (0, 8))[:, :8]
+    law_of_eight = ParameterLaw(law.knots, law.scores, law.whitening[:, :8])
+    error = pixel_error(generator, law_of_eight, shard)
+    with torch.no_grad():
+        images = generator(generator.style[1:](z)).clamp(-1, 1)
+    painted = replace(shard, pixels=pixels_of(images))
+    assert error > 0.05
+    assert pixel_error(generator, law_of_eight, painted) < 0.5 / 255
 
 
 def test_photographs_of_any_shape_become_squares(tmp_path, rng):

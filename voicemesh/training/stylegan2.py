@@ -12,12 +12,15 @@ from accelerate import Accelerator
 from jaxtyping import Float
 from safetensors.torch import load_file
 from torch import Tensor
+from torch.nn import functional
 from tqdm import tqdm
 
 from voicemesh.checkpoints.bundle import Bundle, BundleWriter
 from voicemesh.checkpoints.store import fill
+from voicemesh.images import MIDDLE
 from voicemesh.nets.stylegan2 import SILENT, Generator
 from voicemesh.population.dataset import Population
+from voicemesh.population.portrait_set import PortraitSet, PortraitShard
 
 from . import stylegan2_portraits as portraits
 from .loop import Journal, LoopSettings, claim, read_metrics, seed_step
@@ -182,6 +185,21 @@ def publish(
     generator = fill(generator_of(recipe), load_file(run / NET), str(run / NET))
     assert isinstance(generator, Generator)
     law = ParameterLaw.read(Path(recipe["start"]) / LAW) if recipe["start"] else None
-    last = read_metrics(run / "metrics.jsonl")[-1]
-    results = {name: last[name] for name in ("step", "anchor") if name in last}
+    results = {"step": read_metrics(run / "metrics.jsonl")[-1]["step"]}
+    if law is not None:
+        folder = population.folder / f"portraits-{generator.size}"
+        shard = chosen(PortraitSet.open(folder, partial=True), "validation", True)
+        results["mean absolute error of a pixel"] = pixel_error(generator, law, shard)
     return publish_generator(generator, law, results, population, source, writer)
+
+
+@torch.no_grad()
+def pixel_error(generator: Generator, law: ParameterLaw, shard: PortraitShard) -> float:
+    """Mean absolute difference to portraits, by their parameters alone; black and white are 1."""
+    z, total = law.z(torch.from_numpy(parameters_of(shard))), 0.0
+    for row, values in enumerate(z):
+        whole = functional.pad(values[None], (0, generator.features - len(values)))
+        image = generator(generator.style[1:](whole)).clamp(-1, 1)[0].permute(1, 2, 0)
+        true = torch.from_numpy(shard.pixels[row]).float() / MIDDLE - 1
+        total += float((image - true).abs().mean()) / 2 / len(z)
+    return total
