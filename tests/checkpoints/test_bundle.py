@@ -1,6 +1,7 @@
 """Bundles: written, opened, and everything that can be wrong with one."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -115,6 +116,22 @@ def test_a_missing_file_is_named(folder):
         (lambda m: m.pop("title"), "is no bundle manifest: .*title"),
         (lambda m: m["parts"]["cmp-statistics"].update(code="x"), "is no bundle manifest: .*code"),
         (lambda m: m["parts"]["cmp-supervised-head"].update(network="os"), "no net 'os'"),
+        (lambda m: m["parts"]["cmp-supervised-head"].update(network=["a"]), "network .* no text"),
+        (lambda m: m["parts"]["cmp-supervised-head"].update(file=7), "file of .* is no text: 7"),
+        (lambda m: m["parts"]["cmp-supervised-head"].update(arguments=[1]), "is no object"),
+        (lambda m: m.update(gallery=3), "gallery is no text"),
+        (
+            lambda m: m["parts"]["cmp-supervised-head"]["arguments"].update(embedding=10**15),
+            r"does not fit SupervisedHead: .*\(4, 6\) instead of \(4, 1000000000000000\)",
+        ),
+        (
+            lambda m: m["parts"]["cmp-supervised-head"]["arguments"].update(embedding=-1),
+            "SupervisedHead cannot be built from .*-1",
+        ),
+        (
+            lambda m: m["parts"]["cmp-supervised-head"]["arguments"].update(embedding="6"),
+            "SupervisedHead cannot be built from",
+        ),
         (lambda m: m["parts"]["cmp-supervised-head"]["arguments"].update(embedding=9), "shape"),
     ],
 )
@@ -124,9 +141,9 @@ def test_manifests_that_are_wrong(folder, change, fault):
         Bundle.open(folder).net("cmp-supervised-head")
 
 
-@pytest.mark.parametrize("text", ["", "[]", "3", "{"])
+@pytest.mark.parametrize("text", [b"", b"[]", b"3", b"{", b"\xff\xfe", b"[" * 100_000])
 def test_manifests_that_are_none(folder, text):
-    (folder / MANIFEST).write_text(text)
+    (folder / MANIFEST).write_bytes(text)
     with pytest.raises(ValueError, match=r"is no bundle manifest|of format"):
         Bundle.open(folder)
 
@@ -150,3 +167,18 @@ def test_large_files_are_refused_on_request(tmp_path, head):
         writer.tensors("big", {"a": torch.zeros(300)})
     assert not list((tmp_path / "bundle").glob("*.safetensors"))
     BundleWriter(tmp_path / "bundle", "small", largest=None).tensors("big", {"a": torch.zeros(300)})
+
+
+def test_a_torn_write_leaves_the_bundle_as_it_was(folder, monkeypatch):
+    def full(path, content):
+        path.open("wb").write(content[:10])
+        raise OSError(28, "No space left on device")
+
+    writer = BundleWriter(folder, "small")
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space"):
+        writer.tensors("cmp-statistics", {"mean": torch.zeros(9)})
+    monkeypatch.undo()
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    Bundle.open(folder)

@@ -76,7 +76,7 @@ def test_the_network_is_asked_only_for_what_the_cache_lacks(cached, tmp_path, mo
 
 
 def test_a_bundle_that_is_nowhere(cached):
-    with pytest.raises(ValueError, match=r"ann/other is not in the local cache and .* reached"):
+    with pytest.raises(ValueError, match=r"no folder ann/other; .* not in the local cache"):
         Bundle.open("ann/other")
 
 

@@ -80,6 +80,27 @@ def test_files_that_are_none(tmp_path):
             store.load(path)
 
 
+def test_headers_that_lie(tmp_path):
+    path = tmp_path / "lies.safetensors"
+    store.save(path, {"a": torch.arange(4.0)}, {"arguments": {}})
+    content = path.read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    for lie in (
+        content.replace(b'"shape":[4]', b'"shape":[9]'),
+        content.replace(b"[0,16]", b"[0,99]"),
+        content.replace(b"[0,16]", b"[8,16]"),
+        (2**62).to_bytes(8, "little") + content[8:],
+        content[:-1],
+    ):
+        path.write_bytes(lie)
+        with pytest.raises(ValueError, match=r"lies\.safetensors is no safetensors file"):
+            store.load(path)
+    assert size and content.count(b'"{}"') == 1
+    path.write_bytes(content.replace(b'"{}"', b'"{:"'))
+    with pytest.raises(ValueError, match="the arguments in its header are no JSON"):
+        store.load(path)
+
+
 def test_every_listed_net_is_a_module():
     assert all(issubclass(net, nn.Module) for net in store.NETS.values())
 

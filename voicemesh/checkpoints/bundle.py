@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,28 +15,22 @@ from torch import Tensor, nn
 from voicemesh.mesh.morphable import MorphableModel, pack, unpack
 
 from . import hub
+from .manifest import (
+    FORMAT,
+    GALLERY_MANIFEST,
+    MANIFEST,
+    Part,
+    check_file_name,
+    gallery_files,
+    stated,
+    write_whole,
+)
 from .store import Tensors, net_of, packed, unpacked
 
-FORMAT = 1
-MANIFEST = "bundle.json"
 LARGEST_FILE = 10_000_000  # bytes; larger ones could live neither in git nor on a Space
 EMBEDDED = Path(__file__).parents[2] / "assets" / "bundle"
-GALLERY, GALLERY_MANIFEST = "gallery", "gallery.json"  # a folder of a bundle, a file in it
+GALLERY = "gallery"  # a folder of a bundle
 FACE_MODEL = "head"  # the part with the morphable model
-
-
-@dataclass(frozen=True)
-class Part:
-    """One network, face model or table of numbers, and where it comes from."""
-
-    file: str
-    sha256: str
-    network: str = ""  # name of the class; empty for a table of numbers
-    arguments: dict[str, Any] = field(default_factory=dict)
-    source: str = ""
-    licence: str = ""
-    training: str = ""  # the data that it was trained on, in words
-    results: dict[str, Any] = field(default_factory=dict)  # what was measured of it
 
 
 @dataclass(frozen=True)
@@ -63,7 +57,7 @@ class Bundle:
         folder = EMBEDDED if where is None else Path(where)
         if not folder.is_dir() and where is not None and hub.is_name(str(where)):
             folder = hub.snapshot(str(where), complete)
-        bundle = read_manifest(folder)
+        bundle = cls(folder, **stated(folder))
         for part in bundle.parts:
             bundle.content(part)
         if bundle.gallery:
@@ -115,36 +109,10 @@ class Bundle:
         origin = str(self.folder / self.part(name).file)
         if header.get("net") != MorphableModel.__name__:
             raise ValueError(f"{origin} holds {header.get('net', 'no net')}, not a MorphableModel")
-        return unpack(tensors, header["arguments"], origin)
+        return unpack(tensors, header.get("arguments", {}), origin)
 
     def _read(self, name: str) -> tuple[Tensors, dict[str, Any]]:
         return unpacked(self.content(name), str(self.folder / self.part(name).file))
-
-
-def read_manifest(folder: Path) -> Bundle:
-    """What bundle.json says, checked but for the files it names.
-
-    Raises:
-        ValueError: no manifest, another format, missing or unknown entries, unsafe file names.
-    """
-    path = folder / MANIFEST
-    if not path.is_file():
-        raise ValueError(f"{folder} is no bundle: it has no {MANIFEST}")
-    try:
-        written = json.loads(path.read_text(encoding="utf-8"))
-        if written.get("format") != FORMAT:
-            raise ValueError(f"{path} is of format {written.get('format')}; this reads {FORMAT}")
-        del written["format"]
-        parts = {name: Part(**entry) for name, entry in written.pop("parts").items()}
-        notes = tuple(written.pop("notes", ()))
-        bundle = Bundle(folder=folder, parts=parts, notes=notes, **written)
-    except (json.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is no bundle manifest: {error}") from error
-    for name, part in parts.items():
-        check_file_name(part.file, f"{path}, part {name!r}")
-    if Path(bundle.gallery).name != bundle.gallery or "\\" in bundle.gallery:
-        raise ValueError(f"{path}: {bundle.gallery!r} is no plain name of a folder")
-    return bundle
 
 
 def check_gallery(bundle: Bundle) -> None:
@@ -169,34 +137,11 @@ def check_gallery(bundle: Bundle) -> None:
         raise ValueError(f"The bundle {bundle.name!r} lacks {path.parent / missing[0]}")
 
 
-def gallery_files(folder: Path) -> list[str]:
-    """The files that the manifest of a gallery names.
-
-    Raises:
-        ValueError: it names none, or some that leave the folder.
-    """
-    path = folder / GALLERY_MANIFEST
-    try:
-        names = sorted(json.loads(path.read_text(encoding="utf-8"))["files"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is no gallery manifest: {error}") from error
-    for name in names:
-        if Path(name).name != name or "\\" in name:
-            raise ValueError(f"{path}: {name!r} is no plain name of a file")
-    return names
-
-
-def check_file_name(file: str, origin: str) -> None:
-    """Refuse any name that could leave the bundle's folder or is no tensor file."""
-    if Path(file).name != file or "\\" in file or not file.endswith(".safetensors"):
-        raise ValueError(f"{origin}: {file!r} is no plain name of a .safetensors file")
-
-
 def complete(folder: Path) -> bool:
     """Whether a folder has a manifest and every file that it names."""
     if not (folder / MANIFEST).is_file():
         return False
-    bundle = read_manifest(folder)
+    bundle = Bundle(folder, **stated(folder))
     named = [folder / part.file for part in bundle.parts.values()]
     if bundle.gallery:
         manifest = folder / bundle.gallery / GALLERY_MANIFEST
@@ -228,7 +173,7 @@ class BundleWriter:
         self.largest = largest
         created = datetime.now(UTC).isoformat(timespec="seconds")
         if (folder / MANIFEST).is_file():
-            begun = read_manifest(folder)
+            begun = Bundle(folder, **stated(folder))
         else:
             begun = Bundle(folder, name, "", "", created, {})
         given = {"title": title, "description": description, "notes": notes}
@@ -305,7 +250,7 @@ class BundleWriter:
         file = f"{name}.safetensors"
         check_file_name(file, f"part {name!r}")
         part = Part(file=file, sha256=hashlib.sha256(content).hexdigest(), **about)
-        (self.bundle.folder / file).write_bytes(content)
+        write_whole(self.bundle.folder / file, content)
         self.bundle = replace(self.bundle, parts={**self.bundle.parts, name: part})
         self._write_manifest()
 
@@ -316,4 +261,4 @@ class BundleWriter:
         if not bundle.gallery:
             del written["gallery"], written["gallery_sha256"]
         text = json.dumps(written, indent=2, ensure_ascii=False) + "\n"
-        (bundle.folder / MANIFEST).write_text(text, encoding="utf-8")
+        write_whole(bundle.folder / MANIFEST, text.encode())

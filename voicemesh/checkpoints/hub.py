@@ -8,7 +8,7 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 NAME = re.compile(r"(?P<repo>[\w-][\w.-]*/[\w-][\w.-]*)(@(?P<revision>[\w./-]+))?")
-PATTERNS = ["*.json", "*.safetensors"]  # all that a bundle consists of
+PATTERNS = ["*.json", "*.safetensors", "*.faiss"]  # all that a bundle and its gallery consist of
 
 
 def is_name(where: str) -> bool:
@@ -44,8 +44,11 @@ def snapshot(where: str, complete: Callable[[Path], bool]) -> Path:
         return Path(snapshot_download(**place))
     except (LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
         raise ValueError(
-            f"{where} is not in the local cache and the Hugging Face Hub cannot be reached; "
-            "go online once to fetch it, or give a folder"
+            f"There is no folder {where}; as a repository it is not in the local cache and the "
+            "Hugging Face Hub cannot be reached: go online once to fetch it, or give a folder"
         ) from error
     except HfHubHTTPError as error:
-        raise ValueError(f"{where} cannot be fetched from the Hugging Face Hub: {error}") from error
+        raise ValueError(
+            f"There is no folder {where}, and as a repository it cannot be fetched from the "
+            f"Hugging Face Hub: {error}"
+        ) from error

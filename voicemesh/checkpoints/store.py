@@ -46,6 +46,8 @@ from voicemesh.nets.stylegan2 import Discriminator, Generator
 from voicemesh.nets.synergynet import MobileNetV2, SynergyNet
 from voicemesh.nets.voicestyle import VoiceStart
 
+from .unfilled import Unfilled
+
 NETS = {
     net.__name__: net
     for net in (
@@ -106,8 +108,11 @@ def unpacked(content: bytes, origin: str) -> tuple[Tensors, dict[str, Any]]:
         raise ValueError(f"{origin} is no safetensors file: {error}") from error
     size = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + size]).get("__metadata__", {})
-    if "arguments" in header:
-        header["arguments"] = json.loads(header["arguments"])
+    try:
+        if "arguments" in header:
+            header["arguments"] = json.loads(header["arguments"])
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{origin}: the arguments in its header are no JSON: {error}") from error
     return tensors, header
 
 
@@ -134,11 +139,14 @@ def net_of(
     Raises:
         ValueError: unknown net or arguments, or tensors that are not its own.
     """
-    if name not in NETS:
+    if not isinstance(name, str) or name not in NETS:
         raise ValueError(f"{origin}: no net {name!r}; known are {', '.join(sorted(NETS))}")
     try:
-        net = NETS[name](**arguments)
-    except TypeError as error:
+        with torch.device("meta"), Unfilled():  # nothing is allocated unless the sizes are right
+            agree(NETS[name](**arguments), tensors, origin)
+        with Unfilled():
+            net = NETS[name](**arguments)
+    except (TypeError, AttributeError, LookupError, ArithmeticError, RuntimeError) as error:
         raise ValueError(
             f"{origin}: {name} cannot be built from {dict(arguments)}: {error}"
         ) from error
@@ -147,6 +155,18 @@ def net_of(
 
 def fill(net: nn.Module, tensors: Mapping[str, Shaped[Tensor, "..."]], origin: str) -> nn.Module:
     """Load a net strictly and set it to inference; narrower floats are widened.
+
+    Raises:
+        ValueError: any key is missing, unexpected or misshapen; the message names them all.
+    """
+    agree(net, tensors, origin)
+    with torch.no_grad():
+        net.load_state_dict(dict(tensors))
+    return net.eval()
+
+
+def agree(net: nn.Module, tensors: Mapping[str, Shaped[Tensor, "..."]], origin: str) -> None:
+    """Refuse tensors that are not those of a net.
 
     Raises:
         ValueError: any key is missing, unexpected or misshapen; the message names them all.
@@ -161,6 +181,3 @@ def fill(net: nn.Module, tensors: Mapping[str, Shaped[Tensor, "..."]], origin: s
     if faults:
         listed = "; ".join(f"{key}: {faults[key]}" for key in sorted(faults))
         raise ValueError(f"{origin} does not fit {type(net).__name__}: {listed}")
-    with torch.no_grad():
-        net.load_state_dict(dict(tensors))
-    return net.eval()

@@ -1,0 +1,114 @@
+"""What bundle.json says, checked: a manifest may come from anybody."""
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+FORMAT = 1
+MANIFEST = "bundle.json"
+GALLERY_MANIFEST = "gallery.json"  # in the gallery of a bundle
+TEXTS = ("name", "title", "description", "created")
+GALLERY_TEXTS = ("gallery", "gallery_sha256")  # may be left out, and notes as well
+
+
+@dataclass(frozen=True)
+class Part:
+    """One network, face model or table of numbers, and where it comes from."""
+
+    file: str
+    sha256: str
+    network: str = ""  # name of the class; empty for a table of numbers
+    arguments: dict[str, Any] = field(default_factory=dict)
+    source: str = ""
+    licence: str = ""
+    training: str = ""  # the data that it was trained on, in words
+    results: dict[str, Any] = field(default_factory=dict)  # what was measured of it
+
+
+def stated(folder: Path) -> dict[str, Any]:
+    """The entries of bundle.json; whether its files are there is not looked at.
+
+    Raises:
+        ValueError: no manifest, another format, missing or unknown entries, entries of other
+            kinds, unsafe file names.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise ValueError(f"{folder} is no bundle: it has no {MANIFEST}")
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        if told.get("format") != FORMAT:
+            raise ValueError(f"{path} is of format {told.get('format')}; this reads {FORMAT}")
+        del told["format"]
+        check_entries(told)
+        told["parts"] = {name: Part(**entry) for name, entry in told["parts"].items()}
+        told["notes"] = tuple(told.get("notes", ()))
+    except (
+        *(json.JSONDecodeError, UnicodeDecodeError, RecursionError),
+        *(AttributeError, KeyError, TypeError),
+    ) as error:
+        raise ValueError(f"{path} is no bundle manifest: {error}") from error
+    for name, part in told["parts"].items():
+        check_file_name(part.file, f"{path}, part {name!r}")
+    gallery = told.get("gallery", "")
+    if Path(gallery).name != gallery or "\\" in gallery:
+        raise ValueError(f"{path}: {gallery!r} is no plain name of a folder")
+    return told
+
+
+def check_entries(told: dict[str, Any]) -> None:
+    """Refuse entries that are missing, unknown or of other kinds than a manifest has.
+
+    Raises:
+        KeyError, TypeError: the message names the first.
+    """
+    unknown = told.keys() - {*TEXTS, *GALLERY_TEXTS, "parts", "notes"}
+    if unknown:
+        raise TypeError(f"unknown {', '.join(sorted(unknown))}")
+    texts = [(name, told[name]) for name in TEXTS]
+    texts += [(name, told[name]) for name in GALLERY_TEXTS if name in told]
+    texts += [("a note", note) for note in told.get("notes", ())]
+    for name, part in told["parts"].items():
+        for entry, value in part.items():
+            if entry not in ("arguments", "results"):
+                texts.append((f"{entry} of {name!r}", value))
+            elif not isinstance(value, dict):
+                raise TypeError(f"{entry} of {name!r} is no object: {value!r}")
+    for name, value in texts:
+        if not isinstance(value, str):
+            raise TypeError(f"{name} is no text: {value!r}")
+
+
+def gallery_files(folder: Path) -> list[str]:
+    """The files that the manifest of a gallery names.
+
+    Raises:
+        ValueError: it names none, or some that leave the folder.
+    """
+    path = folder / GALLERY_MANIFEST
+    try:
+        names = sorted(map(str, json.loads(path.read_text(encoding="utf-8"))["files"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is no gallery manifest: {error}") from error
+    for name in names:
+        if Path(name).name != name or "\\" in name:
+            raise ValueError(f"{path}: {name!r} is no plain name of a file")
+    return names
+
+
+def check_file_name(file: str, origin: str) -> None:
+    """Refuse any name that could leave the bundle's folder or is no tensor file."""
+    if Path(file).name != file or "\\" in file or not file.endswith(".safetensors"):
+        raise ValueError(f"{origin}: {file!r} is no plain name of a .safetensors file")
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    unfinished = path.with_name(f"{path.name}.unfinished")
+    try:
+        unfinished.write_bytes(content)
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
