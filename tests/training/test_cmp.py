@@ -12,21 +12,28 @@ from voicemesh.evaluation import expectation
 from voicemesh.evaluation.cmp import evaluate
 from voicemesh.population.dataset import Population
 from voicemesh.systems.cmp import CrossModalPerceptionist
-from voicemesh.training.cmp import (
-    BUNDLE,
-    RECIPES,
-    CmpTask,
-    hide,
-    parameter_weights,
-    start,
-)
+from voicemesh.training.cmp import CmpTask, hide, parameter_weights, start
+from voicemesh.training.cmp_recipe import BUNDLE, RECIPES
 from voicemesh.training.data import features
 from voicemesh.training.loop import read_metrics
 from voicemesh.training.publish import publish, trained
 from voicemesh.training.refit import refit_head
 
 SMALL = replace(
-    BUNDLE, widths=(8, 12, 12, 16), embedding=8, steps=60, batch_size=8, expected_targets=False
+    BUNDLE,
+    front_end="voicemesh",
+    widths=(8, 12, 12, 16),
+    embedding=8,
+    steps=60,
+    batch_size=8,
+    shortest_crop=120,
+    longest_crop=320,
+    expected_targets=False,
+    measures_weight=0.0,
+    habits_weight=0.0,
+    masked_tracks=0.0,
+    clean=True,
+    first_steps=0,
 )
 
 
@@ -87,7 +94,7 @@ def test_selection_never_hears_clean_speech(folder):
 
 def test_the_mean_face_costs_one(folder):
     made = task(folder, SMALL)
-    targets = made._parameters[:40, 1 : 1 + SHAPES]
+    targets = made._facts["parameters"][made._day[made._rows], 1 : 1 + SHAPES]
     errors = (targets - targets.mean(0)).square() @ made.net.weights[1 : 1 + SHAPES]
     assert float(errors.mean()) == pytest.approx(1, rel=0.05)
 
@@ -104,8 +111,32 @@ def test_expected_targets_are_less_spread_than_faces(folder, monkeypatch):
     plain, expected = (
         task(folder, replace(SMALL, expected_targets=choice)) for choice in (False, True)
     )
-    spread = [made._parameters[:, 1 : 1 + SHAPES].var(0).sum() for made in (plain, expected)]
+    spread = [
+        made._facts["parameters"][:, 1 : 1 + SHAPES].var(0).sum() for made in (plain, expected)
+    ]
     assert spread[1] < 0.8 * spread[0]
+
+
+def test_expected_targets_are_those_of_the_day(folder, monkeypatch):
+    monkeypatch.setattr(expectation, "DRAWN", 5000)
+    made = task(folder, replace(SMALL, expected_targets=True, habits_weight=1.0))
+    batch = made.pairs(40, 150, np.random.default_rng(0))
+    assert batch["habits"].shape == (80, 15) and batch["measures"].shape == (80, 19)
+    assert made.net.asked["habits"].out_features == 15 and "measures" not in made.net.asked
+    days = made._facts["habits"]
+    assert days.std() == pytest.approx(1, rel=0.15)  # within a sex, on a day
+    assert float(made.net(batch)["habits"].detach()) > 0
+    ages = made._facts["traits"][:, 3]
+    assert ages.var() < 0.7 * made.targets.traits[:, 3].var()  # as far as a voice tells
+
+
+def test_crops_without_cycles_and_recordings_without_a_channel(folder):
+    recipe = replace(SMALL, masked_tracks=0.5, clean=False, batch_size=40)
+    made = task(folder, recipe)
+    assert not made.utterances.clean[made._rows].any()
+    batch = made.batch(np.random.default_rng(3))
+    deaf = (batch["features"][:, -4:] == 0).all(2).all(1).float().mean()
+    assert 0.2 < deaf < 0.8
 
 
 def test_training_lowers_the_losses(run):
@@ -141,6 +172,17 @@ def test_a_run_can_start_from_another(run, folder):
     nets, _ = trained(run, toy_face_model())
     theirs = nets.state_dict()
     assert all(torch.equal(value, theirs[name]) for name, value in made.net.state_dict().items())
+
+
+def test_a_recipe_of_two_cycles_is_one_run(folder, tmp_path):
+    recipe = replace(SMALL, steps=4, first_steps=60, first_rate=1e-3, half=True)
+    start(folder, tmp_path / "run", recipe, toy_bundle(tmp_path), minutes=-1)
+    assert not (tmp_path / "run/best.safetensors").exists()  # out of time after the first
+    assert (tmp_path / "run/first/best.safetensors").exists()
+    start(folder, tmp_path / "run", recipe, toy_bundle(tmp_path))
+    _, second = trained(tmp_path / "run", toy_face_model())
+    assert (second.steps, second.seed) == (4, SMALL.seed + 1)
+    assert second.start == str(tmp_path / "run/first")
 
 
 def test_a_refitted_head_is_no_worse(run, folder):

@@ -12,6 +12,7 @@ from torch import Tensor
 from voicemesh.kernels.log_mel import MelSettings, log_mel
 
 from .association import CMPC2_FRAMES, CMPC_MELS, SSS_MELS, cmpc, sss
+from .cycles import TRACKS, cycle_tracks
 from .pitch import CANDIDATES, pitch_map
 from .sf2f import MELS as SF2F_MELS
 from .sf2f import sf2f
@@ -55,11 +56,26 @@ def voicemesh(speech: Float[Tensor, "batch samples"]) -> Float[Tensor, "batch ch
 
     The envelope survives (no band is standardised) but not the level or the polarity.
     """
+    return torch.cat(_mel_and_pitch(level(speech)), 1)
+
+
+def voicemesh_cycles(
+    speech: Float[Tensor, "batch samples"],
+) -> Float[Tensor, "batch channels frames"]:
+    """What `voicemesh` reads, and how one cycle of the voice differs from the next."""
     speech = level(speech)
+    mel, pitches = _mel_and_pitch(speech)
+    hop, centre = VOICEMESH.hop, VOICEMESH.window // 2
+    return torch.cat([mel, pitches, cycle_tracks(speech, pitches, centre, hop).to(mel)], 1)
+
+
+def _mel_and_pitch(
+    speech: Float[Tensor, "batch samples"],
+) -> tuple[Float[Tensor, "batch mels frames"], Float[Tensor, "batch candidates frames"]]:
     mel = log_mel(speech, VOICEMESH)
     mel = (mel - mel.mean((1, 2), keepdim=True)) / SPREAD
     hop, centre = VOICEMESH.hop, VOICEMESH.window // 2
-    return torch.cat([mel, pitch_map(speech, mel.shape[2], centre, hop).to(mel)], 1)
+    return mel, pitch_map(speech, mel.shape[2], centre, hop).to(mel)
 
 
 def level(waveform: Float[Tensor, "batch samples"]) -> Float[Tensor, "batch samples"]:
@@ -97,6 +113,7 @@ FRONT_ENDS = {
     "voice2face": FrontEnd(PUBLISHED.mels, 100.0, published),
     "cmp": FrontEnd(PUBLISHED.mels, 100.0, published),
     "voicemesh": FrontEnd(VOICEMESH.mels + CANDIDATES, 100.0, voicemesh),
+    "voicemesh-cycles": FrontEnd(VOICEMESH.mels + CANDIDATES + TRACKS, 100.0, voicemesh_cycles),
     "sss": FrontEnd(SSS_MELS, 100.0, sss),
     "cmpc": FrontEnd(CMPC_MELS, 100.0, cmpc),
     "sf2f": FrontEnd(SF2F_MELS, 100.0, sf2f),

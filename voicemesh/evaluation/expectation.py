@@ -1,4 +1,6 @@
-"""The best possible answer: the shape that the law lets expect of a voice."""
+"""The best possible answer: what the law lets expect of a voice."""
+
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,6 +14,47 @@ DRAWN = 100_000  # people that the reader is fitted on
 SEED = 20_260_101  # apart from the seeds of populations
 
 
+@dataclass(frozen=True, eq=False)
+class Expectation:
+    """Lengths and age given a voice, from a large draw of the law."""
+
+    reader: Reader
+
+    @classmethod
+    def of_law(cls, coupling: float, sessions: int | None = None) -> "Expectation":
+        """Of voices heard in so many recordings, each on another day; None: of habitual voices."""
+        drawn = draw(DRAWN, SEED, coupling)
+        known = drawn.voice if sessions is None else heard_voices(drawn.voice, sessions, SEED)
+        told = np.column_stack([drawn.lengths, drawn.age])
+        return cls(Reader.fit(known, told, drawn.mode))
+
+    def measures(
+        self, heard: Float[np.ndarray, "voices quantities"], sex: Int[np.ndarray, " voices"]
+    ) -> Float[np.ndarray, "voices 19"]:
+        """Expected lengths in mm, then the age, of voices whose sex is known."""
+        told = np.stack([self.reader.within(heard, mode)[0] for mode in (0, 1)])
+        return told[sex, np.arange(len(sex))]
+
+    def shapes(
+        self,
+        heard: Float[np.ndarray, "voices quantities"],
+        people: People,
+        shape_params: Float[Tensor, "people s"],
+        fitted: Int[np.ndarray, " some"],
+    ) -> Float[Tensor, "voices s"]:
+        """Expected shape parameters given the voices and nothing else.
+
+        Shape parameters given lengths are learnt from the people in the rows `fitted`.
+        """
+        small = self.reader.small(heard)[:, None]
+        answers = []
+        for mode in (0, 1):
+            rows = fitted[people.mode[fitted] == mode]
+            lengths = self.reader.within(heard, mode)[0][:, : people.lengths.shape[1]]
+            answers.append(_shape_of(lengths, people.lengths[rows], shape_params[rows].numpy()))
+        return torch.from_numpy((1 - small) * answers[0] + small * answers[1]).float()
+
+
 def expected_shape(
     people: People,
     shape_params: Float[Tensor, "people s"],
@@ -22,22 +65,10 @@ def expected_shape(
     """Shape parameters expected given everyone's voice, and nothing else.
 
     The voice is heard in so many recordings, each on another day; None is the habitual voice
-    itself. Lengths given the voice come from a large draw of the law, shape parameters given
-    lengths from the people in the rows `fitted`.
+    itself.
     """
-    drawn = draw(DRAWN, SEED, coupling)
-    if sessions is None:
-        known, heard = drawn.voice, people.voice
-    else:
-        known, heard = (heard_voices(some.voice, sessions, SEED) for some in (drawn, people))
-    reader = Reader.fit(known, drawn.lengths, drawn.mode)
-    small = reader.small(heard)[:, None]
-    answers = []
-    for mode in (0, 1):
-        rows = fitted[people.mode[fitted] == mode]
-        lengths, _ = reader.within(heard, mode)
-        answers.append(_shape_of(lengths, people.lengths[rows], shape_params[rows].numpy()))
-    return torch.from_numpy((1 - small) * answers[0] + small * answers[1]).float()
+    heard = people.voice if sessions is None else heard_voices(people.voice, sessions, SEED)
+    return Expectation.of_law(coupling, sessions).shapes(heard, people, shape_params, fitted)
 
 
 def _shape_of(

@@ -21,7 +21,11 @@ from .cmp_unsupervised import GENERATOR, ImageBranch
 
 HEAD = "cmp-supervised-head"
 FEATURE_VOICE = "cmp-feature-encoder"  # reads published features where the voice encoder does not
-FRONT_END_OF_CHANNELS = {64: "cmp", 112: "voicemesh"}  # an encoder's input tells its front end
+FRONT_END_OF_CHANNELS = {
+    64: "cmp",
+    112: "voicemesh",
+    116: "voicemesh-cycles",
+}  # an encoder's input tells its front end
 SCALED = ("log_f0", "log_vtl", "age")  # traits that a net gives as z-scores
 
 

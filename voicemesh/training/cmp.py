@@ -1,6 +1,7 @@
 """Supervised Cross-Modal Perceptionist: recipe, targets, one step."""
 
-from dataclasses import dataclass
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,74 +11,26 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
+from voicemesh.audio.cycles import TRACKS
 from voicemesh.checkpoints.bundle import Bundle
-from voicemesh.evaluation.expectation import expected_shape
 from voicemesh.evaluation.targets import people_targets
 from voicemesh.evaluation.voxceleb3d import is_layout
 from voicemesh.mesh.morphable import MorphableModel
-from voicemesh.nets.cmp import SupervisedHead, VoiceEncoder, VoiceTraits
+from voicemesh.nets.cmp import TRAITS, SupervisedHead, VoiceEncoder, VoiceTraits
 from voicemesh.population.dataset import Population
+from voicemesh.population.tables import LENGTH_LAW, VOICE
 
+from .cmp_recipe import RECIPES as RECIPES
+from .cmp_recipe import CmpRecipe
 from .data import FeatureSet, PairSampler, features
-from .loop import Batch, LoopSettings, one_cycle, train
+from .days import Days, DayTargets
+from .loop import Batch, LoopSettings, one_cycle, precisely, train
 from .losses import session_triplet, weighted_error
 
 VALIDATION_FRAMES = 300
 VALIDATION_ROWS = 1500
 VALIDATION_BATCH = 50
 LITTLE = 0.01  # weight of the parameters that nothing is to be said about
-
-
-@dataclass(frozen=True)
-class CmpRecipe:
-    """Supervised Cross-Modal Perceptionist; the defaults are the published sizes and rates.
-
-    The authors published neither losses nor weights of this branch; those are ours.
-    """
-
-    front_end: str = "cmp"
-    widths: tuple[int, ...] = (256, 384, 576, 864)
-    embedding: int = 64
-    dropout: float = 0.2  # in front of the face parameters
-    noise: float = 0.05  # standard deviation, added to the unit embedding
-    steps: int = 50_000
-    batch_size: int = 64
-    shortest_crop: int = 300  # frames
-    longest_crop: int = 800
-    masked_bands: int = 0  # at most so many neighbouring channels of a crop are hidden
-    masked_frames: int = 0  # and so many frames
-    learning_rate: float = 2e-4
-    weight_decay: float = 0.01
-    expected_targets: bool = False  # what the voice's own parameters let expect, not the face
-    shape_weight: float = 1.0
-    sex_weight: float = 1.0
-    pitch_weight: float = 0.7
-    tract_weight: float = 0.7
-    age_weight: float = 0.3
-    triplet_weight: float = 0.0
-    triplet_margin: float = 0.3
-    start: str = ""  # folder of a finished run to start from
-    seed: int = 0
-
-
-BUNDLE = CmpRecipe(
-    front_end="voicemesh",
-    widths=(128, 192, 288, 432),
-    dropout=0.0,
-    noise=0.0,
-    steps=7000,
-    batch_size=48,
-    shortest_crop=120,
-    longest_crop=320,
-    masked_bands=10,
-    masked_frames=20,
-    learning_rate=3e-3,
-    weight_decay=0.05,
-    expected_targets=True,
-    shape_weight=2.0,
-    triplet_weight=0.1,
-)
-RECIPES = {"published": CmpRecipe(), "bundle": BUNDLE}
 
 
 class CmpNets(nn.Module):
@@ -93,15 +46,30 @@ class CmpNets(nn.Module):
         self.voice = VoiceEncoder(channels, recipe.widths, recipe.embedding)
         self.head = SupervisedHead(recipe.embedding, shapes, expressions, recipe.dropout)
         self.traits = VoiceTraits(recipe.embedding)
+        asked = {"measures": len(LENGTH_LAW) + 1, "habits": len(VOICE)}  # in training alone
+        self.asked = nn.ModuleDict(
+            {
+                name: nn.Linear(recipe.embedding, outputs)
+                for name, outputs in asked.items()
+                if getattr(recipe, f"{name}_weight")
+            }
+        )
         self.register_buffer("weights", weights, persistent=False)  # known to every run
 
     def forward(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
         """Losses by name; "loss" is their weighted sum."""
-        recipe, traits = self.recipe, batch["traits"]
-        unit = functional.normalize(self.voice(batch["features"]))
-        if self.training and recipe.noise:
-            unit = functional.normalize(unit + recipe.noise * torch.randn_like(unit))
-        told = self.traits(unit)
+        codes = self.voice(batch["features"])
+        with precisely(codes) as (codes,):
+            unit = functional.normalize(codes)
+            if self.training and self.recipe.noise:
+                unit = functional.normalize(unit + self.recipe.noise * torch.randn_like(unit))
+            return self.losses(unit, batch)
+
+    def losses(
+        self, unit: Float[Tensor, "batch embedding"], batch: Batch
+    ) -> dict[str, Float[Tensor, ""]]:
+        """Losses of embeddings."""
+        recipe, traits, told = self.recipe, batch["traits"], self.traits(unit)
         pitch, tract, age = (told[:, 1:] - traits[:, 1:]).square().mean(0).unbind()
         losses = {
             "shape": weighted_error(self.head(unit), batch["parameters"], self.weights),
@@ -110,6 +78,8 @@ class CmpNets(nn.Module):
             "tract": tract,
             "age": age,
         }
+        for name, layer in self.asked.items():
+            losses[name] = (layer(unit) - batch[name]).square().mean()
         if recipe.triplet_weight:
             losses["triplet"] = session_triplet(unit, batch["identity"], recipe.triplet_margin)
         total = sum(getattr(recipe, f"{name}_weight") * value for name, value in losses.items())
@@ -147,26 +117,41 @@ class CmpTask:
         self.optimiser, self.schedule = one_cycle(
             self.net.parameters(), recipe.steps, recipe.learning_rate, recipe.weight_decay
         )
-        self.targets = targets = people_targets(population.people, face_model)
+        self.targets = people_targets(population.people, face_model)
         ours = np.isin(utterances.identity, population.train)
-        self._rows = np.flatnonzero(ours)
-        self._sampler = PairSampler(utterances.identity[ours], utterances.session[ours])
-        shape_params = targets.shape_params
-        if recipe.expected_targets:
-            shape_params = expected_shape(
-                population.people, shape_params, population.train, population.recipe.coupling
-            )
+        learnt = ours & (recipe.clean | ~utterances.clean)
+        self._rows = np.flatnonzero(learnt)
+        self._sampler = PairSampler(utterances.identity[learnt], utterances.session[learnt])
+        self._facts = facts = self._told(population)
+        shape_params = facts.pop("shape_params")
+        train_rows = torch.from_numpy(self._rows)
         shape_weights = self.net.weights[1 : 1 + shape_params.shape[1]]
-        shape_weights /= shape_params[population.train].var(0) @ shape_weights  # mean face: 1
-        mean_face = shape_params[population.train].mean(0)
+        spread = shape_params[self._day[train_rows]].var(0)
+        shape_weights /= spread @ shape_weights  # the mean face costs 1
         if not recipe.start:
+            mean_face = shape_params[self._day[train_rows]].mean(0)
             self.net.head.classifier_shape[1].bias.data.copy_(mean_face)
         others = shape_params.new_zeros(len(shape_params), face_model.expression_basis.shape[2])
-        self._parameters = torch.cat([others[:, :1], shape_params, others], 1)
-        self._traits = targets.traits
+        facts["parameters"] = torch.cat([others[:, :1], shape_params, others], 1)
         held_out = np.flatnonzero(~ours & ~utterances.clean)
         every = max(1, len(held_out) // VALIDATION_ROWS)
         self._validation = held_out[::every][:VALIDATION_ROWS]
+
+    def _told(self, population: Population) -> dict[str, Float[Tensor, "days ..."]]:
+        """Targets by name, one row for every person on every day."""
+        days = Days.of(population, self.utterances)
+        self._day = torch.from_numpy(days.of_row)
+        people = torch.from_numpy(days.identity)
+        traits, shape_params = self.targets.traits[people], self.targets.shape_params
+        facts = {"traits": traits, "shape_params": shape_params[people]}
+        recipe = self.recipe
+        if recipe.expected_targets or recipe.measures_weight or recipe.habits_weight:
+            told = DayTargets.of(days, population, shape_params)
+            facts |= {"measures": told.measures, "habits": told.habits}
+            if recipe.expected_targets:
+                facts["shape_params"] = told.shape_params
+                traits[:, TRAITS.index("age")] = told.age
+        return facts
 
     def batch(self, rng: np.random.Generator) -> Batch:
         """Random crops of one length, two recordings per person."""
@@ -174,6 +159,9 @@ class CmpTask:
         frames = min(frames, self.utterances.frames)
         batch = self.pairs(self.recipe.batch_size // 2, frames, rng)
         hide(batch["features"], self.recipe.masked_bands, self.recipe.masked_frames, rng)
+        if self.recipe.masked_tracks:
+            deaf = rng.random(len(batch["features"])) < self.recipe.masked_tracks
+            batch["features"][torch.from_numpy(deaf), -TRACKS:] = 0
         return batch
 
     def pairs(self, pairs: int, frames: int, rng: np.random.Generator) -> Batch:
@@ -195,12 +183,11 @@ class CmpTask:
     def _collate(
         self, rows: Int64[np.ndarray, " batch"], frames: int, rng: np.random.Generator | None
     ) -> Batch:
-        people = torch.from_numpy(self.utterances.identity[rows])
+        days = self._day[torch.from_numpy(rows)]
         return {
             "features": self.utterances.crops(rows, frames, rng),
-            "identity": people,
-            "parameters": self._parameters[people],
-            "traits": self._traits[people],
+            "identity": torch.from_numpy(self.utterances.identity[rows]),
+            **{name: value[days] for name, value in self._facts.items()},
         }
 
 
@@ -233,10 +220,33 @@ def start(
     """
     from .cmp_voxceleb3d import Voxceleb3DTask
 
-    settings = LoopSettings(recipe.steps, recipe.seed, minutes=minutes)
+    began = time.monotonic()
     if is_layout(data):
-        return train(Voxceleb3DTask(recipe, data, bundle.face_model()), recipe, run, settings)
+        task = Voxceleb3DTask(recipe, data, bundle.face_model())
+        return train(task, recipe, run, settings_of(recipe, minutes))
     population = Population.open(data)
     utterances = features(population.folder, recipe.front_end, workers)
-    task = CmpTask(recipe, population, utterances, bundle.face_model())
-    return train(task, recipe, run, settings)
+    for cycle, folder in cycles(recipe, run):
+        task = CmpTask(cycle, population, utterances, bundle.face_model())
+        left = minutes - (time.monotonic() - began) / 60
+        best = train(task, cycle, folder, settings_of(cycle, left))
+        if not (folder / f"state-{cycle.steps}" / "done.json").exists():
+            break  # out of time
+    return best
+
+
+def settings_of(recipe: CmpRecipe, minutes: float) -> LoopSettings:
+    """How the loop trains a recipe."""
+    return LoopSettings(recipe.steps, recipe.seed, minutes=minutes, half=recipe.half)
+
+
+def cycles(recipe: CmpRecipe, run: Path) -> list[tuple[CmpRecipe, Path]]:
+    """The runs that a recipe consists of, one after the other, each with its folder."""
+    if not recipe.first_steps or recipe.start:
+        return [(recipe, run)]
+    first = replace(
+        recipe, steps=recipe.first_steps, learning_rate=recipe.first_rate, first_steps=0
+    )
+    folder = run / "first"
+    second = replace(recipe, first_steps=0, start=str(folder), seed=recipe.seed + 1)
+    return [(first, folder), (second, run)]

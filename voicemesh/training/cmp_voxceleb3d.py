@@ -17,7 +17,8 @@ from voicemesh.audio.features import PUBLISHED, repeat
 from voicemesh.evaluation.voxceleb3d import Person, Voxceleb3D, read_params
 from voicemesh.mesh.morphable import MorphableModel
 
-from .cmp import CmpNets, CmpRecipe
+from .cmp import CmpNets
+from .cmp_recipe import CmpRecipe
 from .loop import Batch, one_cycle
 
 UNKNOWN = {"pitch_weight": 0.0, "tract_weight": 0.0, "age_weight": 0.0}

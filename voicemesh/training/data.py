@@ -50,7 +50,7 @@ class FeatureSet:
             self.shards[shard][row - sizes[shard], start : start + frames]
             for shard, row, start in zip(shards, rows, starts, strict=True)
         ]
-        return torch.from_numpy(np.stack(parts)).float().transpose(1, 2).contiguous()
+        return torch.from_numpy(np.stack(parts)).transpose(1, 2).contiguous().float()
 
 
 class PairSampler:

@@ -19,7 +19,8 @@ from voicemesh.population.dataset import Population
 from voicemesh.systems import fusion
 from voicemesh.systems.cmp import CrossModalPerceptionist
 
-from .cmp import CmpNets, CmpRecipe, CmpTask
+from .cmp import CmpNets, CmpTask
+from .cmp_recipe import CmpRecipe
 from .data import features
 from .loop import read_metrics
 from .refit import refit_head
@@ -69,7 +70,9 @@ def publish(
     perceptionist = CrossModalPerceptionist(
         FRONT_ENDS[recipe.front_end], nets.voice, nets.head, face_model, nets.traits, people
     )
-    results, errors = evaluate(perceptionist, judges or population)
+    judges = judges or population
+    known = heard, _ = predict(perceptionist, judges)
+    results, errors = evaluate(perceptionist, judges, known)
     steps = max(line["step"] for line in read_metrics(run / "metrics.jsonl"))
     about = {
         "source": "trained by voicemesh, python -m voicemesh train cmp",
@@ -113,7 +116,6 @@ def publish(
     writer.net("voice-traits", nets.traits, {"embedding": recipe.embedding}, **about)
     measured = {"coverage": results["coverage"], "nulls": results["nulls"]}
     writer.tensors("cmp-statistics", people | errors, results=measured, **about)
-    heard, _ = predict(perceptionist, population)
     if len(np.unique(heard.session)) > 1:
         writer.tensors(fusion.PART, repeat_statistics(heard, face_model), **about)
     return geometry.table(results)

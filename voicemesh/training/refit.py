@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from .cmp import CmpTask
 
-ROWS = 3000  # recordings of training people
+ROWS = 8000  # recordings of training people
 AT_ONCE = 50
 RIDGE = 1e-4  # of the mean square of an embedding's entry
 

@@ -1,0 +1,54 @@
+"""Voices of days: those that the recordings were made of, and what they let expect."""
+
+import numpy as np
+import pytest
+import torch
+from evaluation.toys import toy_population
+
+from voicemesh.evaluation import expectation
+from voicemesh.population.dataset import Population
+from voicemesh.population.streams import stream
+from voicemesh.population.tables import VOICE
+from voicemesh.population.voices import in_session
+from voicemesh.training.data import features
+from voicemesh.training.days import Days, DayTargets
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    where = tmp_path_factory.mktemp("population")
+    toy_population(where, identities=40, validation=30)
+    population = Population.open(where)
+    return population, features(where, "voicemesh")
+
+
+def test_days_are_those_of_the_recordings(made):
+    population, utterances = made
+    days = Days.of(population, utterances)
+    assert (days.identity[days.of_row] == utterances.identity).all()
+    for row in (0, 7, len(utterances.identity) - 1):
+        person, session = int(utterances.identity[row]), int(utterances.session[row])
+        luck = stream(population.recipe.seed, "session", person, session)
+        voice = in_session(population.people, person, luck)
+        told = dict(zip(VOICE, days.voice[days.of_row[row]], strict=True))
+        assert voice.f0 == pytest.approx(np.exp(told["log_f0"]))
+        assert voice.jitter == pytest.approx(np.exp(told["log_jitter"]))
+        assert voice.tilt == pytest.approx(told["tilt"])
+
+
+def test_what_is_asked_is_what_the_day_tells(made, monkeypatch):
+    monkeypatch.setattr(expectation, "DRAWN", 20_000)
+    population, utterances = made
+    days, people = Days.of(population, utterances), population.people
+    shapes = torch.from_numpy(people.lengths).float()  # lengths stand for shape parameters
+    asked = DayTargets.of(days, population, shapes)
+    learnt = torch.from_numpy(np.isin(days.identity, population.train))
+    women = torch.from_numpy(people.mode[days.identity] == 1)
+    for values in (asked.measures, asked.habits):
+        some = values[learnt & women]
+        torch.testing.assert_close(some.mean(0), torch.zeros(some.shape[1]), atol=1e-3, rtol=0)
+    ages = people.age[days.identity]
+    told = 42 + 15 * asked.age.numpy()
+    within = [np.corrcoef(ages[s], told[s])[0, 1] for s in (women.numpy(), ~women.numpy())]
+    assert np.mean(within) > 0.3  # the law lets .34 of the variance be heard
+    assert told.std() < 0.9 * ages.std()

@@ -1,0 +1,70 @@
+"""How Cross-Modal Perceptionist is trained on voices and shapes: recipes."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class CmpRecipe:
+    """Supervised Cross-Modal Perceptionist; the defaults are the published sizes and rates.
+
+    The authors published neither losses nor weights of this branch; those are ours.
+    """
+
+    front_end: str = "cmp"
+    widths: tuple[int, ...] = (256, 384, 576, 864)
+    embedding: int = 64
+    dropout: float = 0.2  # in front of the face parameters
+    noise: float = 0.05  # standard deviation, added to the unit embedding
+    steps: int = 50_000
+    batch_size: int = 64
+    shortest_crop: int = 300  # frames
+    longest_crop: int = 800
+    masked_bands: int = 0  # at most so many neighbouring channels of a crop are hidden
+    masked_frames: int = 0  # and so many frames
+    masked_tracks: float = 0.0  # share of the crops without any tracks of cycles
+    clean: bool = True  # learn from recordings without a channel as well
+    learning_rate: float = 2e-4
+    weight_decay: float = 0.01
+    expected_targets: bool = False  # what the voice of the day lets expect, not face and age
+    shape_weight: float = 1.0
+    sex_weight: float = 1.0
+    pitch_weight: float = 0.7
+    tract_weight: float = 0.7
+    age_weight: float = 0.3
+    measures_weight: float = 0.0  # of all lengths and the age within a sex, as expected
+    habits_weight: float = 0.0  # of all that the law knows of a voice, on the day
+    triplet_weight: float = 0.0
+    triplet_margin: float = 0.3
+    half: bool = False  # forward passes in bfloat16
+    first_steps: int = 0  # of a whole cycle before, in the folder "first" of the run
+    first_rate: float = 3e-3
+    start: str = ""  # folder of a finished run to start from
+    seed: int = 0
+
+
+BUNDLE = CmpRecipe(
+    front_end="voicemesh-cycles",
+    widths=(192, 288, 432, 648),
+    dropout=0.0,
+    noise=0.0,
+    steps=2000,
+    batch_size=64,
+    shortest_crop=140,
+    longest_crop=348,
+    masked_bands=10,
+    masked_frames=20,
+    masked_tracks=0.25,
+    clean=False,
+    learning_rate=1.5e-3,
+    weight_decay=0.05,
+    first_steps=6000,
+    expected_targets=True,
+    shape_weight=2.0,
+    sex_weight=2.0,
+    age_weight=1.0,
+    measures_weight=1.5,
+    habits_weight=1.0,
+    triplet_weight=0.1,
+    half=True,
+)
+RECIPES = {"published": CmpRecipe(), "bundle": BUNDLE}

@@ -1,0 +1,78 @@
+"""The voice of every recording on its own day, and what the law lets expect of it.
+
+A net hears one day and not the habit: targets of the day itself leave less to chance.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from voicemesh.evaluation.expectation import Expectation
+from voicemesh.evaluation.targets import TRAIT_SCALES
+from voicemesh.population.dataset import Population
+from voicemesh.population.streams import stream
+from voicemesh.population.voices import daily_change
+
+from .data import FeatureSet
+
+
+@dataclass(frozen=True, eq=False)
+class Days:
+    """One row per person and session."""
+
+    of_row: Int64[np.ndarray, " rows"]  # the day of every recording
+    identity: Int64[np.ndarray, " days"]
+    voice: Float[np.ndarray, "days quantities"]  # before any vocal effort
+
+    @classmethod
+    def of(cls, population: Population, utterances: FeatureSet) -> "Days":
+        """As the population drew them when its recordings were made."""
+        pairs = np.stack([utterances.identity, utterances.session], 1)
+        days, of_row = np.unique(pairs, axis=0, return_inverse=True)
+        seed = population.recipe.seed
+        changes = [daily_change(stream(seed, "session", *map(int, day))) for day in days]
+        voice = population.people.voice[days[:, 0]] + np.array(changes)
+        return cls(of_row.ravel(), days[:, 0], voice)
+
+
+@dataclass(frozen=True, eq=False)
+class DayTargets:
+    """What a net is asked of every day."""
+
+    shape_params: Float[Tensor, "days s"]
+    age: Float[Tensor, " days"]  # z-score
+    measures: Float[Tensor, "days 19"]  # lengths and age, of deviation 1 within a sex
+    habits: Float[Tensor, "days quantities"]  # the voice itself, of deviation 1 within a sex
+
+    @classmethod
+    def of(
+        cls, days: Days, population: Population, shape_params: Float[Tensor, "people s"]
+    ) -> "DayTargets":
+        """Expectations of the law given every day's voice."""
+        people, train = population.people, population.train
+        sex, learnt = people.mode[days.identity], np.isin(days.identity, train)
+        expectation = Expectation.of_law(population.recipe.coupling, sessions=1)
+        told = expectation.measures(days.voice, sex)
+        mean, deviation = TRAIT_SCALES["age"]
+        return cls(
+            expectation.shapes(days.voice, people, shape_params, train),
+            torch.from_numpy((told[:, -1] - mean) / deviation).float(),
+            *(within_sex(values, sex, learnt) for values in (told, days.voice)),
+        )
+
+
+def within_sex(
+    values: Float[np.ndarray, "days k"],
+    sex: Int64[np.ndarray, " days"],
+    learnt: np.ndarray,
+) -> Float[Tensor, "days k"]:
+    """z-scores within each sex, by the mean and deviation of the rows `learnt`."""
+    scores = np.empty_like(values)
+    for mode in (0, 1):
+        own = sex == mode
+        known = values[own & learnt]
+        scores[own] = (values[own] - known.mean(0)) / (known.std(0) + 1e-9)
+    return torch.from_numpy(scores).float()
