@@ -31,7 +31,7 @@ class Wish:
     # Of the candidates. Unless given, the first is the face most expected: what the voice tells
     # as it is expected, all else lent by the known face nearest to it; others are drawn.
     seed: int | None = None
-    spread: float = 1.0  # of what a voice leaves open: 1 draws among all that fit, 0 does not
+    spread: float = 0.7  # of what a voice leaves open: 1 draws among all that fit, 0 does not
     truncation: float = 1.0  # 0 is the mean face
     neighbours: int = 8
     temperature: float = 0.03  # of the neighbours' weights, in cosines

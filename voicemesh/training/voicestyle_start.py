@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from voicemesh.evaluation.predictions import speech_of
 from voicemesh.latent.statistics import Statistics
+from voicemesh.nets.sss import TrunkVoiceEncoder
 from voicemesh.nets.stylegan2 import Generator
 from voicemesh.nets.voicestyle import VoiceStart
 from voicemesh.population.dataset import Population
@@ -25,6 +26,7 @@ from voicemesh.systems.voicestyle import VoiceStyle
 from voicemesh.systems.voicestyle_members import Members
 
 from .data import FeatureSet, features
+from .voices import VoiceCodes, voice_codes
 
 CHUNK = 32  # images at once
 
@@ -59,9 +61,16 @@ def voices_of(
 ) -> tuple[Float[Tensor, "recordings embedding"], Int64[np.ndarray, " recordings"]]:
     """Unit embeddings of these people's recordings, and whose each is (a place in `people`).
 
-    Nets of our own read the features that training cached; others hear the recordings.
+    Nets of our own read the features or the codes that training cached; others hear the
+    recordings.
     """
     place = {int(person): number for number, person in enumerate(people)}
+    if isinstance(space.voice, TrunkVoiceEncoder):
+        coded = voice_codes(population, space.voice.model, space.voice.front_end)
+        rows = chosen_rows(coded, people, most)
+        found = space.voice.of_code(torch.from_numpy(coded.codes[rows]))
+        owners = np.array([place[int(person)] for person in coded.identity[rows]])
+        return functional.normalize(found), owners
     if isinstance(space.voice, VOICES):
         cached = features(population.folder, space.voice.front_end)
         rows = chosen_rows(cached, people, most)
@@ -82,7 +91,7 @@ def voices_of(
 
 
 def chosen_rows(
-    cached: FeatureSet, people: Int64[np.ndarray, " people"], most: int
+    cached: FeatureSet | VoiceCodes, people: Int64[np.ndarray, " people"], most: int
 ) -> Int64[np.ndarray, " rows"]:
     """At most so many recordings of each person, those through a channel."""
     rows = np.flatnonzero(np.isin(cached.identity, people) & ~cached.clean)
