@@ -80,6 +80,7 @@ def backbones_of(recipe: CmpcRecipe) -> SssRecipe:
     folder = Path(recipe.backbones)
     return SssRecipe(
         small=True,
+        face_start="bundle",
         voice_backbone=str(folder / VOICE) if recipe.backbones else "",
         face_backbone=str(folder / FACE) if recipe.backbones else "",
         front_end=recipe.front_end,

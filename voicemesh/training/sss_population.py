@@ -143,13 +143,19 @@ def face_backbone(
     if not recipe.face_backbone:
         habits = Habits.of_law(population.recipe.coupling)
         task = FaceTask(own, population.people, portraits, held_out(population), habits)
-        if recipe.face_start:
-            source = bundle if recipe.face_start == "bundle" else Bundle.open(recipe.face_start)
-            begin_with(task.net.backbone, source.net(FACE_START).model)
+        if known := known_face(recipe, bundle):
+            begin_with(task.net.backbone, known)
         train(task, own, folder, LoopSettings(own.steps, own.seed, minutes=minutes))
         if not finished(folder, own.steps):
             return task.net.backbone, False
     return trained_backbone(folder, own), True
+
+
+def known_face(recipe: SssRecipe, bundle: Bundle) -> IrBackbone | None:
+    """The backbone that a recipe begins with, if there is one."""
+    if recipe.face_start == "bundle":
+        return bundle.net(FACE_START).model if FACE_START in bundle.parts else None
+    return Bundle.open(recipe.face_start).net(FACE_START).model if recipe.face_start else None
 
 
 def held_out(population: Population) -> Int64[np.ndarray, " some"]:

@@ -38,7 +38,8 @@ class SssRecipe:
     small: bool = False
     voice_backbone: str = ""
     face_backbone: str = ""
-    face_start: str = ""  # a bundle whose small face net goes on learning; "bundle": the one given
+    face_start: str = ""  # bundle whose small face net goes on learning; "bundle": the given one's,
+    # if it has one
     front_end: str = "sss"
     voice_steps: int = 0  # of the small backbones
     face_steps: int = 0
@@ -77,6 +78,7 @@ class SssRecipe:
 
 BUNDLE = SssRecipe(
     small=True,
+    face_start="bundle",
     front_end="voicemesh",
     voice_steps=3000,
     face_steps=1200,
