@@ -7,6 +7,7 @@ from html import escape
 import gradio as gr
 
 from voicemesh import figures, images
+from voicemesh.mesh.hair_worn import USUAL
 from voicemesh.pipeline import Photographed, Pipeline, Portrait
 
 from . import matches
@@ -41,11 +42,13 @@ def read(
     seen = look(whole, path)
     pictures = side_by_side(seen)
     if portrait is None:
-        figure = figures.mesh(
-            seen.face, None, "skin", whole.openness, whole.material, whole.worn(seen.face, "none")
-        )
+        hair = whole.worn(seen.face, USUAL[seen.sex])
+        figure = figures.mesh(seen.face, None, "skin", whole.openness, whole.material, hair)
         views = gr.update(choices=ALONE, value="skin")
-        words = "The head on the photograph. Let a voice be heard on the first tab to compare both."
+        words = (
+            "The head on the photograph; hair and skin are set. Let a voice be heard on the first"
+            " tab to compare both."
+        )
         return seen, pictures, figure, views, f"<p>{words}</p>", measurements_of(seen)
     comparison = whole.compare(portrait, seen)
     heads = comparison.first, comparison.second
@@ -55,7 +58,10 @@ def read(
         ("voice", "photograph"),
         whole.openness,
         whole.material,
-        [whole.worn(head, "none") for head in heads],
+        [
+            whole.worn(head, USUAL[sex])
+            for head, sex in zip(heads, (portrait.sex, seen.sex), strict=True)
+        ],
     )
     caption = (
         f"<p>How far the photographed head stands out of the voice's;"

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
@@ -195,21 +195,20 @@ def offer_examples(voice: gr.Audio) -> gr.helpers.Examples:
     )
 
 
-class Recorder(gr.Audio):
-    """A recorder that knows the page's own examples: else each would be probed at the start."""
+def unprobed(postprocess: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The same for all but the page's own examples: each of those would be probed at the start."""
 
-    is_template = True  # it looks as its parent does
-
-    def postprocess(self, value: Any) -> Any:
-        """A recording as the browser is told of it."""
+    def told(value: Any) -> Any:
         if isinstance(value, str) and Path(value).parent == EXAMPLES:
             return FileData(path=value, orig_name=Path(value).name)
-        return super().postprocess(value)
+        return postprocess(value)
+
+    return told
 
 
 def recorder(label: str, elem_id: str) -> gr.Audio:
     """Where a voice comes in; the file arrives as it was chosen."""
-    return Recorder(
+    recorder = gr.Audio(
         sources=["microphone", "upload"],
         type="filepath",
         format=None,
@@ -222,6 +221,8 @@ def recorder(label: str, elem_id: str) -> gr.Audio:
             waveform_progress_color="#c65b3a",
         ),
     )
+    recorder.postprocess = unprobed(recorder.postprocess)
+    return recorder
 
 
 @dataclass(frozen=True)
