@@ -77,13 +77,16 @@ def test_a_seed_decides_the_candidates(whole, heard):
 
 
 def test_a_start_follows_the_voice_and_keeps_a_look(whole, heard):
-    v = whole.statistics.whiten(whole.first(heard, Wish(spread=0.0)))
+    v = whole.statistics.whiten(whole.first(heard, Wish(look=1.0)))
     told = v @ whole.start.directions.T
     torch.testing.assert_close(told, whole.start.heard(heard.voice[None]), atol=1e-3, rtol=1e-3)
     nearest = whole.neighbours(heard.voice)[0][:1]
     lent = whole.statistics.whiten(whole.members.w[nearest])
     torch.testing.assert_close(v[:, 2:], lent[:, 2:], atol=1e-3, rtol=1e-3)
     assert not torch.allclose(v[:, :2], lent[:, :2], atol=1e-2)
+    half = whole.statistics.whiten(whole.first(heard, Wish(look=0.5)))
+    torch.testing.assert_close(half[:, 2:], lent[:, 2:] / 2, atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(half[:, :2], v[:, :2], atol=1e-3, rtol=1e-3)
 
 
 def test_candidates_have_the_looks_of_different_people(whole, heard):

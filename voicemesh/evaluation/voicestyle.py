@@ -105,7 +105,7 @@ def evaluate(
     samples = samples_of(system, counts.samples, counts.seed)
     seen = Seen(tested.pixels, first, refined, samples, tuple(voices))
     male = population.people.mode[tested.identity] == 0
-    age, faces = population.people.age[tested.identity], judges.look.identities(list(tested.pixels))
+    age, faces = population.people.age[tested.identity], tested.pixels
     mean = np.repeat(mean_face(system), len(who), 0)
     results = {
         "people": len(who),

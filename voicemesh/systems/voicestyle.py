@@ -141,7 +141,7 @@ class VoiceStyle:
             v = self.between(heard, wish)
         else:
             lent = self.statistics.whiten(self.members.w[self.lenders(heard, wish)])
-            lent = lent.clamp(-FARTHEST, FARTHEST)
+            lent = wish.look * lent.clamp(-FARTHEST, FARTHEST)
             voice = heard.voice.expand(wish.candidates, -1)
             luck = self.luck(heard, wish, len(self.start.open)).to(lent)
             v = self.start(voice, lent, luck, wish.spread)

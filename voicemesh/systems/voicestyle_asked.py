@@ -32,6 +32,7 @@ class Wish:
     # as it is expected, all else lent by the known face nearest to it; others are drawn.
     seed: int | None = None
     spread: float = 0.7  # of what a voice leaves open: 1 draws among all that fit, 0 does not
+    look: float = 0.8  # how much of a look is lent: 1 is all of it, 0 the average of all looks
     truncation: float = 1.0  # 0 is the mean face
     neighbours: int = 8
     temperature: float = 0.03  # of the neighbours' weights, in cosines
