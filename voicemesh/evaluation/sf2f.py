@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from voicemesh.audio import sf2f as front
 from voicemesh.checkpoints.bundle import Bundle
+from voicemesh.latent.losses import Identity
 from voicemesh.nets import sf2f_facenet, sf2f_vggface
 from voicemesh.nets.sf2f import bytes_of, coloured
 from voicemesh.population.dataset import Population
@@ -35,6 +36,8 @@ WINDOWS = 20  # of a person, at most
 FUSED, VOICE, FACE = "fused", "mean of voices", "mean of faces"
 SEX, TRUE = "sex alone", "another picture"
 FACENET, VGGFACE = "sf2f-facenet", "sf2f-vggface"
+IDENTITY = "identity-encoder"
+WHOLE = 128  # pixels of the portraits that the identity encoder learnt from
 SPACES = {"cmpc-face-encoder": Cmpc, "sss-face-encoder": SeekingTheShapeOfSound}
 BATCH, SHUFFLE = 32, 0  # images at once, seed
 
@@ -68,13 +71,22 @@ def judge_of(bundle: Bundle, device: torch.device | str = "cpu") -> Judge:
             return net(sf2f_facenet.prepared(image))
 
         return Judge(FACENET, embed)
+    if IDENTITY in bundle.parts:
+        whose = Identity(bundle.net(IDENTITY)).to(device)
+
+        @torch.inference_mode()
+        def known(images: Images) -> Tensor:
+            image = images.to(device).float() / 127.5 - 1
+            return whose(functional.interpolate(image, (WHOLE, WHOLE), mode="bilinear"))
+
+        return Judge(IDENTITY, known)
     for name, kind in SPACES.items():
         if set(kind.parts) <= bundle.parts.keys():
             space = kind.from_bundle(bundle, device)
             return Judge(name, partial(seen_by, space))
     raise ValueError(
         f"The bundle {bundle.name!r} has no face network to measure by: {FACENET} or"
-        f" {' or '.join(SPACES)}"
+        f" {' or '.join((IDENTITY, *SPACES))}"
     )
 
 

@@ -32,6 +32,7 @@ class Spoken:
     # How much each of these segments was looked at, one being the even share; ones without a fuser.
     attention: Float[np.ndarray, " some"]
     embedding: Float[np.ndarray, " embedding"]
+    fused: bool = True  # of the segments; otherwise the voice was heard in one piece
 
 
 class SpeechToFace:
@@ -75,6 +76,7 @@ class SpeechToFace:
             starts=some * front.STRIDE / self.front_end.frame_rate,
             attention=attention[some],
             embedding=fused.cpu().numpy(),
+            fused=encoder.fused,
         )
 
     def hear(
