@@ -61,6 +61,8 @@ def test_chance_sex_and_ceilings_stand_beside_the_system(population, monkeypatch
     assert set(results["systems"]) == {"joined", "single", "sex oracle", "ceiling", *PICTURED}
     told = voice_faces.report(results, "loudness", "toys")
     assert "loudness, 2.0 s heard" in told and "to the ceiling of pictures" in told
+    way = told.rsplit("\n", 1)[1]
+    assert "V -> F" in way and "F -> V" in way and "% in U" in way
     best, knowing = (results["systems"][name] for name in ("ceiling", "sex oracle"))
     for direction in DIRECTIONS:
         assert best[direction]["matching"]["free"]["value"] > 0.6

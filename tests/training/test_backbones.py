@@ -7,6 +7,7 @@ from evaluation.toys import toy_population, toy_portraits
 
 from voicemesh.evaluation.voice_faces import portraits_of
 from voicemesh.nets.cmp import VoiceEncoder
+from voicemesh.nets.irse import IrBackbone
 from voicemesh.population.law import draw
 from voicemesh.population.streams import stream
 from voicemesh.population.tables import VOICE as VOICE_NAMES
@@ -14,7 +15,15 @@ from voicemesh.population.voices import in_session
 from voicemesh.training import voices
 from voicemesh.training.data import features
 from voicemesh.training.face_views import Views
-from voicemesh.training.faces import FaceRecipe, FaceTask, face_codes, facts, measure_scales, shrunk
+from voicemesh.training.faces import (
+    FaceRecipe,
+    FaceTask,
+    begin_with,
+    face_codes,
+    facts,
+    measure_scales,
+    shrunk,
+)
 from voicemesh.training.habits import Habits
 from voicemesh.training.voice_backbone import VoiceRecipe, VoiceTask, daily_changes
 
@@ -118,6 +127,19 @@ def test_faces_tell_more_with_training(population, habits):
     assert np.mean(losses[-10:]) < 0.9 * np.mean(losses[:10])
     told = task.net.eval() and task.validate(torch.device("cpu"))
     assert told["sex_wrong"] <= 1 and told["tied"] > 0
+
+
+def test_a_face_backbone_goes_on_from_another():
+    torch.manual_seed(0)
+    sizes = {"side": 16, "dropout": 0.0, "stem": 2}
+    known, fresh = (IrBackbone((1, 1), (4, 6), features=n, **sizes) for n in (9, 5))
+    begin_with(fresh, known)
+    picture = torch.randn(2, 3, 16, 16)
+    seen = [net.eval().body(net.input_layer(picture)) for net in (known, fresh)]
+    torch.testing.assert_close(*seen)
+    assert fresh(picture).shape == (2, 5)
+    with pytest.raises(ValueError, match="has other sizes"):
+        begin_with(fresh, IrBackbone((1, 1), (4, 7), features=5, **sizes))
 
 
 def test_facts_are_standard_scores(population):

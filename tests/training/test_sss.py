@@ -136,3 +136,19 @@ def test_steps_lower_the_loss(published):
         optimiser.step()
         values.append(total.item())
     assert values[-1] < 0.8 * values[0]
+
+
+def test_a_law_says_who_is_hardly_a_negative():
+    torch.manual_seed(0)
+    voices, faces = torch.randn(2, 5, 3, dtype=torch.float64)
+    sure = 1e3 * torch.eye(5, dtype=torch.float64)
+    logits = voices @ F.normalize(faces).T, faces @ F.normalize(voices).T
+    plain = sum(F.cross_entropy(some, torch.arange(5)) for some in logits) / 2
+    torch.testing.assert_close(sss.guided(voices, faces, sure), plain)
+    alike = sure.clone()
+    alike[0, 1] = alike[0, 0]  # the second face fits the first voice as well as its own
+    told = sss.guided(voices, faces, alike)
+    halves = logits[0][0].log_softmax(0)
+    away = (halves[0] - halves[1]) / 2 / 5 / 2
+    back = logits[1][1].log_softmax(0)  # and the first voice fits the second face
+    torch.testing.assert_close(told, plain + away + (back[1] - back[0]) / 2 / 5 / 2)

@@ -173,7 +173,7 @@ def reachable(found: dict[str, Any]) -> str:
         ]
         parts.append(f"{side} {' and '.join(told)}" if told else f"{side} nothing to reach")
     return (
-        f"Of the way from chance to the ceiling, pictures allow {', '.join(parts)} (1:2): whoever"
-        " sees pictures gets no further, and the ceiling of pictures is told everybody's sex,"
-        " which a picture does not always show."
+        "Of the way from chance to the ceiling, the proportions and the grey hair of pictures allow"
+        f" {', '.join(parts)} (1:2), and that with everybody's sex told, which a picture does not"
+        " always show."
     )
