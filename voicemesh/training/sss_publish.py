@@ -107,13 +107,14 @@ def publish(
     calibration = calibrated(embedded.joined, embedded.faces, people.mode, people.age)
     steps = max(line["step"] for line in read_metrics(run / MAIN / "metrics.jsonl"))
     seen = len(load_file(run / MAIN / "best.safetensors")["center.weight"])
+    guided = ", guided by what the law says of every pair" if recipe.law_weight else ""
     about = {
         "source": "trained by voicemesh, python -m voicemesh train sss",
         "licence": LICENCE,
         "training": (
             f"voices and portraits of {seen} synthetic people of the population's law, {steps}"
-            " steps of the main run on backbones that had learnt voices and faces of such people;"
-            " no recording and no picture of a person"
+            f" steps of the main run{guided}, on backbones that had learnt the habits of voices and"
+            " what faces tell of them; no recording and no picture of a person"
         ),
     }
     brief = {
