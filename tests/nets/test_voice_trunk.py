@@ -18,9 +18,17 @@ def test_a_trunk_begins_as_an_encoder():
     assert trunk(frames).shape == (2, 5)
 
 
+def test_what_an_encoder_hears_besides_is_left_out():
+    encoder, trunk = VoiceEncoder(11, (4, 6), 3).eval(), VoiceTrunk(9, (4, 6), (1, 2), 5).eval()
+    trunk.begin_as(encoder)
+    frames = torch.randn(2, 11, 40)
+    frames[:, 9:] = 0
+    torch.testing.assert_close(trunk.stages(frames[:, :9]), encoder.model[:-1](frames))
+
+
 @pytest.mark.parametrize("sizes", [(9, (4, 7)), (8, (4, 6)), (9, (4, 6, 6))])
 def test_an_encoder_of_other_sizes_is_refused(sizes):
-    with pytest.raises(ValueError, match="cannot become a trunk of 2"):
+    with pytest.raises(ValueError, match="cannot become a trunk of"):
         VoiceTrunk(9, (4, 6), (0, 1), 5).begin_as(VoiceEncoder(*sizes, 3))
 
 

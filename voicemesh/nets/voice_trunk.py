@@ -90,17 +90,23 @@ class VoiceTrunk(nn.Module):
     def begin_as(self, encoder: VoiceEncoder) -> None:
         """Take over the strided convolutions of a voice encoder, which blocks at first pass on.
 
+        Channels that it hears beyond those of the trunk, the last ones, are left out.
+
         Raises:
             ValueError: its convolutions have other sizes.
         """
         plain = [layer for layer in self.stages if not isinstance(layer, FrameBlock)]
-        given = list(encoder.model)[:-1]
-        for own, other in zip(plain, given, strict=False):
-            shapes = [[tuple(p.shape) for p in layer.parameters()] for layer in (own, other)]
-            if len(plain) != len(given) or shapes[0] != shapes[1]:
-                raise ValueError(
-                    f"A voice encoder of {len(given) // 3} convolutions {shapes[1]} cannot become a"
-                    f" trunk of {len(plain) // 3} with {shapes[0]}; choose its channels and widths"
-                )
-        for own, other in zip(plain, given, strict=True):
-            own.load_state_dict(other.state_dict())
+        given = [layer.state_dict() for layer in list(encoder.model)[:-1]]
+        heard = plain[0].in_channels
+        given[0] = {name: value[:, :heard] for name, value in given[0].items()}
+        sizes = (
+            [[tuple(v.shape) for v in layer.values()] for layer in some]
+            for some in ([layer.state_dict() for layer in plain], given)
+        )
+        if (own := next(sizes)) != (other := next(sizes)):
+            raise ValueError(
+                f"A voice encoder with convolutions of {other[::3]} cannot become a trunk of"
+                f" {own[::3]}; choose its channels and widths"
+            )
+        for layer, values in zip(plain, given, strict=True):
+            layer.load_state_dict(values)

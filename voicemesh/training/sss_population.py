@@ -1,12 +1,14 @@
 """Seeking the Shape of Sound on a population: small nets on backbones that are trained first."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32, Int64, Shaped
+from torch import Tensor
 
 from voicemesh.audio.features import FRONT_ENDS
 from voicemesh.checkpoints.bundle import Bundle
@@ -41,7 +43,7 @@ JUDGED = 30  # every so many people of those to train on are kept to judge by
 LEAST_JUDGES = 2
 DRAWN = 60_000  # people of the law that guides
 KNOWN_WELL = 50  # days that the law hears of a voice when it says what fits
-START = "cmp-voice-encoder"  # of a bundle; what the voice backbone begins as
+TRUNK_START, START = "sss-voice-encoder", "cmp-voice-encoder"  # of a bundle; of a trunk
 FACE_START = "sss-face-encoder"  # what the face backbone may begin with
 
 
@@ -101,7 +103,7 @@ def voice_backbone(
     bundle: Bundle,
     minutes: float,
 ) -> tuple[VoiceTrunk, bool]:
-    """A trunk that begins as the bundle's voice encoder and learns; whether that is finished."""
+    """A trunk that begins with what the bundle knows and learns; whether that is finished."""
     own = VoiceRecipe(
         recipe.front_end,
         recipe.voice_widths,
@@ -113,12 +115,31 @@ def voice_backbone(
     if not recipe.voice_backbone:
         torch.manual_seed(own.seed)
         trunk = own.trunk()
-        trunk.begin_as(bundle.net(START))
+        begin(trunk, bundle)
         task = VoiceTask(own, trunk, population, utterances, held_out(population))
         train(task, own, folder, LoopSettings(own.steps, own.seed, minutes=minutes))
         if not finished(folder, own.steps):
             return trunk, False
     return trained_trunk(folder, own), True
+
+
+def begin(trunk: VoiceTrunk, bundle: Bundle) -> None:
+    """Begin as the bundle's trunk, else as its voice encoder, if one of them has these sizes."""
+    if TRUNK_START in bundle.parts:
+        known = bundle.net(TRUNK_START).model.state_dict()
+        if shapes(known) == shapes(trunk.state_dict()):
+            trunk.load_state_dict(known)
+            return
+    if START in bundle.parts:
+        try:
+            trunk.begin_as(bundle.net(START))
+        except ValueError as error:
+            log.warning("the trunk begins with nothing: %s", error)
+
+
+def shapes(tensors: Mapping[str, Shaped[Tensor, "..."]]) -> dict[str, tuple[int, ...]]:
+    """Sizes of tensors by name."""
+    return {name: tuple(value.shape) for name, value in tensors.items()}
 
 
 def face_backbone(
