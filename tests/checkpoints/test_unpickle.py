@@ -3,6 +3,7 @@
 import argparse
 import pickle
 import tarfile
+import zipfile
 from collections import OrderedDict
 from pathlib import Path
 
@@ -101,6 +102,33 @@ def test_a_torn_torch_file(tmp_path):
         torch_file(tmp_path / "x.pth")
 
 
+def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path):
+    torch.save({"a": torch.zeros(1000)}, tmp_path / "x.pth")
+    with zipfile.ZipFile(tmp_path / "x.pth") as plain:
+        content = {name: plain.read(name) for name in plain.namelist()}
+    with zipfile.ZipFile(tmp_path / "bomb.pth", "w", zipfile.ZIP_DEFLATED) as bomb:
+        for name, value in content.items():
+            bomb.writestr(name, value)
+    assert len(torch_file(tmp_path / "x.pth")["a"]) == 1000
+    with pytest.raises(ValueError, match=r"bomb\.pth cannot .* would unpack to \d,\d+"):
+        torch_file(tmp_path / "bomb.pth")
+
+
+def test_sizes_that_lie(tmp_path):
+    torch.save({"a": torch.zeros(4)}, tmp_path / "x.pth", _use_new_zipfile_serialization=False)
+    content = (tmp_path / "x.pth").read_bytes()
+    small, huge = b"K\x04\x85", b"\x8a\x06\x00\x00\x00\x00\x00\x40\x85"  # (4,), (2**46,)
+    assert small in content
+    (tmp_path / "x.pth").write_bytes(content.replace(small, huge))
+    with pytest.raises(ValueError, match=r"x\.pth cannot be read as tensors"):
+        torch_file(tmp_path / "x.pth")
+    written = pickle.dumps(np.zeros(4), 2)
+    assert written.count(b"K\x04\x85") == 1
+    (tmp_path / "x.pkl").write_bytes(written.replace(b"K\x04\x85", huge))
+    with pytest.raises(ValueError, match=r"x\.pkl cannot be read as arrays"):
+        array_file(tmp_path / "x.pkl")
+
+
 def test_archives_and_missing_files(tmp_path):
     (tmp_path / "x.pth").write_bytes(b"x")
     with tarfile.open(tmp_path / "x.tar", "w") as archive:
@@ -109,3 +137,5 @@ def test_archives_and_missing_files(tmp_path):
         torch_file(tmp_path / "x.tar")
     with pytest.raises(ValueError, match="There is no file"):
         torch_file(tmp_path / "gone.pth")
+    with pytest.raises(ValueError, match="is a folder; name the published file in it"):
+        torch_file(tmp_path)

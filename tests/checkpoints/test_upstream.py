@@ -211,3 +211,24 @@ def test_files_that_do_not_fit(tmp_path, name, content, fault):
     torch.save(content, tmp_path / "x")
     with pytest.raises(ValueError, match=fault):
         checkpoints.load(name, tmp_path / "x")
+
+
+def test_surfaces_that_are_none_are_named(tmp_path):
+    path = tmp_path / "keypoints_sim.npy"
+    for content, fault in ((b"", "it is empty"), (b"68 points", "cannot be read as landmarks")):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=rf"keypoints_sim\.npy .*{fault}"):
+            upstream.read_landmarks(path)
+    np.save(path, np.array(["a"]))
+    with pytest.raises(ValueError, match="holds no numbers of vertices"):
+        upstream.read_landmarks(path)
+    path = tmp_path / "tri.mat"
+    path.write_bytes(b"no matrix" * 50)
+    with pytest.raises(ValueError, match=r"tri\.mat cannot be read as a Matlab file"):
+        upstream.read_triangles(path)
+    savemat(path, {"triangles": np.ones((3, 2))})
+    with pytest.raises(ValueError, match=r"tri\.mat holds no 'tri'"):
+        upstream.read_triangles(path)
+    savemat(path, {"tri": np.ones((4, 2))})
+    with pytest.raises(ValueError, match=r"tri\.mat holds no triangles"):
+        upstream.read_triangles(path)

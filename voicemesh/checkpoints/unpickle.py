@@ -52,6 +52,7 @@ def torch_file(path: str | Path) -> Any:
         ValueError: no such file, no torch file, or one that holds more than data.
     """
     path = existing(path)
+    refuse_bomb(path)
     plain = [argparse.Namespace, OrderedDict, np.dtype, np.ndarray, *numpy_types(), *LISTS]
     try:
         with torch.serialization.safe_globals(plain):
@@ -104,9 +105,30 @@ class ArrayUnpickler(pickle.Unpickler):
 def existing(path: str | Path) -> Path:
     """The path of a file that is there."""
     path = Path(path)
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; name the published file in it")
     if not path.is_file():
         raise ValueError(f"There is no file {path}")
     return path
+
+
+def refuse_bomb(path: Path) -> None:
+    """Refuse a zip file that unpacks to much more than it is: `torch.save` never compresses.
+
+    Raises:
+        ValueError: it would.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+    except (zipfile.BadZipFile, ValueError, LookupError, NotImplementedError):
+        return  # an older file, or a torn one: the reader tells
+    size = path.stat().st_size
+    if unpacked > size:
+        raise ValueError(
+            f"{path} cannot be read as tensors: its {size:,} bytes would unpack to {unpacked:,};"
+            " take the file as it was published"
+        )
 
 
 def numpy_types() -> list[Any]:

@@ -236,15 +236,51 @@ def load_basel(
 
 
 def read_triangles(path: str | Path) -> Integer[np.ndarray, "_ _"]:
-    """0-based triangles of tri.mat (which counts from 1) or tri.pkl (from 0)."""
+    """0-based triangles of tri.mat (which counts from 1) or tri.pkl (from 0).
+
+    Raises:
+        ValueError: no such file, or one that holds anything else.
+    """
     path = existing(path)
     if path.suffix != ".mat":
-        return np.asarray(array_file(path))
-    from scipy.io import loadmat
+        corners, first = array_file(path), 0
+    else:
+        corners, first = mat_array(path, "tri"), 1
+    corners = np.asarray(corners)
+    if corners.ndim != 2 or 3 not in corners.shape or corners.dtype.kind not in "iuf":
+        raise ValueError(f"{path} holds no triangles: 3 vertices each are needed")
+    return corners.astype(np.int64) - first
 
-    return loadmat(path)["tri"].astype(np.int64) - 1
+
+def mat_array(path: Path, name: str) -> np.ndarray:
+    """One array of a Matlab file.
+
+    Raises:
+        ValueError: it is no such file, or has no array of this name.
+    """
+    from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
+
+    try:
+        return loadmat(path, variable_names=[name])[name]
+    except KeyError as error:
+        raise ValueError(f"{path} holds no {name!r}") from error
+    except (MatReadError, ValueError, TypeError, NotImplementedError, EOFError) as error:
+        raise ValueError(f"{path} cannot be read as a Matlab file: {error}") from error
 
 
 def read_landmarks(path: str | Path) -> Integer[np.ndarray, " _"]:
-    """The numbers of keypoints_sim.npy."""
-    return np.load(existing(path), allow_pickle=False).ravel()
+    """The numbers of keypoints_sim.npy.
+
+    Raises:
+        ValueError: no such file, or one that holds anything but whole numbers.
+    """
+    try:
+        numbers = np.load(existing(path), allow_pickle=False)
+    except EOFError as error:
+        raise ValueError(f"{path} holds no array: it is empty") from error
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be read as landmarks: {error}") from error
+    if not isinstance(numbers, np.ndarray) or numbers.dtype.kind not in "iuf":
+        raise ValueError(f"{path} holds no numbers of vertices")
+    return numbers.ravel().astype(np.int64)
