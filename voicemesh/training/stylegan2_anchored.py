@@ -21,7 +21,7 @@ from voicemesh.nets.stylegan2 import Generator
 from voicemesh.nets.stylegan2_half import half_images, mapped
 
 from .loop import precisely
-from .stylegan2_losses import average, critic_loss, ema_decay, generator_loss, gradient_penalty
+from .stylegan2_losses import average, critic_loss, ema_decay, gradient_penalty
 from .stylegan2_players import Players, StyleGan2Recipe
 
 BETAS = 0.5, 0.99  # of both: a generator that is told what to paint gains from momentum
@@ -68,13 +68,17 @@ class AnchoredPlayers(Players):
         free = torch.randn(len(real) - own, known.shape[1], generator=rng).to(known.device)
         fake = self.player(torch.cat([known[:own], free]), real.shape[2])
         self.critic.requires_grad_(False)
-        losses = {"generator": recipe.adversarial * generator_loss(self._scores(fake))}
+        # Parameters decide a face: the critic is heard least where the anchor counts most.
+        patches = self._scores(fake)
+        heard = 1 / face_weight(patches.shape[2], recipe.faces).to(patches.device)
+        losses = {"generator": recipe.adversarial * (functional.softplus(-patches) * heard).mean()}
         losses |= self._anchors(fake[:own], real[:own])
         if self.accelerator.num_processes > 1:  # all parameters take part, for all alike
             losses["idle"] = sum(p.sum() for p in self.player.parameters()) * 0.0
         told = self._descend(self.player_adam, losses)
         self.critic.requires_grad_(True)
-        scores = self._scores(torch.cat([real, fake.detach()])).chunk(2)
+        both = self._scores(torch.cat([real, fake.detach()]))
+        scores = both.flatten()[:, None].chunk(2)
         told |= self._descend(self.critic_adam, {"critic": critic_loss(*scores)})
         means = (float(side.detach().mean()) for side in scores)
         told |= dict(zip(("real_score", "fake_score"), means, strict=True))
@@ -99,11 +103,11 @@ class AnchoredPlayers(Players):
             for group in adam.param_groups:
                 group["lr"], group["betas"] = rate * min(1.0, left), BETAS
 
-    def _scores(self, images: Float[Tensor, "batch 3 _ _"]) -> Float[Tensor, "scores 1"]:
+    def _scores(self, images: Float[Tensor, "batch 3 _ _"]) -> Float[Tensor, "batch 1 _ _"]:
         """Of every patch of every image."""
         with torch.autocast(images.device.type, torch.bfloat16, enabled=self.recipe.half):
             scores = self.critic(images)
-        return scores.float().flatten()[:, None]
+        return scores.float()
 
     def _anchors(
         self, fake: Float[Tensor, "own 3 _ _"], real: Float[Tensor, "own 3 _ _"]
