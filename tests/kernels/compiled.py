@@ -81,7 +81,9 @@ def shared() -> int:
 FLOAT, HALF = torch.float32, torch.bfloat16
 FIRST, LAST = torch.contiguous_format, torch.channels_last
 LAUNCHES = {  # module -> the launches that pages and training make
-    "log_mel": lambda: log_mel_triton(empty(2, 16_000), MelSettings(), empty(2)),
+    "log_mel": lambda: [
+        log_mel_triton(empty(2, samples), MelSettings(), empty(2)) for samples in (6000, 16_000)
+    ],
     "upfirdn2d": lambda: [
         resample(1, 1, HALF, LAST),
         resample(2, 1, FLOAT, FIRST),
@@ -90,7 +92,11 @@ LAUNCHES = {  # module -> the launches that pages and training make
         resample_and_activate(HALF, LAST),
     ],
     "bias_act": lambda: [activate(FLOAT, FIRST), activate(HALF, LAST)],
-    "modulated_conv": lambda: [convolve(dtype) for dtype in (FLOAT, torch.float16)],
+    "modulated_conv": lambda: [
+        convolve(dtype)
+        for dtype in (FLOAT, torch.float16)
+        if dtype == FLOAT or shared() > 64 * 1024  # no halves on sm_75: it spills there
+    ],
     "rasterize": draw,
     "interpolate": interpolate,
 }

@@ -3,6 +3,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from kernels.launched import launched
 
 from voicemesh.kernels.bias_act import (
     Form,
@@ -15,7 +16,8 @@ from voicemesh.kernels.bias_act_triton import bias_act_gradient_triton, bias_act
 
 CPU = Form(bias_act_cpu, bias_act_gradient_cpu)
 TRITON = Form(
-    partial(bias_act_triton, tile=128), partial(bias_act_gradient_triton, tile=64, programs=2)
+    launched(partial(bias_act_triton, tile=128)),
+    launched(partial(bias_act_gradient_triton, tile=64, programs=2)),
 )
 FORMS = pytest.mark.parametrize("form", [CPU, TRITON], ids=["cpu", "triton"])
 SHAPES = [(3, 5), (2, 3, 5), (1, 2, 17, 13), (1, 70, 1, 1)]  # partial tiles, several chunks

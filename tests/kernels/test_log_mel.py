@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from kernels.launched import launched
 
 from voicemesh.kernels.log_mel import (
     MelSettings,
@@ -29,7 +30,8 @@ OTHER = MelSettings(
     refill=False,
 )
 LENGTHS = [1, 159, 160, 401, 3200, 3337]  # nothing whole, nothing left over, odd
-BLOCKS = {"blocks": Blocks(64, 512, 256)}  # few programs: each costs milliseconds
+# Few programs where each costs milliseconds; a GPU has less room.
+BLOCKS = Blocks(64, 128, 16) if torch.cuda.is_available() else Blocks(64, 512, 256)
 
 
 def by_definition(x, settings, prior):
@@ -80,10 +82,11 @@ def test_fft_form_is_the_reference(samples, settings, voices):
 @pytest.mark.parametrize(
     ("samples", "settings"), [(1, PUBLISHED), (160, PUBLISHED), (3337, PUBLISHED), (3337, OTHER)]
 )
-def test_triton_is_the_reference(samples, settings, voices, device):
+@pytest.mark.parametrize("frames", [16, 64])  # of a program: fewer than a waveform's, and more
+def test_triton_is_the_reference(samples, settings, frames, voices, device):
     wave, prior = voices(samples, device)
     expected = log_mel_reference(wave.double(), settings, prior.double()).float()
-    ours = log_mel_triton(wave, settings, prior, **BLOCKS)
+    ours = log_mel_triton(wave, settings, prior, BLOCKS._replace(frames=frames))
     torch.testing.assert_close(ours, expected, atol=1e-3, rtol=0)
 
 
@@ -93,10 +96,10 @@ def test_triton_hears_quiet_beside_loud(window, voices, device):
     wave, prior = voices(1500, device)
     wave[1] *= 1e-4
     expected = log_mel_reference(wave.double(), settings, prior.double()).float()
-    ours = log_mel_triton(wave, settings, prior, **BLOCKS)
+    ours = log_mel_triton(wave, settings, prior, BLOCKS)
     torch.testing.assert_close(ours, expected, atol=1e-3, rtol=0)
     silence = torch.zeros(1, 0, device=device)
-    assert (log_mel_triton(silence, settings, prior[:1], **BLOCKS) < -27).all()
+    assert (log_mel_triton(silence, settings, prior[:1], BLOCKS) < -27).all()
 
 
 def test_views_and_nothing_at_all(voices):
@@ -106,7 +109,8 @@ def test_views_and_nothing_at_all(voices):
     whole = log_mel_fft(wave, PUBLISHED, prior)
     torch.testing.assert_close(log_mel_fft(view, PUBLISHED, prior), whole)
     close = {"atol": 1e-3, "rtol": 0}
-    torch.testing.assert_close(log_mel_triton(view, PUBLISHED, prior, **BLOCKS), whole, **close)
+    ours = launched(log_mel_triton)(view, PUBLISHED, prior, BLOCKS)
+    torch.testing.assert_close(ours, whole, **close)
     for form in (log_mel_reference, log_mel_fft, log_mel_triton):
         assert form(wave[:0], PUBLISHED, prior[:0]).shape == (0, 64, 11)
 

@@ -3,6 +3,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from kernels.launched import DEVICE, launched, moved
 from scipy import signal
 
 from voicemesh.kernels import modulated_conv
@@ -129,8 +130,9 @@ def test_half_precision(dtype, demodulate):
 
 
 def by_triton(x, weight, style, bias, noise, strength, demodulate=True):
+    x, weight, style, *rest = (moved(t, DEVICE) for t in (x, weight, style, bias, noise, strength))
     style, scale = scales(x, weight, style, demodulate, 0.3, None)
-    return styled_conv(x, weight, style, scale, bias, noise, strength, SLOPE, GAIN, BLOCKS)
+    return styled_conv(x, weight, style, scale, *rest, SLOPE, GAIN, BLOCKS).cpu()
 
 
 @pytest.mark.parametrize(("batch", "size"), [(2, (1, 1)), (1, (3, 6))])
@@ -165,7 +167,8 @@ def test_triton_in_half_precision_and_on_views():
     half = x.detach().half().transpose(2, 3)
     assert not half.is_contiguous()
     style, scale = scales(half, weight, style, True, 0.3, None)
-    ours = styled_conv_triton(half, weight, style, scale, bias, None, None, SLOPE, GAIN, BLOCKS)
+    form = launched(styled_conv_triton)
+    ours = form(half, weight, style, scale, bias, None, None, SLOPE, GAIN, BLOCKS)
     assert ours.dtype == torch.float16
     assert ours.is_contiguous(memory_format=torch.channels_last)
     plain = half.float() * style[:, :, None, None]
@@ -173,7 +176,7 @@ def test_triton_in_half_precision_and_on_views():
     v = v + bias[:, None, None]
     expected = GAIN * torch.where(v > 0, v, SLOPE * v)
     torch.testing.assert_close(ours.float(), expected.detach(), rtol=0.01, atol=0.02)
-    empty = styled_conv_triton(half[:0], weight, style[:0], None, None, None, None, 1.0, 1.0)
+    empty = form(half[:0], weight, style[:0], None, None, None, None, 1.0, 1.0)
     assert empty.shape == (0, 3, 7, 5)
 
 

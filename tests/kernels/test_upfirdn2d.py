@@ -3,6 +3,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from kernels.launched import launched
 from scipy import signal
 
 from voicemesh.kernels.bias_act import bias_act_reference
@@ -28,7 +29,7 @@ SETTINGS = [  # up and down (x, y), padding (x0, x1, y0, y1), taps (y, x)
     ((4, 1), (1, 4), (0, 0, 9, 0), (7, 1)),
 ]
 SHAPE = (2, 2, 7, 9)
-FORMS = [upfirdn2d_cpu, partial(upfirdn2d_triton, lanes=512)]
+FORMS = [upfirdn2d_cpu, launched(partial(upfirdn2d_triton, lanes=512))]
 
 
 def maps(shape=SHAPE, dtype=torch.float64, last=False, device="cpu"):
@@ -89,7 +90,8 @@ def test_triton_filters_and_activates_in_one(last):
     x, kernel = maps((2, 3, 7, 9), last=last), kernel_of((4, 4), False)
     bias, scale, noise = torch.randn(3), torch.randn(2, 3), torch.randn(2, 1, 6, 8)
     axes, strength = resamplings(x, kernel, 1, 1, (1, 1)), torch.randn(1)
-    ours = upfirdn2d_triton(x, kernel, axes, bias, 0.1, 3.0, scale, noise, strength, lanes=256)
+    form = launched(partial(upfirdn2d_triton, lanes=256))
+    ours = form(x, kernel, axes, bias, 0.1, 3.0, scale, noise, strength)
     filtered = upfirdn2d_reference(x, kernel, axes)
     expected = bias_act_reference(filtered, bias, 0.1, 3.0, scale, noise, strength)
     torch.testing.assert_close(ours, expected)

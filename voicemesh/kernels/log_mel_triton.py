@@ -4,9 +4,9 @@ Bytes: 16 a sample (read, written emphasised, read twice) and 4 a mel and frame,
 published; no frame is stored, tables come from the second-level cache. Operations: the window is
 symmetric and only power is wanted, so the sum about its middle needs half the taps, cosines with
 the even half and sines with the odd: 2 x 200 x 460 products and 460 x 64 for the mels, 430 kFLOP a
-frame. That is the roof, and only tensor cores are near it: float16 halves, high and low parts
-times high and low parts with float32 sums, keep float32's accuracy (TF32 would err by 0.3 in the
-logarithm) at a third of their rate, 1.3 MFLOP a frame against 990 TFLOP/s on an H200: 1.3 ns.
+frame. That is the roof, and only tensor cores are near it: numbers as two float16, high and low
+parts times high and low parts with float32 sums, keep float32's accuracy (TF32 would err by 0.3
+in the logarithm) at a third of their rate, 1.3 MFLOP a frame, 1.3 ns at an H200's 990 TFLOP/s.
 """
 
 from functools import lru_cache
@@ -16,14 +16,13 @@ import numpy as np
 import torch
 import triton
 import triton.language as tl
-from jaxtyping import Float
+from jaxtyping import Float, Float16
 from torch import Tensor
-from triton.language.target_info import cuda_capability_geq
 
 from .log_mel import MelSettings, hamming, mel_weights
 
 SAMPLES = 2048  # emphasised by a program
-TABLE = 256.0  # the tables' scale, which keeps the low parts of float16 out of its subnormals
+TABLE, HEIGHT = 256.0, 1024.0  # scales that keep low parts out of float16's subnormals
 
 
 class Blocks(NamedTuple):
@@ -76,27 +75,29 @@ def _emphasis_kernel(
     tl.atomic_max(peak + item, largest, sem="relaxed")
 
 
-@triton.jit(do_not_specialize=["first", "each", "samples", "frames"])
+@triton.jit(do_not_specialize=["first", "each", "batch", "samples", "frames"])
 @no_type_check
 def _log_mel_kernel(
     wave,  # [batch, samples]
     prior,  # [batch]: what comes before the first sample
     emphasised,  # [batch, samples]
     peak,  # [batch]: no sample is larger
-    tables,  # [4, taps, bins] float16: cosines' high and low parts, sines'; window folded in
-    weights,  # [mels, bins], zeros behind
+    tables,  # [blocks, steps, 4, TAPS, BINS] float16: cosines' high and low parts, sines'
+    weights,  # [blocks, 2, MELS, BINS] float16: high and low parts, zeros behind
     energies,  # [batch, frames, mels], out
     first,
     each,
+    batch,
     samples,
     frames,
     mels,
-    bins,  # a multiple of BINS
-    taps,  # half a window, a multiple of TAPS
+    blocks,  # of BINS bins
+    steps,  # of TAPS taps in half a window
     emphasis,
     floor,
-    unit,  # settings.scale over the tables' scale
+    unit,  # settings.scale over the scales of the tables
     REFILL: tl.constexpr,
+    SHORT: tl.constexpr,
     HOP: tl.constexpr,
     WINDOW: tl.constexpr,
     FRAMES: tl.constexpr,
@@ -105,16 +106,24 @@ def _log_mel_kernel(
     MELS: tl.constexpr,
 ):
     # energy = log(max(sum over bins of ((sum of even C)^2 + (sum of odd S)^2) weight, floor)).
-    # One program per FRAMES frames of a waveform, which has `each` of them from `first` on. Frame t
+    # One program per FRAMES frames; every waveform has `each` of them from `first` on. Frame t
     # holds y[k] = f[k] - emphasis f[k - 1] with f[k] = x[t HOP + k mod left], left = min(WINDOW,
-    # samples - t HOP); f[-1] is the last f of frame t - 1. REFILL: some frames are not whole.
-    blocks = tl.cdiv(each, FRAMES)
-    item = (tl.program_id(0) // blocks).to(tl.int64)
-    base = first + tl.program_id(0) % blocks * FRAMES
-    wave += item * samples
+    # samples - t HOP); f[-1] is the last f of frame t - 1. REFILL: some frames are not whole, and
+    # frames are counted over all waveforms. If neither that nor SHORT, a last program that would
+    # be partial does frames of the one before it once more.
     frame = tl.arange(0, FRAMES)
-    t = base + frame
-    live = t < first + each
+    if REFILL:
+        g = tl.program_id(0) * FRAMES + frame
+        item, t, live = (g // each).to(tl.int64), first + g % each, g < batch * each
+    else:
+        tiles = tl.cdiv(each, FRAMES)
+        item = (tl.program_id(0) // tiles).to(tl.int64)
+        base = tl.program_id(0) % tiles * FRAMES
+        if not SHORT:
+            base = tl.minimum(base, each - FRAMES)
+        t = first + base + frame
+        live = t < first + each
+    every = item + tl.zeros((FRAMES,), tl.int64)
     start = t * HOP
     left = tl.minimum(samples - start, WINDOW)
     here = live & (left > 0)
@@ -122,39 +131,46 @@ def _log_mel_kernel(
     if REFILL:
         behind = (WINDOW - 1) % tl.maximum(tl.minimum(left + HOP, WINDOW), 1)
     known = live & (t > 0) & (left + HOP > 0)
-    before = tl.load(wave + start - HOP + behind, mask=known, other=0.0)
-    before = tl.where(t == 0, tl.load(prior + item), before)
-    opening = tl.load(wave + start, mask=here, other=0.0)
+    source = wave + every * samples + start
+    before = tl.load(source - HOP + behind, mask=known, other=0.0)
+    before = tl.where(t == 0, tl.load(prior + every, mask=live, other=0.0), before)
+    opening = tl.load(source, mask=here, other=0.0)
     first_y = (opening - emphasis * before)[:, None]
     if REFILL:
         turn = tl.maximum(left, 1)
-        again = opening - emphasis * tl.load(wave + start + turn - 1, mask=here, other=0.0)
+        again = opening - emphasis * tl.load(source + turn - 1, mask=here, other=0.0)
         inverse = (1.0 / turn.to(tl.float32))[:, None]
         turn, again = turn[:, None], again[:, None]
     # Samples below 2^e times 2^(13 - e): sums of four of them stay below float16's 65504.
-    exponent = tl.load(peak + item).to(tl.int32, bitcast=True) >> 23
+    if REFILL:
+        loudest = tl.load(peak + item, mask=live, other=1.0)[:, None]
+        row = emphasised + (item * samples + start)[:, None]
+    else:
+        loudest = tl.load(peak + item)
+        row = emphasised + item * samples + (first + base) * HOP
+    exponent = loudest.to(tl.int32, bitcast=True) >> 23
     factor = ((266 - tl.maximum(exponent, 12)) << 23).to(tl.float32, bitcast=True)
-    row = emphasised + item * samples + base * HOP
-    # Offsets that the compiler knows to be small and positive cost one register, not one a frame.
+    # Offsets that the compiler knows to be small and positive take one register, not one a frame.
     column = tl.arange(0, TAPS)[None, :]
     rising = (frame * HOP)[:, None] + column
     falling = (frame * HOP)[:, None] + (TAPS - 1 - column)
-    PRECISE: tl.constexpr = "bf16x3" if cuda_capability_geq(8, 0) else "ieee"
-    mel = tl.arange(0, MELS)
+    mel, bin = tl.arange(0, MELS), tl.arange(0, BINS)
+    table = tl.arange(0, TAPS)[:, None] * BINS + bin[None, :]
+    height = mel[None, :] * BINS + bin[:, None]
     energy = tl.zeros((FRAMES, MELS), tl.float32)
-    for f in range(0, bins, BINS):
-        bin = f + tl.arange(0, BINS)
+    for f in range(blocks):
         real = tl.zeros((FRAMES, BINS), tl.float32)
         imaginary = tl.zeros((FRAMES, BINS), tl.float32)
-        for k in range(0, taps, TAPS):
+        for step in range(steps):
+            k = step * TAPS
             back = (WINDOW - 1) // 2 - k - column
-            inside = here[:, None] & (back >= 0)
+            inside = (here[:, None] & (back >= 0)) if SHORT else (back >= 0)
             if REFILL:
                 at = _wrapped(WINDOW // 2 + k + column, turn, inverse)
-                later = tl.load(row + (frame * HOP)[:, None] + at, mask=inside, other=0.0)
+                later = tl.load(row + at, mask=inside, other=0.0)
                 later = tl.where(at == 0, again, later)
                 at = _wrapped(back, turn, inverse)
-                sooner = tl.load(row + (frame * HOP)[:, None] + at, mask=inside, other=0.0)
+                sooner = tl.load(row + at, mask=inside, other=0.0)
                 sooner = tl.where(at == 0, again, sooner)
             else:
                 later = tl.load(row + (WINDOW // 2 + k) + rising, mask=inside, other=0.0)
@@ -163,11 +179,11 @@ def _log_mel_kernel(
             sooner = tl.where(back == 0, first_y, sooner)
             even_high, even_low = _halves((later + sooner) * factor)
             odd_high, odd_low = _halves((later - sooner) * factor)
-            place = tables + (k + tl.arange(0, TAPS))[:, None] * bins + bin[None, :]
+            place = tables + (f * steps + step) * (4 * TAPS * BINS) + table
             cosine = tl.load(place)
-            cosine_low = tl.load(place + taps * bins)
-            sine = tl.load(place + 2 * taps * bins)
-            sine_low = tl.load(place + 3 * taps * bins)
+            cosine_low = tl.load(place + TAPS * BINS)
+            sine = tl.load(place + 2 * TAPS * BINS)
+            sine_low = tl.load(place + 3 * TAPS * BINS)
             real = tl.dot(even_low, cosine, real)
             real = tl.dot(even_high, cosine_low, real)
             real = tl.dot(even_high, cosine, real)
@@ -175,13 +191,29 @@ def _log_mel_kernel(
             imaginary = tl.dot(odd_high, sine_low, imaginary)
             imaginary = tl.dot(odd_high, sine, imaginary)
         power = real * real + imaginary * imaginary
-        place = weights + mel[None, :] * bins + bin[:, None]
-        weight = tl.load(place, mask=(mel < mels)[None, :], other=0.0)
-        energy = tl.dot(power, weight, energy, input_precision=PRECISE)
+        # A row below 2^e times 2^(15 - e), for float16 again: its neighbours in frequency are
+        # never 110 dB louder, since the window itself leaks more.
+        order = tl.maximum(tl.max(power, 1).to(tl.int32, bitcast=True) >> 23, 14)[:, None]
+        up = ((268 - order) << 23).to(tl.float32, bitcast=True)
+        down = ((order - 14) << 23).to(tl.float32, bitcast=True)
+        high, low = _halves(power * up)
+        place = weights + f * (2 * MELS * BINS) + height
+        weight = tl.load(place)
+        part = tl.dot(low, weight)
+        part = tl.dot(high, tl.load(place + MELS * BINS), part)
+        part = tl.dot(high, weight, part)
+        energy += part * down
     scale = unit / factor
-    place = (item * frames + t)[:, None] * mels + mel[None, :]
-    stored = live[:, None] & (mel < mels)[None, :]
-    tl.store(energies + place, tl.log(tl.maximum(energy * scale * scale, floor)), mask=stored)
+    energy = tl.log(tl.maximum(energy * scale * scale, floor))
+    stored = (mel < mels)[None, :]
+    if REFILL:
+        place = (item * frames + t)[:, None] * mels + mel[None, :]
+    else:
+        energies += (item * frames + first + base) * mels
+        place = frame[:, None] * mels + mel[None, :]
+    if SHORT:
+        stored = stored & live[:, None]
+    tl.store(energies + place, energy, mask=stored)
 
 
 def log_mel_triton(
@@ -191,60 +223,59 @@ def log_mel_triton(
     blocks: Blocks | None = None,
 ) -> Float[Tensor, "batch mels frames"]:
     """`log_mel` by a few launches with the accuracy of float32, without its gradient."""
-    blocks = blocks or Blocks()
     wave, prior = waveform.detach().float().contiguous(), prior.detach().to(waveform).float()
     batch, samples = wave.shape
     frames = settings.frames(samples)
     whole = min(frames, max(0, (samples - settings.window) // settings.hop + 1))
-    tables, weights = _tables(settings, blocks.bins, blocks.taps, wave.device)
+    mels = max(16, triton.next_power_of_2(settings.mels))
     energies = wave.new_empty(batch, frames, settings.mels)
     if not batch:
         return energies.mT.to(waveform.dtype)
+    if blocks is None:  # older tensor cores hold more of their operands in registers
+        architecture = triton.runtime.driver.active.get_current_target().arch
+        small = Blocks(32, 64) if architecture >= 80 else Blocks(16, 32)
+        blocks = Blocks() if architecture >= 90 else small
     prior, emphasised, peak = prior.contiguous(), torch.empty_like(wave), wave.new_zeros(batch)
-    parts = triton.cdiv(samples, SAMPLES)
-    constants = [float(v) for v in (settings.emphasis, settings.floor, settings.scale / TABLE)]
+    emphasis, floor = float(settings.emphasis), float(settings.floor)
+    unit = settings.scale / (TABLE * HEIGHT**0.5)
+    spans = (0, whole), (whole, frames - whole)
     with torch.cuda.device_of(wave):
         if samples:
+            parts = triton.cdiv(samples, SAMPLES)
             _emphasis_kernel[(batch * parts,)](
-                wave, prior, emphasised, peak, samples, parts, constants[0], SAMPLES
+                wave, prior, emphasised, peak, samples, parts, emphasis, SAMPLES
             )
-        for first, each in ((0, whole), (whole, frames - whole)):
-            if not each:
-                continue
-            _log_mel_kernel[(batch * triton.cdiv(each, blocks.frames),)](
-                wave,
-                prior,
-                emphasised,
-                peak,
-                tables,
-                weights,
-                energies,
-                first,
-                each,
-                samples,
-                frames,
-                settings.mels,
-                weights.shape[1],
-                tables.shape[1],
-                *constants,
-                first == whole,  # these repeat themselves
+        for first, each in (span for span in spans if span[1]):
+            refill = first == whole
+            own = blocks._replace(bins=blocks.bins // 2) if refill else blocks  # fewer registers
+            tables, weights = _tables(settings, own.bins, own.taps, mels, wave.device)
+            rows, times = (batch * each, 1) if refill else (each, batch)
+            _log_mel_kernel[(triton.cdiv(rows, own.frames) * times,)](
+                *(wave, prior, emphasised, peak, tables, weights, energies),
+                *(first, each, batch, samples, frames, settings.mels, *tables.shape[:2]),
+                *(emphasis, floor, unit),
+                refill,
+                refill or each < own.frames,
                 settings.hop,
                 settings.window,
-                blocks.frames,
-                blocks.bins,
-                blocks.taps,
-                max(16, triton.next_power_of_2(settings.mels)),
-                num_warps=blocks.warps,
-                num_stages=blocks.stages,
+                own.frames,
+                own.bins,
+                own.taps,
+                mels,
+                num_warps=own.warps,
+                num_stages=own.stages,
             )
     return energies.mT.to(waveform.dtype)
 
 
 @lru_cache(maxsize=16)
 def _tables(
-    settings: MelSettings, bins: int, taps: int, device: torch.device
-) -> tuple[Float[Tensor, "4 taps bins"], Float[Tensor, "mels bins"]]:
-    """Folded bases and mel weights of the bins that filters use, filled to blocks with zeros."""
+    settings: MelSettings, bins: int, taps: int, mels: int, device: torch.device
+) -> tuple[Float16[Tensor, "blocks steps 4 taps bins"], Float16[Tensor, "blocks 2 mels bins"]]:
+    """Folded bases and mel weights of the bins that filters use, block by block as they are read.
+
+    The window is folded in, blocks are filled with zeros, numbers are high and low parts.
+    """
     weights = mel_weights(settings)
     rows = weights.any(1).nonzero()[0]
     used = np.arange(rows[0], rows[-1] + 1)
@@ -253,10 +284,17 @@ def _tables(
     bases = TABLE * hamming(settings)[ahead, None] * np.stack([np.cos(angles), np.sin(angles)])
     if settings.window % 2:
         bases[0, 0] /= 2  # the middle of an odd window is its own mirror image
-    high = torch.from_numpy(bases).half()
-    low = (torch.from_numpy(bases) - high.double()).half()
-    behind = [-len(used) % bins, -len(ahead) % taps]
-    both = torch.stack([high, low], 1).flatten(0, 1)
-    filled = torch.nn.functional.pad(both, (0, behind[0], 0, behind[1]))
-    heights = torch.nn.functional.pad(torch.from_numpy(weights[used].T), (0, behind[0]))
-    return filled.contiguous().to(device), heights.float().contiguous().to(device)
+    behind = -len(used) % bins
+    filled = np.pad(bases, ((0, 0), (0, -len(ahead) % taps), (0, behind)))
+    tables = _parts(filled).flatten(0, 1).unflatten(2, (-1, bins)).unflatten(1, (-1, taps))
+    heights = np.pad(HEIGHT * weights[used].T, ((0, mels - settings.mels), (0, behind)))
+    both = _parts(heights[None])[0].unflatten(2, (-1, bins)).permute(2, 0, 1, 3)
+    tables = tables.permute(3, 1, 0, 2, 4).contiguous().to(device)
+    return tables, both.contiguous().to(device)
+
+
+def _parts(values: Float[np.ndarray, "n rows bins"]) -> Float16[Tensor, "n 2 rows bins"]:
+    """What float16 holds of numbers, and what it holds of the rest."""
+    whole = torch.from_numpy(values)
+    high = whole.half()
+    return torch.stack([high, (whole - high.double()).half()], 1)
