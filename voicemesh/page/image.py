@@ -19,8 +19,8 @@ from .matches import inline
 MESH = 320  # pixels of the mesh's portrait beside the image
 ONE_AT_A_TIME = {"concurrency_limit": 1, "concurrency_id": "images", "show_progress": "hidden"}
 HEADING = """<h2>A face image for this voice</h2><p>A generated face that fits the voice, one of
-many that would. Sex and a little of the shape follow the voice; everything else about it is made
-up.</p>"""
+many that would. Sex, and to a small degree age and shape, follow the voice; hair, skin and eyes
+are lent by a known face near to it, for a voice does not tell them.</p>"""
 WAITING = "<p class='legend waiting'>An image will grow here once a voice was heard.</p>"
 VISITORS = 4096  # whose turns are remembered
 COUNTS = [("1", 1), ("4", 4), ("8", 8)]
@@ -86,10 +86,11 @@ def figure(pixels: np.ndarray, title: str, words: str, best: bool = False) -> st
 
 
 def prototypes_of(prototypes: Prototypes, seed: int, wish: Wish) -> str:
-    """The faces that the image grew from, each with its weight."""
+    """The faces that the image grew from, each with its weight, and to which image it lent."""
+    lends = prototypes.lends or ((),) * len(prototypes.pixels)
     faces = "".join(
-        figure(pixels, f"{100 * weight:.0f} %", "")
-        for pixels, weight in zip(prototypes.pixels, prototypes.weights, strict=True)
+        figure(pixels, f"{100 * weight:.0f} %", lent_to(images, wish.candidates))
+        for pixels, weight, images in zip(prototypes.pixels, prototypes.weights, lends, strict=True)
     )
     used = f"seed {seed if wish.seed is None else wish.seed}"
     if wish.seed is None:
@@ -100,6 +101,13 @@ def prototypes_of(prototypes: Prototypes, seed: int, wish: Wish) -> str:
         f"<p class='legend'>Grown from the known faces nearest to the voice: {used}</p>"
         f"<div class='prototypes'>{faces}</div>"
     )
+
+
+def lent_to(images: Sequence[int], of: int) -> str:
+    """To which of how many images a known face lent its look, in words."""
+    if not images:
+        return ""
+    return "lent its look" if of == 1 else f"look of {', '.join(str(n + 1) for n in images)}"
 
 
 def build(
