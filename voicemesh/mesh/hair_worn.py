@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from functools import lru_cache
-from typing import Literal
 
 import numpy as np
 
@@ -14,15 +13,14 @@ from .lighting import vertex_normals
 from .look import Look
 from .morphable import FaceMesh, MorphableModel
 
-Worn = Literal["none", "short", "long"]
-STYLES: dict[Worn, HairStyle] = {
+STYLES: dict[str, HairStyle] = {
     "none": HairStyle(top=0, sides=-6, back=0),
     "short": HairStyle(top=42, sides=9, back=11, volume=0.34, parting=0.6, sweep=0.7, curl=0.1),
     "long": HairStyle(
         top=280, sides=114, back=60, volume=0.34, parting=0.5, sweep=0.45, curl=0.06, brows=0.9
     ),
 }
-USUAL: dict[str, Worn] = {"female": "long", "male": "short", "": "short"}  # by the nearest sex
+USUAL: dict[str, str] = {"female": "long", "male": "short", "": "short"}  # by the nearest sex
 BROWN = Look(eumelanin=0.62, pheomelanin=0.12)
 TIDY = 0.33  # of the chance in how locks lie
 BENT = 4  # points of a lock, from its root, that are all kept: there it bends
@@ -33,7 +31,7 @@ def grows(face_model: MorphableModel) -> bool:
     return face_model.paint is not None and set(SPACING) <= set(face_model.paint_names)
 
 
-def worn(face_model: MorphableModel, mesh: FaceMesh, name: Worn, look: Look = BROWN) -> Hair | None:
+def worn(face_model: MorphableModel, mesh: FaceMesh, name: str, look: Look = BROWN) -> Hair | None:
     """The hair of a head of this model, with its brows; None for models that tell no roots.
 
     Raises:

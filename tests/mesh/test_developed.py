@@ -1,0 +1,119 @@
+"""Heads on a screen: hair that is worn, light in the colours of vertices, both in a GLB."""
+
+import json
+import struct
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from voicemesh.mesh import export
+from voicemesh.mesh.developed import SOFT, developed
+from voicemesh.mesh.hair import grow
+from voicemesh.mesh.hair_worn import STYLES, combed, grows, worn
+from voicemesh.mesh.lighting import vertex_normals
+from voicemesh.mesh.look import Look
+from voicemesh.mesh.morphable import FaceMesh, MorphableModel
+from voicemesh.mesh.render import materials, openness_of, portrait
+from voicemesh.mesh.studio import Material
+from voicemesh.mesh.view import framing, project
+
+HEAD = Path(__file__).parents[2] / "assets" / "bundle" / "head.safetensors"
+
+
+@pytest.fixture(scope="module")
+def model() -> MorphableModel:
+    return MorphableModel.load(HEAD)
+
+
+@pytest.fixture(scope="module")
+def mesh(model) -> FaceMesh:
+    return model.mesh(torch.zeros(model.shape_basis.shape[2]))
+
+
+@pytest.fixture(scope="module")
+def hairs(model, mesh):
+    return {name: worn(model, mesh, name) for name in STYLES}
+
+
+def test_styles_differ_where_they_should(model, mesh, hairs):
+    locks = {name: hair.vertices[: hair.scalp_vertices] for name, hair in hairs.items()}
+    assert len(locks["none"]) == 0 and len(hairs["none"].vertices) > 100  # brows
+    assert locks["short"][:, 1].min() > -75 and locks["long"][:, 1].min() < -95
+    beside = np.abs(locks["long"][:, 0]) > 55  # over the ears
+    assert (beside & (np.abs(locks["long"][:, 1] + 20) < 20)).sum() > 300
+    for name in ("short", "long"):
+        x, y, z = locks[name].T
+        assert not ((np.abs(x) < 40) & (z > 85) & (y < 15)).any()  # not in the face
+    crown = mesh.vertices[:, 1] > mesh.vertices[:, 1].max() - 10
+    assert (
+        hairs["none"].head_colours[crown].mean() > 1.5 * hairs["short"].head_colours[crown].mean()
+    )
+    with pytest.raises(ValueError, match="none, short, long"):
+        worn(model, mesh, "blue")
+
+
+def test_models_without_roots_wear_none(model, mesh):
+    bare = replace(model, paint=None, paint_names=())
+    assert grows(model) and not grows(bare) and worn(bare, mesh, "long") is None
+
+
+def test_thinned_locks_follow_the_full_ones(model, mesh, hairs):
+    full = grow(model, mesh, STYLES["long"], Look())
+    light = hairs["long"]
+    assert light.scalp_vertices < 0.8 * full.scalp_vertices
+    assert light.triangles.min() == 0 and light.triangles.max() == len(light.vertices) - 1
+    a, b, c = (light.vertices[light.triangles[:, n]] for n in range(3))
+    longest = max(np.linalg.norm(p - q, axis=1).max() for p, q in ((a, b), (b, c), (c, a)))
+    assert longest < 90  # no triangle joins two locks
+    assert combed(model) is combed(model)
+
+
+def test_light_is_that_of_the_portraits(model, mesh):
+    openness, material = openness_of(mesh), materials(model)
+    colours, locks = developed(mesh, material, openness)
+    assert colours.shape == mesh.colours.shape and locks.shape == (0, 3)
+    # A vertex of the forehead beside the same place on a portrait under the same lamps.
+    picture = portrait(
+        mesh, 256, material=material, openness=openness, studio=SOFT, fade=0.0
+    ).astype(float)
+    middle, width = framing(mesh)
+    places = project(mesh.vertices - middle, SOFT.distance, width, 256)[:, :2].round().astype(int)
+    x, y, z = mesh.vertices.T
+    facing = vertex_normals(mesh.vertices, mesh.triangles)[:, 2] > 0.8
+    shown = facing & (z > 70) & (np.abs(x) < 45) & (material == Material.SKIN)
+    shown &= (y > -20) & (y < 55)
+    seen = picture[places[shown, 1], places[shown, 0]]
+    error = np.abs(255 * colours[shown] - seen).mean(1)
+    assert np.median(error) < 10 and np.corrcoef(255 * colours[shown, 1], seen[:, 1])[0, 1] > 0.6
+
+
+def test_folds_and_the_shadow_of_hair_darken(model, mesh, hairs):
+    material = materials(model)
+    sky = developed(mesh, material, np.ones(len(material), np.float32))[0]
+    fold = developed(mesh, material, np.full(len(material), 0.1, np.float32))[0]
+    skin = material == Material.SKIN
+    assert fold[skin].mean() < 0.85 * sky[skin].mean()
+    bare = developed(mesh, material, None, hairs["none"])[0]
+    under = developed(mesh, material, None, hairs["long"])[0]
+    x, y, z = mesh.vertices.T
+    neck = (y < -70) & (np.abs(x) > 40) & (z < 20)
+    darker = (bare - under)[neck].mean(1)
+    assert (darker > 0.08).sum() > 30 and darker.min() > -0.02
+
+
+def test_glb_holds_hair_as_a_second_mesh(mesh, hairs, tmp_path):
+    path = export.write(mesh, tmp_path / "head.glb", hairs["long"])
+    content = path.read_bytes()
+    tree = json.loads(content[20 : 20 + struct.unpack("<I", content[12:16])[0]])
+    counts = [
+        tree["accessors"][one["primitives"][0]["attributes"]["COLOR_0"]]["count"]
+        for one in tree["meshes"]
+    ]
+    assert sorted(counts) == sorted([len(mesh.vertices), len(hairs["long"].vertices)])
+    of_hair = tree["meshes"][counts.index(len(hairs["long"].vertices))]["primitives"][0]
+    assert tree["materials"][of_hair["material"]]["doubleSided"]
+    assert tree["materials"][of_hair["material"]]["name"] == "hair"
+    assert Path(export.write(mesh, tmp_path / "bare.glb")).stat().st_size < len(content)
