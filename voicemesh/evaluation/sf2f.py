@@ -34,7 +34,7 @@ from .voice_faces import together, voices_of
 
 WINDOWS = 20  # of a person, at most
 FUSED, VOICE, FACE = "fused", "mean of voices", "mean of faces"
-SEX, TRUE = "sex alone", "another picture"
+SEX, TRUE = "sex alone", "a true picture"
 FACENET, VGGFACE = "sf2f-facenet", "sf2f-vggface"
 IDENTITY = "identity-encoder"
 WHOLE = 128  # pixels of the portraits that the identity encoder learnt from
@@ -107,6 +107,7 @@ class Compared:
     who: Int[np.ndarray, " people"]  # rows of the population's people
     gallery: Float[Tensor, "people features"]  # means over a person's pictures
     first: Float[Tensor, "people features"]  # of one picture each
+    others: Float[Tensor, "people features"]  # means over all pictures but that one
     imagined: dict[str, Float[Tensor, "people features"]]  # by mode
     images: UInt8[Tensor, "people 3 side side"]  # of the first mode
 
@@ -134,7 +135,9 @@ def compare(
             bar.update()
     made = torch.cat(images)
     imagined = {main: judge(made), FACE: torch.stack(apart)}
-    return Compared(who, sums / counts, faces[torch.from_numpy(rows)], imagined, made)
+    first = faces[torch.from_numpy(rows)]
+    others = (sums - first) / (counts - 1).clamp(min=1)
+    return Compared(who, sums / counts, first, others, imagined, made)
 
 
 def heard(
@@ -149,19 +152,19 @@ def heard(
 def evaluate(
     system: SpeechToFace, population: Population, portraits: PortraitSet, bundle: Bundle
 ) -> dict[str, Any]:
-    """All figures: by mode, of what the sex alone would give, and of another true picture."""
+    """All figures: by mode, of what the sex alone would give, and of one true picture."""
     device = next(system.net.parameters()).device
     judge = judge_of(bundle, device)
     compared = compare(system, judge, population, portraits)
     women = torch.from_numpy(population.people.mode[compared.who] > 0)
-    contenders = compared.imagined | {
-        SEX: mean_of_sex(compared.gallery, women),
-        TRUE: compared.first,
-    }
+    contenders = compared.imagined | {SEX: mean_of_sex(compared.gallery, women)}
+    told = {name: figures(compared.gallery, face) for name, face in contenders.items()}
+    if bool(compared.others.any()):  # a second picture, which the first can be looked for among
+        told[TRUE] = figures(compared.others, compared.first)
     results: dict[str, Any] = {
         "people": len(compared.who),
         "judge": judge.name,
-        "systems": {name: figures(compared.gallery, told) for name, told in contenders.items()},
+        "systems": told,
         "frechet": measures.frechet(compared.first, judge(compared.images)),
     }
     if VGGFACE in bundle.parts:
@@ -221,16 +224,16 @@ def table(results: dict[str, Any]) -> str:
     """The figures beside chance, one row per way to a face."""
     size = next(iter(results["systems"].values()))["gallery"]
     at = [k for k in measures.AT if k <= size]
-    heads = "".join(f"{f'R@{k}':>19}" for k in at)
+    heads = "".join(f"{f'R@{k}':>22}" for k in at)
     lines = [f"{'':<18}{'cosine':>8}{'L1':>8}{'L2':>8}{'others':>8}{heads}"]
     for name, found in results["systems"].items():
         near = "".join(
             f"{found[key]:>8.3f}" if key != "l1" else f"{found[key]:>8.2f}"
             for key in ("cosine", "l1", "l2", "inter_human")
         )
-        recall = "".join(f"{percent(found['recall'][str(k)]):>19}" for k in at)
+        recall = "".join(f"{percent(found['recall'][str(k)]):>22}" for k in at)
         lines.append(f"{name:<18}{near}{recall}")
-    chance = "".join(f"{100 * k / size:>19.1f}" for k in at)
+    chance = "".join(f"{100 * k / size:>22.1f}" for k in at)
     lines.append(f"{'chance':<18}{'':>32}{chance}")
     lines.append(
         f"{results['people']} people held out, galleries of {size}, 95 % intervals over people;"
