@@ -225,9 +225,8 @@ def log_mel_triton(
     """`log_mel` by a few launches with the accuracy of float32, without its gradient."""
     wave, prior = waveform.detach().float().contiguous(), prior.detach().to(waveform).float()
     batch, samples = wave.shape
-    frames = settings.frames(samples)
+    frames, mels = settings.frames(samples), max(16, triton.next_power_of_2(settings.mels))
     whole = min(frames, max(0, (samples - settings.window) // settings.hop + 1))
-    mels = max(16, triton.next_power_of_2(settings.mels))
     energies = wave.new_empty(batch, frames, settings.mels)
     if not batch:
         return energies.mT.to(waveform.dtype)
@@ -235,10 +234,10 @@ def log_mel_triton(
         architecture = triton.runtime.driver.active.get_current_target().arch
         small = Blocks(32, 64) if architecture >= 80 else Blocks(16, 32)
         blocks = Blocks() if architecture >= 90 else small
-    prior, emphasised, peak = prior.contiguous(), torch.empty_like(wave), wave.new_zeros(batch)
+    prior, emphasised = prior.contiguous(), torch.empty_like(wave)
+    peak = wave.new_zeros(batch) if samples else prior.abs()
     emphasis, floor = float(settings.emphasis), float(settings.floor)
-    unit = settings.scale / (TABLE * HEIGHT**0.5)
-    spans = (0, whole), (whole, frames - whole)
+    unit, spans = settings.scale / (TABLE * HEIGHT**0.5), ((0, whole), (whole, frames - whole))
     with torch.cuda.device_of(wave):
         if samples:
             parts = triton.cdiv(samples, SAMPLES)
@@ -247,7 +246,8 @@ def log_mel_triton(
             )
         for first, each in (span for span in spans if span[1]):
             refill = first == whole
-            own = blocks._replace(bins=blocks.bins // 2) if refill else blocks  # fewer registers
+            short = refill or each < blocks.frames  # and has more to keep in registers
+            own = blocks._replace(bins=blocks.bins // 2) if short else blocks
             tables, weights = _tables(settings, own.bins, own.taps, mels, wave.device)
             rows, times = (batch * each, 1) if refill else (each, batch)
             _log_mel_kernel[(triton.cdiv(rows, own.frames) * times,)](
@@ -255,7 +255,7 @@ def log_mel_triton(
                 *(first, each, batch, samples, frames, settings.mels, *tables.shape[:2]),
                 *(emphasis, floor, unit),
                 refill,
-                refill or each < own.frames,
+                short,
                 settings.hop,
                 settings.window,
                 own.frames,
@@ -272,9 +272,9 @@ def log_mel_triton(
 def _tables(
     settings: MelSettings, bins: int, taps: int, mels: int, device: torch.device
 ) -> tuple[Float16[Tensor, "blocks steps 4 taps bins"], Float16[Tensor, "blocks 2 mels bins"]]:
-    """Folded bases and mel weights of the bins that filters use, block by block as they are read.
+    """Folded bases times the window, and mel weights of the bins that filters use.
 
-    The window is folded in, blocks are filled with zeros, numbers are high and low parts.
+    Blocks as they are read, filled with zeros; numbers are high and low parts.
     """
     weights = mel_weights(settings)
     rows = weights.any(1).nonzero()[0]
