@@ -227,7 +227,8 @@ def test_a_voice_net_can_begin_with_a_trunk():
 
 def test_heads_learn_on_the_codes_of_finished_backbones(tmp_path, monkeypatch):
     monkeypatch.setattr(habits, "DRAWN", 3000)
-    population = toy_population(tmp_path / "population", 62, 2)
+    (tmp_path / "population").mkdir()
+    population = toy_population(tmp_path / "population", 62, 8)
     toy_portraits(population)
     torch.manual_seed(0)
     sizes = {"input_channels": 112, "widths": [8, 8], "embedding": 6}

@@ -43,6 +43,7 @@ SMALL = replace(
     first_update=10,
     update_every=10,
     kept_views=1,
+    cross_weight=1.0,
 )
 TINY = replace(
     SssRecipe(),
@@ -179,6 +180,7 @@ def test_a_trunk_begins_with_what_the_bundle_knows(bundle, tmp_path):
 
 
 def test_too_few_people_to_judge_by_are_refused(bundle, tmp_path):
+    (tmp_path / "few").mkdir()
     few = toy_population(tmp_path / "few", 34, 2)
     toy_portraits(few)
     with pytest.raises(ValueError, match=r"34 people to train on, .* simulate 60 or more"):
