@@ -101,7 +101,7 @@ def test_folds_and_the_shadow_of_hair_darken(model, mesh, hairs):
     x, y, z = mesh.vertices.T
     neck = (y < -70) & (np.abs(x) > 40) & (z < 20)
     darker = (bare - under)[neck].mean(1)
-    assert (darker > 0.08).sum() > 30 and darker.min() > -0.02
+    assert (darker > 0.01).sum() > 100 and darker.max() > 0.04 and darker.min() > -0.02
 
 
 def test_glb_holds_hair_as_a_second_mesh(mesh, hairs, tmp_path):

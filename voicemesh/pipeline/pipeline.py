@@ -19,7 +19,7 @@ from voicemesh.mesh import render
 from voicemesh.mesh.comparison import parts_of
 from voicemesh.mesh.face_types import FACE_TYPES, SEXES
 from voicemesh.mesh.hair import Hair
-from voicemesh.mesh.hair_worn import USUAL, Worn, worn
+from voicemesh.mesh.hair_worn import USUAL, worn
 from voicemesh.mesh.morphable import FaceMesh
 from voicemesh.systems import fusion
 from voicemesh.systems.cmp import CrossModalPerceptionist, Perception
@@ -315,7 +315,7 @@ class Pipeline:
             hair=self.worn(face, USUAL[sex]),
         )
 
-    def worn(self, face: FaceMesh, style: Worn) -> Hair | None:
+    def worn(self, face: FaceMesh, style: str) -> Hair | None:
         """Hair for a head: chosen, not predicted. None if the face model tells no roots."""
         return worn(self.system.face_model, face, style)
 
@@ -356,6 +356,9 @@ class Pipeline:
 
     def warm_up(self) -> None:
         """Run every stage once, so that nobody waits for compilation; pictures gain shade."""
+        average = self.average()
+        self.openness = render.openness_of(average)
+        self.worn(average, "short")
         noise = np.random.default_rng(0).normal(0, 0.1, 32_000).astype(np.float32)
         vad.segments(noise)
         features.log_mel_picture(noise)
@@ -365,8 +368,7 @@ class Pipeline:
                 space.embed_voice(torch.from_numpy(noise))
         if self.imaginer is not None:
             self.imaginer.first(noise)
-        self.openness = render.openness_of(self.average())
-        render.portrait(self.average(), size=64, openness=self.openness)
+        render.portrait(average, size=64, openness=self.openness)
 
 
 def load(bundle: str | Path | None = None, device: torch.device | str | None = None) -> Pipeline:
