@@ -57,9 +57,9 @@ def convolve(dtype: torch.dtype) -> None:
     style, scale, bias = empty(2, 64), empty(2, 96), empty(96)
     noise, strength = empty(1, 1, 32, 32), empty(1)
     fitting = [blocks for blocks in CHOICES if blocks.shared(x.element_size()) <= shared()]
-    for blocks in {fitting[0], fitting[-1]}:  # the largest and the smallest
-        for then in ((scale, bias, noise, strength, 0.2, 2**0.5), (None,) * 4 + (1.0, 1.0)):
-            styled_conv_triton(x, weight, style, *then, blocks)
+    for blocks in (fitting[0], fitting[-1]):  # the largest and the smallest
+        then = scale, bias, noise, strength, 0.2, 2**0.5
+        styled_conv_triton(x, weight, style, *then, blocks)
 
 
 def draw() -> None:
