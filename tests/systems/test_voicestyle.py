@@ -150,6 +150,8 @@ def test_the_people_of_a_gallery_are_known_faces(whole, tmp_path):
     torch.testing.assert_close(shown.faces, torch.eye(6)[[0, 2]])
     both = whole.members.with_others(shown)
     assert len(both.w) == 11 and both.entry.tolist() == [STRANGER] * 9 + [0, 2]
+    moved = shown.faces - shown.faces.mean(0) + whole.members.faces.mean(0)
+    torch.testing.assert_close(both.faces[9:], functional.normalize(moved))
     assert Members.of_gallery(gallery, {GENERATOR: "another"} | NETS) is None
     with pytest.raises(ValueError, match="embedded"):
         Members.of_gallery(gallery, generator | {"cmpc-face-encoder": "other"})

@@ -1,7 +1,7 @@
 """Known faces of VoiceStyle: embeddings to compare a voice with, and latents to start from."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -77,9 +77,15 @@ class Members:
         return {"faces": self.faces.half(), "w": self.w.half(), "person": self.person.int()}
 
     def with_others(self, others: "Members | None") -> "Members":
-        """These and others."""
+        """These and others, whose faces are moved to a common mean.
+
+        Embeddings of true pictures and of a generator's images lie apart by a constant, beside
+        which nobody of the farther kind would ever be near to a voice.
+        """
         if others is None:
             return self
+        faces = others.faces - others.faces.mean(0) + self.faces.mean(0)
+        others = replace(others, faces=functional.normalize(faces))
         pairs = zip(vars(self).values(), vars(others).values(), strict=True)
         return Members(*(torch.cat(pair) for pair in pairs))
 
