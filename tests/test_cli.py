@@ -109,6 +109,16 @@ def test_portray_one_file_into_the_folder_itself(bundle, tmp_path):
     assert (tmp_path / "face" / "mesh.glb").exists()
 
 
+def test_portraits_of_an_earlier_run_are_no_photographs(tmp_path):
+    for name in ("a.wav", "a/preview.png", "a/report.json", "b/face.png", "a/c.png"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+    found = cli.targets([tmp_path], tmp_path)
+    told = {path.relative_to(tmp_path).as_posix() for path in found}
+    assert told == {"a.wav", "b/face.png", "a/c.png"}
+
+
 def test_mistakes_exit_with_two_and_no_traceback(tmp_path, capsys):
     assert cli.main(["portray", str(tmp_path / "nothing.wav"), "--out", str(tmp_path)]) == 2
     assert cli.main(["populate", str(tmp_path / "p"), "people=3"]) == 2
@@ -185,6 +195,10 @@ def test_convert_turns_a_published_file_into_parts(tmp_path, capsys):
     log_mel = torch.randn(1, 16, 30)
     expected = net(log_mel, image)
     torch.testing.assert_close(Bundle.open(out).net("cmpc-model")(log_mel, image), expected)
+    assert cli.main(["convert", "cmp", str(tmp_path / "no"), "--out", str(out)]) == 2
+    assert f"there is no {tmp_path / 'no'}" in capsys.readouterr().err
+    assert cli.main(["convert", "sss", str(tmp_path), "--out", str(out)]) == 2
+    assert "is a folder; name the published file in it" in capsys.readouterr().err
     assert cli.main(["convert", "cmcp", str(file), "--out", str(out)]) == 2
     assert "No published network 'cmcp'; known are" in capsys.readouterr().err
 

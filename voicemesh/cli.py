@@ -18,6 +18,7 @@ AUDIO_SUFFIXES = frozenset(
     " .wma"
     " .npy".split()  # published features, which voicemesh.audio.feature_files reads
 )
+MADE = frozenset("preview.png image.png overlay.png face.png sf2f.png".split())  # beside a report
 PICTURES = frozenset(".bmp .gif .jpeg .jpg .png .tif .tiff .webp".split())  # images.SUFFIXES
 
 
@@ -273,7 +274,6 @@ def portray(arguments: argparse.Namespace) -> int:
 
     from voicemesh import pipeline
     from voicemesh.audio import recording
-    from voicemesh.images import UnusablePhotograph
 
     found = targets(arguments.recordings, arguments.out)
     whole = pipeline.load(arguments.bundle, arguments.device)
@@ -290,7 +290,7 @@ def portray(arguments: argparse.Namespace) -> int:
     for path, folder in tqdm(found.items(), unit="file", disable=None):
         try:
             portrait = whole.of_file(path)
-        except (recording.UnusableRecording, UnusablePhotograph, OSError) as error:
+        except (ValueError, OSError) as error:
             failed.append(f"{path}: {error}")
             continue
         portrait.save(folder)
@@ -327,6 +327,8 @@ def targets(paths: Sequence[Path], out: Path) -> dict[Path, Path]:
         if path.is_dir():
             inside = sorted(file for file in path.rglob("*") if file.is_file())
             for file in inside:
+                if file.name in MADE and (file.parent / "report.json").exists():
+                    continue  # the portrait of an earlier run
                 if file.suffix.lower() in AUDIO_SUFFIXES | PICTURES:
                     found[file] = file.relative_to(path).with_suffix("")
                 else:
@@ -424,6 +426,8 @@ def evaluate(arguments: argparse.Namespace) -> int:
     from voicemesh.population.dataset import Population
 
     system = pipeline.load(arguments.bundle, arguments.device).system
+    if arguments.meshes and not voxceleb3d.is_layout(arguments.data):
+        raise ValueError(f"--meshes is for a Voxceleb-3D, which {arguments.data} is not")
     if voxceleb3d.is_layout(arguments.data):
         people = voxceleb3d.Voxceleb3D.open(arguments.data, "validation")
         results = voxceleb3d.evaluate(system, people, arguments.meshes)
@@ -562,6 +566,8 @@ def convert(arguments: argparse.Namespace) -> int:
     from voicemesh.mesh.morphable import MorphableModel
 
     name, file, title = arguments.name, arguments.file, None
+    if not file.exists():
+        raise ValueError(f"there is no {file}")
     if name == download.SYSTEM and file.is_dir():
         given = {"triangles": arguments.triangles, "landmarks": arguments.landmarks}
         found, title = download.find(file, given).read(), download.TITLE

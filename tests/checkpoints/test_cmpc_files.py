@@ -77,6 +77,8 @@ def test_memories_with_faults_are_refused(folder):
         ([1], "is no memory of CMPC"),
         ({"centroids": [], "inst2cluster": []}, "has 0 levels"),
         ({"centroids": [torch.ones(2, 6)], "inst2cluster": [[0, 2]]}, "beyond its 2 centroids"),
+        ({"centroids": [torch.ones(2, 6)], "inst2cluster": [[]]}, "has no videos in its clusters"),
+        ({"centroids": 3, "inst2cluster": [[0]]}, "are no lists"),
     ):
         torch.save(content, path)
         with pytest.raises(ValueError, match=fault):
@@ -91,6 +93,13 @@ def test_tables_with_faults_are_refused(tmp_path):
     path = tmp_path / "training.csv"
     path.write_text("VGGFace1 ID,video\nBo_B,v\n")
     with pytest.raises(ValueError, match="has no column video_id"):
+        cmpc_files.video_names(path)
+    for row in (b"Bo_B", b"Bo_B,", b"\0,v", b'"Bo_B,v'):
+        path.write_bytes(b"VGGFace1 ID,video_id\n" + row + b"\n")
+        with pytest.raises(ValueError, match="without a name and a video"):
+            cmpc_files.video_names(path)
+    path.write_bytes(b"VGGFace1 ID,video_id\nB\xf6,v\n")
+    with pytest.raises(ValueError, match=r"training\.csv is no table in UTF-8"):
         cmpc_files.video_names(path)
     path.write_text("VGGFace1 ID,video_id\n../x,v\n")
     with pytest.raises(ValueError, match="without a name and a video"):

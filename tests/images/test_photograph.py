@@ -63,6 +63,17 @@ def test_what_is_no_picture_is_refused_without_its_folder(tmp_path, content):
         images.read(content)
 
 
+def test_a_bomb_in_the_words_of_a_picture_is_refused():
+    from PIL import PngImagePlugin
+
+    words, opened = PngImagePlugin.PngInfo(), BytesIO()
+    words.add_text("story", "a" * 70_000_000, zip=True)
+    Image.fromarray(noise(4, 4)).save(opened, "PNG", pnginfo=words)
+    assert len(opened.getvalue()) < 200_000
+    with pytest.raises(UnusablePhotograph, match="me cannot be read as a picture"):
+        images.read(opened.getvalue(), name="me")
+
+
 def test_half_a_picture_a_missing_one_and_a_huge_one_are_refused(tmp_path, monkeypatch):
     whole = png(Image.fromarray(noise(40, 40)))
     with pytest.raises(UnusablePhotograph, match="me cannot be read"):

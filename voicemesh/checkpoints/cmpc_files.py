@@ -1,6 +1,7 @@
 """CMPC's clustered memory as VoiceStyle publishes it, and the table that names its rows."""
 
 import csv
+import io
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -91,6 +92,8 @@ def memory_levels(path: str | Path) -> list[tuple[Tensor, Int64[Tensor, " videos
     if not isinstance(content, Mapping) or not {"centroids", "inst2cluster"} <= content.keys():
         raise ValueError(f"{path} is no memory of CMPC: it has no centroids and inst2cluster")
     lists = content["centroids"], content["inst2cluster"]
+    if not all(isinstance(one, list | tuple) for one in lists):
+        raise ValueError(f"{path} is no memory of CMPC: centroids and inst2cluster are no lists")
     if len(lists[0]) != len(lists[1]) or not len(lists[0]):
         raise ValueError(
             f"{path} has {len(lists[0])} levels of centroids, {len(lists[1])} of videos"
@@ -99,6 +102,8 @@ def memory_levels(path: str | Path) -> list[tuple[Tensor, Int64[Tensor, " videos
     for centroids, assignment in zip(*lists, strict=True):
         numbers = torch.as_tensor(np.asarray(assignment)).long().flatten()
         points = torch.as_tensor(np.asarray(centroids))
+        if not len(numbers):
+            raise ValueError(f"{path} has no videos in its clusters")
         if points.ndim != 2 or not 0 <= int(numbers.min()) <= int(numbers.max()) < len(points):
             raise ValueError(f"{path} has videos in clusters beyond its {len(points)} centroids")
         levels.append((points, numbers))
@@ -111,12 +116,16 @@ def video_names(path: str | Path) -> list[tuple[str, str]]:
     Raises:
         ValueError: another table, or names that no folder can have.
     """
-    with existing(path).open(newline="", encoding="utf-8") as file:
+    try:
+        text = existing(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is no table in UTF-8: {error}") from error
+    with io.StringIO(text.replace("\0", ""), newline="") as file:
         rows = csv.DictReader(file)
         missing = [name for name in COLUMNS if name not in (rows.fieldnames or ())]
         if missing:
             raise ValueError(f"{path} has no column {', '.join(missing)}")
-        found = [tuple(row[name].strip() for name in COLUMNS) for row in rows]
+        found = [tuple((row[name] or "").strip() for name in COLUMNS) for row in rows]
     for name, video in found:
         if not all(re.fullmatch(r"[^/\\\n]+", part) for part in (name, video)):
             raise ValueError(f"{path} has a row without a name and a video: {name!r}, {video!r}")

@@ -1,5 +1,6 @@
 """Face photographs: read, crop, align, and scale to what each net was trained on."""
 
+import struct
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 from torch import Tensor
 
 Picture = UInt8[np.ndarray, "_ _ 3"]  # rows, columns; R, G, B
@@ -22,6 +23,8 @@ ARCFACE_POINTS = (  # eyes, nose tip, mouth corners in a picture of 112 x 112
     (41.5493, 92.3655),
     (70.7299, 92.2041),
 )
+# All that Pillow raises on files that are no pictures, or damaged ones.
+MALFORMED = (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, struct.error)
 COEFFICIENT_BITS = 11  # of OpenCV's fixed-point bilinear weights
 
 
@@ -75,7 +78,9 @@ def read(source: str | Path | bytes, name: str | None = None) -> Picture:
             return np.asarray(upright.convert("RGB"))
     except FileNotFoundError as error:
         raise UnusablePhotograph(f"There is no photograph {name}") from error
-    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except UnusablePhotograph:
+        raise
+    except (*MALFORMED, Image.DecompressionBombError) as error:
         raise UnusablePhotograph(f"{name} cannot be read as a picture") from error
 
 
