@@ -494,7 +494,7 @@ def evaluate_voicestyle(arguments: argparse.Namespace) -> int:
 
 def invert(arguments: argparse.Namespace) -> int:
     """The latents of a gallery's pictures, kept with it."""
-    from voicemesh.checkpoints.bundle import Bundle
+    from voicemesh.checkpoints.bundle import Bundle, BundleWriter
     from voicemesh.gallery.folder import FolderGallery
     from voicemesh.nets import devices
     from voicemesh.systems.inversion import GENERATOR, Inverter
@@ -502,6 +502,9 @@ def invert(arguments: argparse.Namespace) -> int:
     bundle, gallery = Bundle.open(arguments.bundle), FolderGallery(arguments.gallery)
     inverter = Inverter.from_bundle(bundle, devices.chosen(arguments.device))
     inverter.keep_with(gallery, {GENERATOR: bundle.part(GENERATOR).sha256})
+    own = bundle.gallery_folder
+    if own is not None and own.samefile(arguments.gallery):
+        BundleWriter(bundle.folder, bundle.name).gallery(own)  # which states its new manifest
     print(f"{arguments.gallery}: latents of {len(gallery)} entries")
     return 0
 
