@@ -73,7 +73,8 @@ def publish(
     judges = judges or population
     known = heard, _ = predict(perceptionist, judges)
     results, errors = evaluate(perceptionist, judges, known)
-    steps = max(line["step"] for line in read_metrics(run / "metrics.jsonl"))
+    runs = (run, Path(recipe.start)) if recipe.start else (run,)
+    steps = sum(max(line["step"] for line in read_metrics(r / "metrics.jsonl")) for r in runs)
     about = {
         "source": "trained by voicemesh, python -m voicemesh train cmp",
         "licence": LICENCE,

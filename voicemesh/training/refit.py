@@ -10,6 +10,7 @@ from .cmp import CmpTask
 
 ROWS = 8000  # recordings of training people
 AT_ONCE = 50
+DOUBT = 10.0  # how much more a voice counts whose sex is in doubt: there meshes go wrong
 RIDGE = 1e-4  # of the mean square of an embedding's entry
 
 
@@ -22,12 +23,16 @@ def refit_head(task: CmpTask, frames: int = 300, seed: int = 0) -> None:
     """
     rng = np.random.default_rng(seed)
     net, pairs = task.net.eval(), AT_ONCE // 2
-    units, targets = [], []
+    units, targets, doubts = [], [], []
     for _ in range(ROWS // AT_ONCE):
         batch = task.pairs(pairs, min(frames, task.utterances.frames), rng)
-        units.append(functional.normalize(net.voice(batch["features"])).double())
+        unit = functional.normalize(net.voice(batch["features"]))
+        likely = torch.sigmoid(net.traits(unit)[:, 0].double())
+        units.append(unit.double())
+        doubts.append(4 * likely * (1 - likely))
         targets.append(batch["parameters"].double())
-    slope, intercept = least_squares(torch.cat(units), torch.cat(targets))
+    weights = 1 + DOUBT * torch.cat(doubts)
+    slope, intercept = least_squares(torch.cat(units), torch.cat(targets), weights)
     heads = (net.head.classifier_scale, net.head.classifier_shape, net.head.classifier_exp)
     first = 0
     for layer in (head[1] for head in heads):
@@ -38,12 +43,14 @@ def refit_head(task: CmpTask, frames: int = 300, seed: int = 0) -> None:
 
 
 def least_squares(
-    x: Float[Tensor, "n k"], y: Float[Tensor, "n m"]
+    x: Float[Tensor, "n k"], y: Float[Tensor, "n m"], weights: Float[Tensor, " n"] | None = None
 ) -> tuple[Float[Tensor, "k m"], Float[Tensor, " m"]]:
     """Slope and intercept with a little ridge, as a unit embedding leaves directions empty."""
-    centre, level = x.mean(0), y.mean(0)
+    share = x.new_ones(len(x)) if weights is None else weights / weights.mean()
+    centre, level = share @ x / len(x), share @ y / len(y)
     away = x - centre
-    gram = away.T @ away
+    weighed = away * share[:, None]
+    gram = weighed.T @ away
     penalty = RIDGE * gram.diagonal().mean() * torch.eye(len(gram), dtype=x.dtype)
-    slope = torch.linalg.solve(gram + penalty, away.T @ (y - level))
+    slope = torch.linalg.solve(gram + penalty, weighed.T @ (y - level))
     return slope, level - centre @ slope
