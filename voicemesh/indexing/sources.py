@@ -2,6 +2,7 @@
 
 import csv
 import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,6 +50,9 @@ def of_folder(folder: Path) -> list[Source]:
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder)
         if not path.is_file() or any(part.startswith(".") for part in inside.parts):
+            continue
+        if os.fsencode(inside).decode(errors="ignore") != str(inside):
+            log.info("%r has a name that is no UTF-8, left out", inside)
             continue
         if path.suffix.lower() not in PICTURES | VOICES:
             log.info("%s is no picture and no recording by its suffix, left out", inside)

@@ -21,6 +21,7 @@ from voicemesh.mesh.face_types import FACE_TYPES, SEXES
 from voicemesh.mesh.hair import Hair
 from voicemesh.mesh.hair_worn import USUAL, worn
 from voicemesh.mesh.morphable import FaceMesh
+from voicemesh.nets import devices
 from voicemesh.systems import fusion
 from voicemesh.systems.cmp import CrossModalPerceptionist, Perception
 from voicemesh.systems.cmp_unsupervised import TEACHER, FaceReader
@@ -375,10 +376,9 @@ def load(bundle: str | Path | None = None, device: torch.device | str | None = N
     """The pipeline of a bundle: the embedded one, a folder, or `owner/name[@revision]` on the Hub.
 
     Without a device the first CUDA GPU is taken if there is one, else the CPU.
+
+    Raises:
+        ValueError: no such bundle or device.
     """
-    if device is None:
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    opened = Bundle.open(bundle)
-    return Pipeline(
-        CrossModalPerceptionist.from_bundle(opened, device), opened, torch.device(device)
-    )
+    chosen, opened = devices.chosen(device), Bundle.open(bundle)
+    return Pipeline(CrossModalPerceptionist.from_bundle(opened, chosen), opened, chosen)

@@ -182,5 +182,6 @@ class Portrait:
         if self.spoken:
             paths["sf2f"] = folder / "sf2f.png"
             Image.fromarray(self.spoken.image).save(paths["sf2f"])
-        paths["json"].write_text(json.dumps(self.report(), indent=2, ensure_ascii=False) + "\n")
+        told = json.dumps(self.report(), indent=2, ensure_ascii=False) + "\n"
+        paths["json"].write_text(told, encoding="utf-8", errors="replace")  # names may be no text
         return paths
