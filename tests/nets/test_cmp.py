@@ -11,7 +11,6 @@ from voicemesh.nets.cmp import (
     SupervisedHead,
     VoiceEncoder,
     VoiceTraits,
-    of_first_channels,
 )
 
 
@@ -75,12 +74,3 @@ def test_faces_are_not_bounded():
     net = FaceGenerator(4, (4, 4))
     net.model[-1].bias.data.fill_(5.0)
     assert net(torch.zeros(1, 4)).mean() > 2
-
-
-def test_an_encoder_of_fewer_channels_hears_what_the_others_leave_at_zero():
-    whole = VoiceEncoder(6, (5, 7), 3).train()
-    whole(torch.randn(8, 6, 30))  # statistics of the normalisation
-    small, features = of_first_channels(whole.eval(), 4), torch.randn(2, 6, 20)
-    features[:, 4:] = 0
-    torch.testing.assert_close(small(features[:, :4]), whole(features))
-    assert not small.training and small.model[0].in_channels == 4

@@ -20,3 +20,16 @@ def test_an_empty_direction_is_no_trouble():
         slope[:, 0], torch.tensor([1.0, 0, 0, 0]).double(), atol=1e-3, rtol=0
     )
     assert abs(float(intercept)) < 1e-3
+
+
+def test_a_row_that_counts_thrice_is_three_rows():
+    x, y = torch.randn(2, 30, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
+    weights = torch.ones(30, dtype=torch.float64)
+    weights[:5] = 3
+    weighed, repeated = (
+        least_squares(x, y, weights),
+        least_squares(*(torch.cat([v, v[:5], v[:5]]) for v in (x, y))),
+    )
+    for one, other in zip(weighed, repeated, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-3, rtol=0)
+    assert not torch.allclose(weighed[0], least_squares(x, y)[0], atol=1e-2)

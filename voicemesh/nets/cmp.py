@@ -41,16 +41,6 @@ class VoiceEncoder(nn.Module):
         return self.model(features).mean(-1)
 
 
-def of_first_channels(encoder: VoiceEncoder, channels: int) -> VoiceEncoder:
-    """The encoder as it hears where all other input channels are zero, without them."""
-    widths = [layer.out_channels for layer in encoder.model if isinstance(layer, nn.Conv1d)]
-    small = VoiceEncoder(channels, widths[:-1], widths[-1]).to(encoder.model[0].weight.device)
-    state = encoder.state_dict()
-    state["model.0.weight"] = state["model.0.weight"][:, :channels]
-    small.load_state_dict(state)
-    return small.train(encoder.training)
-
-
 class SupervisedHead(nn.Module):
     """Unit voice embedding to whitened face parameters: one scale, then shape, then expression.
 
