@@ -118,3 +118,10 @@ def test_two_files_of_one_kind_are_refused_unless_equal(folder, tmp_path):
     (tmp_path / "b" / "voice_embedding.pth").write_bytes(b"other")
     with pytest.raises(ValueError, match="are both cmp-voice-encoder; leave one of them"):
         download.find(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"v 1 2\nv 1 2 3\n", b"v a b c\n", b"v 1 2 3\n\xff\xfe"])
+def test_a_mesh_that_is_none_is_named(tmp_path, content):
+    (tmp_path / "male.obj").write_bytes(content)
+    with pytest.raises(ValueError, match=r"male\.obj cannot be read as a mesh"):
+        download.obj_vertices(tmp_path / "male.obj")

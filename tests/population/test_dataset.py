@@ -153,3 +153,12 @@ def test_no_half_files_stay(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space"):
         populate(tmp_path, RECIPE)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_damaged_shard_is_named(built, tmp_path):
+    for path in built.folder.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (shard, *_) = sorted(tmp_path.glob("shard-*"))
+    shard.write_bytes(shard.read_bytes()[:-5])
+    with pytest.raises(ValueError, match=rf"{shard.name} is damaged .*; remove it and run"):
+        list(Population.open(tmp_path).recordings("train"))

@@ -15,7 +15,15 @@ from voicemesh.population.dataset import Population
 from voicemesh.population.portrait_set import PortraitRecipe, PortraitSet, build
 from voicemesh.systems.cmp_unsupervised import FaceReader
 from voicemesh.training import cmp_teacher
-from voicemesh.training.cmp_teacher import BUNDLE, TeacherTask, pose_of, publish, start, trained
+from voicemesh.training.cmp_teacher import (
+    BUNDLE,
+    TeacherTask,
+    look_scales,
+    pose_of,
+    publish,
+    start,
+    trained,
+)
 from voicemesh.training.loop import read_metrics
 
 SMALL = replace(BUNDLE, width=0.25, size=32, steps=4, batch_size=4)
@@ -77,6 +85,20 @@ def test_poses_are_whitened_over_crops(folder):
     white = (poses - net.pose_mean) / net.pose_deviation
     assert white.mean(0).abs().max() < 0.4 and (white[:, :11].std(0) - 1).abs().max() < 0.5
     assert net.pose_mean.shape == (POSE,)
+
+
+def test_few_portraits_are_drawn_again(folder):
+    batch = task(folder, replace(SMALL, batch_size=20)).batch(np.random.default_rng(0))
+    assert len(batch["image"]) == 20  # of 12
+
+
+def test_looks_that_all_share_are_no_reason_to_explode(folder):
+    portraits = PortraitSet.open(folder / "portraits-32").gathered("train")
+    portraits.look[:, 0] = 0.25
+    middle, spread = look_scales(portraits)
+    assert (middle[0], spread[0]) == (0.25, 1.0)
+    white = (portraits.look - middle) / spread
+    np.testing.assert_allclose(white[:, 1:].std(0).max(), 1, atol=1e-3)
 
 
 def test_a_step_lowers_the_loss(folder):

@@ -20,13 +20,8 @@ from voicemesh.population.portraits import LOOKS
 from voicemesh.systems.cmp import CrossModalPerceptionist
 from voicemesh.training import cmp_readings, cmp_unsupervised
 from voicemesh.training.cmp_readings import Faces
-from voicemesh.training.cmp_unsupervised import (
-    BUNDLE,
-    UnsupervisedNets,
-    UnsupervisedRecipe,
-    UnsupervisedTask,
-    start,
-)
+from voicemesh.training.cmp_unsupervised import UnsupervisedTask, start
+from voicemesh.training.cmp_unsupervised_nets import BUNDLE, UnsupervisedNets, UnsupervisedRecipe
 from voicemesh.training.cmp_unsupervised_publish import publish, trained
 from voicemesh.training.voices import voice_codes
 
@@ -99,6 +94,12 @@ def moved_by(net, batch, term):
     }
 
 
+def test_few_people_are_drawn_again(folder, voices):
+    task_ = task(folder, voices, replace(SMALL, batch_size=20))
+    batch = task_.batch(np.random.default_rng(0))  # of 6 people
+    assert len(batch["unit"]) == 20 and torch.isfinite(task_.net(batch)["loss"])
+
+
 @pytest.mark.parametrize("recipe", [SMALL, PUBLISHED])
 def test_everyone_learns_of_their_own_losses(folder, voices, recipe):
     task_ = task(folder, voices, recipe)
@@ -128,8 +129,10 @@ def test_batches_are_pairs_of_recordings_with_the_persons_portrait(folder, voice
     portraits = PortraitSet.open(folder / "portraits-32").gathered("train")
     batch = task_.batch(np.random.default_rng(2))
     assert batch["unit"].shape == (4, EMBEDDING) and batch["faces"].shape == (2, 3, 64, 64)
-    rows = (voices.codes / np.linalg.norm(voices.codes, axis=1, keepdims=True))[:, None]
-    whose = voices.identity[np.abs(rows - batch["unit"].numpy()).sum(2).argmin(0)]
+    heard = voices.codes[~voices.clean]
+    rows = (heard / np.linalg.norm(heard, axis=1, keepdims=True))[:, None]
+    nearest = np.abs(rows - batch["unit"].numpy()).sum(2).argmin(0)
+    whose = voices.identity[~voices.clean][nearest]
     assert whose[0] == whose[1] != whose[2] == whose[3]
     frontal = cmp_readings.halved(torch.from_numpy(portraits.pixels[0::2]))
     for row in range(4):

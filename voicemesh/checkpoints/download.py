@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -153,7 +153,7 @@ def reference_params(
     """
     told = {}
     for name, path in meshes.items():
-        vertices = np.array(list(obj_vertices(path)))
+        vertices = obj_vertices(path)
         if vertices.shape != tuple(model.mean.shape):
             raise ValueError(
                 f"{path} has {len(vertices)} vertices; the face model has {len(model.mean)}"
@@ -166,12 +166,18 @@ def reference_params(
     return told
 
 
-def obj_vertices(path: Path) -> Iterator[Float64[np.ndarray, "3"]]:
-    """The `v` lines of a Wavefront file, wherever they stand."""
-    with path.open() as lines:
-        for line in lines:
-            if line.startswith("v "):
-                yield np.array(line.split()[1:4], np.float64)
+def obj_vertices(path: Path) -> Float64[np.ndarray, "v 3"]:
+    """The `v` lines of a Wavefront file, wherever they stand.
+
+    Raises:
+        ValueError: it is no text, or a vertex is no three numbers.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8", errors="strict").splitlines()
+        found = [line.split()[1:4] for line in lines if line.startswith("v ")]
+        return np.array(found, np.float64).reshape(-1, 3)
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be read as a mesh: {error}") from error
 
 
 def digest(file: Path) -> str:

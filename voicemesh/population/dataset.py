@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int16
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from .channel import to_int16, transmit
@@ -120,7 +121,7 @@ class Population:
                 f"{folder} lacks {len(missing)} shards, the first is {missing[0]}; "
                 "run `populate` with the same recipe to finish it"
             )
-        return cls(folder, recipe, People(**load_file(folder / "people.safetensors")))
+        return cls(folder, recipe, People(**read_whole(folder / "people.safetensors")))
 
     @property
     def train(self) -> Int[np.ndarray, " identities"]:
@@ -140,7 +141,7 @@ class Population:
         last = first + (self.recipe.identities if split == "train" else self.recipe.validation)
         for shard, identities in shards_of(self.recipe).items():
             if first <= identities[0] < last:
-                yield Recordings(**load_file(_path(self.folder, shard)))
+                yield Recordings(**read_whole(_path(self.folder, shard)))
 
 
 def build_shard(
@@ -267,11 +268,25 @@ def _describe(folder: Path, recipe: PopulationRecipe) -> None:
 
 
 def _build(folder: Path, recipe: PopulationRecipe, shard: int) -> int:
-    people = People(**load_file(folder / "people.safetensors"))
+    people = People(**read_whole(folder / "people.safetensors"))
     recordings = build_shard(recipe, people, shards_of(recipe)[shard])
     arrays = {name: getattr(recordings, name) for name in Recordings.__dataclass_fields__}
     write_whole(_path(folder, shard), arrays, "recordings")
     return shard
+
+
+def read_whole(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a file that `write_whole` wrote.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise ValueError(
+            f"{path} is damaged ({error}); remove it and run the command that made it again"
+        ) from error
 
 
 def write_whole(path: Path, arrays: dict[str, np.ndarray], kind: str) -> None:

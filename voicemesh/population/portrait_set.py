@@ -18,13 +18,12 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float32, Int64, UInt8
-from safetensors.numpy import load_file
 
 from voicemesh.mesh.hair_styles import HairStyle
 from voicemesh.mesh.morphable import MorphableModel
 
 from .appearance import styles
-from .dataset import SPLITS, Population, shards_of, write_whole
+from .dataset import SPLITS, Population, read_whole, shards_of, write_whole
 from .faces import shape_params
 from .law import People
 from .portraits import LIGHTS, LOOKS, looks_of, portraits
@@ -111,7 +110,7 @@ class PortraitSet:
         if split not in SPLITS:
             raise ValueError(f"no split {split!r}; there are {', '.join(SPLITS)}")
         for path in self.files[split]:
-            yield PortraitShard(**load_file(path))
+            yield PortraitShard(**read_whole(path))
 
     def gathered(self, split: str) -> PortraitShard:
         """All pictures of a split in memory.
@@ -280,7 +279,7 @@ def _take_shard(
     identities: np.ndarray,
 ) -> int:
     torch.set_num_threads(1)
-    heads = load_file(folder / HEADS)
+    heads = read_whole(folder / HEADS)
     shot = take_shard(
         people, heads["shape_params"], heads["styles"], face_model, recipe, identities
     )

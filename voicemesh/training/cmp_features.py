@@ -103,7 +103,8 @@ class FeatureTask:
 
     def batch(self, rng: np.random.Generator) -> Batch:
         """Crops of one length, each with the teacher's embedding of the whole recording."""
-        rows = rng.choice(self._rows, self.recipe.batch_size, replace=False)
+        asked = self.recipe.batch_size
+        rows = rng.choice(self._rows, asked, replace=asked > len(self._rows))
         longest = self.utterances.frames  # beyond it the published features go round
         frames = int(rng.integers(min(self.recipe.shortest_crop, longest), longest + 1))
         return self._collate(rows, frames, rng)

@@ -169,7 +169,8 @@ class TeacherTask:
 
     def batch(self, rng: np.random.Generator) -> Batch:
         """Pictures drawn by lot, each cropped and spoilt in its own way."""
-        rows = np.sort(rng.choice(len(self.portraits), self.recipe.batch_size, replace=False))
+        there, asked = len(self.portraits), self.recipe.batch_size
+        rows = np.sort(rng.choice(there, asked, replace=asked > there))
         some = self.portraits.rows(rows)
         side = self.recipe.side or CROP
         return self._about(some, *varied_crops(some, rng, Cropping(), side))
@@ -203,9 +204,13 @@ class TeacherTask:
 
 
 def look_scales(portraits: PortraitShard) -> Float[np.ndarray, "2 looks"]:
-    """Mean and deviation of everyone's look, by which the net's texture numbers are whitened."""
-    looks = portraits.look
-    return np.stack([looks.mean(0), np.maximum(looks.std(0), 1e-6)]).astype(np.float32)
+    """Mean and deviation of everyone's look, by which the net's texture numbers are whitened.
+
+    Where all are the same, as in small populations without a beard, the deviation is put at 1.
+    """
+    deviation = portraits.look.std(0)
+    scale = np.where(deviation > 1e-6, deviation, 1.0)
+    return np.stack([portraits.look.mean(0), scale]).astype(np.float32)
 
 
 def whiten(net: SynergyNet, portraits: PortraitShard, seed: int) -> None:

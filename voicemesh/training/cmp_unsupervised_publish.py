@@ -22,7 +22,8 @@ from voicemesh.systems.cmp import CrossModalPerceptionist
 from voicemesh.systems.cmp_unsupervised import GENERATOR, STUDENT, ImageBranch
 
 from . import cmp_teacher
-from .cmp_unsupervised import UnsupervisedNets, UnsupervisedRecipe, front_end_name, teacher_of
+from .cmp_unsupervised import front_end_name, teacher_of
+from .cmp_unsupervised_nets import UnsupervisedNets, UnsupervisedRecipe
 from .loop import read_metrics
 from .voices import voice_codes
 

@@ -33,7 +33,7 @@ class Voxceleb3DTask:
         if recipe.front_end != "cmp" or recipe.expected_targets:
             raise ValueError(
                 "Voxceleb-3D holds published features and fitted faces: front_end=cmp and"
-                " expected_targets=no are needed"
+                " expected_targets=false are needed"
             )
         self.recipe = replace(recipe, **UNKNOWN)
         torch.manual_seed(recipe.seed)
