@@ -1,5 +1,6 @@
 """Commands: overrides, which files are taken, what a bad file does."""
 
+import importlib
 import json
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from bundles import babble, write_bundle
 
 from voicemesh import cli
 from voicemesh.checkpoints.bundle import Bundle
+from voicemesh.cli.portraying import targets
+from voicemesh.cli.recipes import overridden
 from voicemesh.nets.cmpc import VoiceFacePair
 
 
@@ -33,9 +36,9 @@ def bundle(tmp_path_factory):
 
 def test_overrides_are_read_as_their_types():
     pairs = ["steps=7", "rate=1e-3", "front_end=voicemesh", "clean=true", "widths=3,4,5"]
-    assert cli.overridden(Recipe(), pairs) == Recipe(7, 1e-3, "voicemesh", True, (3, 4, 5))
-    assert cli.overridden(Recipe(), ["widths=(8,)"]).widths == (8,)
-    assert cli.overridden(Recipe(), []) == Recipe()
+    assert overridden(Recipe(), pairs) == Recipe(7, 1e-3, "voicemesh", True, (3, 4, 5))
+    assert overridden(Recipe(), ["widths=(8,)"]).widths == (8,)
+    assert overridden(Recipe(), []) == Recipe()
 
 
 @pytest.mark.parametrize(
@@ -49,7 +52,40 @@ def test_overrides_are_read_as_their_types():
 )
 def test_wrong_overrides_say_what_is_right(pair, message):
     with pytest.raises(ValueError, match=message.replace("(", r"\(")):
-        cli.overridden(Recipe(), [pair])
+        overridden(Recipe(), [pair])
+
+
+def test_every_command_is_there():
+    from voicemesh.cli import learning, measuring
+
+    for name, place in {**learning.TRAINED, **learning.PUBLISHED}.items():
+        module = importlib.import_module(place)
+        started = name in learning.TRAINED and place == learning.TRAINED[name]
+        assert callable(module.start) and module.RECIPES if started else callable(module.publish)
+    for place, name in measuring.SPACES.values():
+        assert callable(getattr(importlib.import_module(place), name).from_bundle)
+
+
+def test_every_command_says_what_it_misses(bundle, tmp_path, capsys):
+    nothing, out = str(tmp_path / "nothing"), str(tmp_path / "out")
+    nets = ["--bundle", str(bundle)]
+    systems = ("cmp", "sf2f", "voicestyle", "sss", "cmpc", "cmpc2")
+    commands = [["evaluate", system, "--data", nothing, *nets] for system in systems]
+    commands += [
+        ["index", nothing, "--out", out, *nets],
+        ["gallery", nothing, "--out", out, *nets],
+        ["invert", nothing, *nets],
+        ["picture", nothing, *nets],
+        ["train", "cmp", "--data", nothing, "--out", out, *nets],
+        ["publish", "cmp", nothing, "--data", nothing, "--out", out, *nets],
+        ["convert", "sss", nothing, "--out", out],
+        ["portray", nothing, "--out", out, *nets],
+    ]
+    for words in commands:
+        assert cli.main(words) == 2, words
+        told = capsys.readouterr().err
+        assert told.startswith(f"voicemesh {words[0]}: ") and len(told) < 300, told
+        assert "Traceback" not in told and not (tmp_path / "nothing").exists()
 
 
 def test_overrides_may_stand_anywhere(capsys):
@@ -70,7 +106,7 @@ def test_targets_of_folders_keep_their_tree(tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     out = tmp_path / "out"
-    found = cli.targets([tmp_path / "a", tmp_path / "b"], out)
+    found = targets([tmp_path / "a", tmp_path / "b"], out)
     assert {
         str(file.relative_to(tmp_path)): str(to.relative_to(out)) for file, to in found.items()
     } == {
@@ -78,12 +114,12 @@ def test_targets_of_folders_keep_their_tree(tmp_path):
         "a/one.wav": "one",
         "b/one.FLAC": "one-2",
     }
-    assert cli.targets([tmp_path / "a/one.wav"], out) == {tmp_path / "a/one.wav": out}
+    assert targets([tmp_path / "a/one.wav"], out) == {tmp_path / "a/one.wav": out}
     with pytest.raises(ValueError, match="there is no"):
-        cli.targets([tmp_path / "c"], out)
+        targets([tmp_path / "c"], out)
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="no recordings"):
-        cli.targets([tmp_path / "empty"], out)
+        targets([tmp_path / "empty"], out)
 
 
 def test_portray_goes_on_after_a_bad_file(bundle, tmp_path, capsys):
@@ -114,7 +150,7 @@ def test_portraits_of_an_earlier_run_are_no_photographs(tmp_path):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"")
-    found = cli.targets([tmp_path], tmp_path)
+    found = targets([tmp_path], tmp_path)
     told = {path.relative_to(tmp_path).as_posix() for path in found}
     assert told == {"a.wav", "b/face.png", "a/c.png"}
 

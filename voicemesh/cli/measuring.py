@@ -1,0 +1,110 @@
+"""`evaluate`: how good a system is."""
+
+import argparse
+import importlib
+import json
+
+# What puts voices and faces into one space: a module and its class, see `systems.association`.
+SPACES = {
+    "sss": ("voicemesh.systems.sss", "SeekingTheShapeOfSound"),
+    "cmpc": ("voicemesh.systems.cmpc", "Cmpc"),
+    "cmpc2": ("voicemesh.systems.cmpc", "Cmpc2"),
+}
+
+
+def evaluate(arguments: argparse.Namespace) -> int:
+    """All figures of a bundle on the people that were held out."""
+    if arguments.out and not arguments.out.parent.is_dir():
+        raise ValueError(f"there is no folder {arguments.out.parent} to write the figures to")
+    if arguments.system in SPACES:
+        return evaluate_space(arguments)
+    if arguments.system == "voicestyle":
+        return evaluate_voicestyle(arguments)
+    if arguments.system == "sf2f":
+        return evaluate_sf2f(arguments)
+    from voicemesh import pipeline
+    from voicemesh.evaluation import cmp, geometry, voxceleb3d
+    from voicemesh.population.dataset import Population
+
+    system = pipeline.load(arguments.bundle, arguments.device).system
+    if arguments.meshes and not voxceleb3d.is_layout(arguments.data):
+        raise ValueError(f"--meshes is for a Voxceleb-3D, which {arguments.data} is not")
+    if voxceleb3d.is_layout(arguments.data):
+        people = voxceleb3d.Voxceleb3D.open(arguments.data, "validation")
+        results = voxceleb3d.evaluate(system, people, arguments.meshes)
+        print(voxceleb3d.table(results))
+    else:
+        results, _ = cmp.evaluate(system, Population.open(arguments.data))
+        print(geometry.table(results))
+    if arguments.out:
+        arguments.out.write_text(json.dumps(results, indent=2) + "\n")
+    return 0
+
+
+def evaluate_voicestyle(arguments: argparse.Namespace) -> int:
+    """What can be read off the face images for voices of people held out, and how real they are."""
+    from voicemesh.checkpoints.bundle import Bundle
+    from voicemesh.evaluation import voice_faces, voicestyle, voicestyle_sheets
+    from voicemesh.nets import devices
+    from voicemesh.population.dataset import Population
+    from voicemesh.systems.inversion import Inverter
+    from voicemesh.systems.voicestyle import VoiceStyle
+
+    device, bundle = devices.chosen(arguments.device), Bundle.open(arguments.bundle)
+    # Without its gallery, whose people may be those that are tested.
+    system = VoiceStyle.from_bundle(bundle, device, gallery=False)
+    judges = voicestyle.Judges.of(system, bundle, arguments.critic, arguments.inception)
+    others = None
+    if arguments.others:
+        others = voice_faces.portraits_of(Population.open(arguments.others))
+    population = Population.open(arguments.data)
+    portraits = voice_faces.portraits_of(population)
+    results, seen = voicestyle.evaluate(system, judges, population, portraits, others)
+    print(voicestyle.table(results))
+    if arguments.out:
+        arguments.out.write_text(json.dumps(results, indent=2) + "\n")
+    if arguments.pictures:
+        inverter = Inverter.from_bundle(bundle, device)
+        written = voicestyle_sheets.write(arguments.pictures, seen, system, inverter)
+        print("\n".join(map(str, written)))
+    return 0
+
+
+def evaluate_sf2f(arguments: argparse.Namespace) -> int:
+    """How near the faces that voices of people held out suggest are to their own."""
+    from voicemesh.checkpoints.bundle import Bundle
+    from voicemesh.evaluation import sf2f, voice_faces
+    from voicemesh.nets import devices
+    from voicemesh.population.dataset import Population
+    from voicemesh.systems.sf2f import SpeechToFace
+
+    bundle, population = Bundle.open(arguments.bundle), Population.open(arguments.data)
+    system = SpeechToFace.from_bundle(bundle, devices.chosen(arguments.device))
+    results = sf2f.evaluate(system, population, voice_faces.portraits_of(population), bundle)
+    print(sf2f.table(results))
+    if arguments.out:
+        arguments.out.write_text(json.dumps(results, indent=2) + "\n")
+    return 0
+
+
+def evaluate_space(arguments: argparse.Namespace) -> int:
+    """How well a bundle's voices and faces find each other."""
+    from voicemesh.checkpoints.bundle import Bundle
+    from voicemesh.evaluation import sss_lists, voice_faces
+    from voicemesh.nets import devices
+    from voicemesh.population.dataset import Population
+
+    module, name = SPACES[arguments.system]
+    kind = getattr(importlib.import_module(module), name)
+    space = kind.from_bundle(Bundle.open(arguments.bundle), devices.chosen(arguments.device))
+    if arguments.system == "sss" and sss_lists.is_layout(arguments.data):
+        results = sss_lists.evaluate(space, arguments.data)
+        print(sss_lists.table(results))
+    else:
+        population = Population.open(arguments.data)
+        portraits = voice_faces.portraits_of(population)
+        results, _ = voice_faces.evaluate_population(space, population, portraits)
+        print(voice_faces.report(results, arguments.system, population.folder.name))
+    if arguments.out:
+        arguments.out.write_text(json.dumps(results, indent=2) + "\n")
+    return 0

@@ -1,0 +1,99 @@
+"""`portray`: recordings, feature files and photographs to faces."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+AUDIO_SUFFIXES = frozenset(
+    ".aac .aif .aiff .au .caf .flac .m4a .mka .mkv .mov .mp3 .mp4 .oga .ogg .opus .w64 .wav .webm"
+    " .wma"
+    " .npy".split()  # published features, which voicemesh.audio.feature_files reads
+)
+MADE = frozenset("preview.png image.png overlay.png face.png sf2f.png".split())  # beside a report
+PICTURES = frozenset(".bmp .gif .jpeg .jpg .png .tif .tiff .webp".split())  # images.SUFFIXES
+
+
+def portray(arguments: argparse.Namespace) -> int:
+    """Every recording to its portrait; one that cannot be used does not stop the others."""
+    from tqdm import tqdm
+
+    from voicemesh import pipeline
+    from voicemesh.audio import recording
+
+    found = targets(arguments.recordings, arguments.out)
+    whole = pipeline.load(arguments.bundle, arguments.device)
+    if arguments.together:
+        several = whole.several([recording.load(path) for path in found])
+        several.save(arguments.out)
+        print(f"{len(found)} recordings, {several.between:.2f} mm apart -> {arguments.out}")
+        return 0
+    if whole.reader is None:
+        found = without_pictures(found)
+    if len(found) > 1:
+        whole.warm_up()
+    failed = []
+    for path, folder in tqdm(found.items(), unit="file", disable=None):
+        try:
+            portrait = whole.of_file(path)
+        except (ValueError, OSError) as error:
+            failed.append(f"{path}: {error}")
+            continue
+        portrait.save(folder)
+        tqdm.write(f"{path} -> {folder} ({portrait.sex or 'no sex known'})")
+    for line in failed:
+        print(line, file=sys.stderr)
+    if failed:
+        print(f"{len(failed)} of {len(found)} recordings could not be used", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def without_pictures(found: dict[Path, Path]) -> dict[Path, Path]:
+    """The recordings among files, for a bundle that reads no photographs.
+
+    Raises:
+        ValueError: there are photographs alone.
+    """
+    kept = {path: at for path, at in found.items() if path.suffix.lower() not in PICTURES}
+    for path in found.keys() - kept.keys():
+        log.info("%s is a picture; the bundle has no part that reads photographs: left out", path)
+    if not kept:
+        raise ValueError("the bundle has no part 'cmp-teacher', which reads photographs")
+    return kept
+
+
+def targets(paths: Sequence[Path], out: Path) -> dict[Path, Path]:
+    """The recordings under these paths, each with the folder that its portrait goes to.
+
+    Raises:
+        ValueError: a path that is not there, or nothing that looks like a recording.
+    """
+    found: dict[Path, Path] = {}  # recording -> its name under `out`
+    for path in paths:
+        if path.is_dir():
+            inside = sorted(file for file in path.rglob("*") if file.is_file())
+            for file in inside:
+                if file.name in MADE and (file.parent / "report.json").exists():
+                    continue  # the portrait of an earlier run
+                if file.suffix.lower() in AUDIO_SUFFIXES | PICTURES:
+                    found[file] = file.relative_to(path).with_suffix("")
+                else:
+                    log.info("%s is no sound and no picture by its suffix, left out", file)
+        elif path.exists():
+            found[path] = Path(path.stem)
+        else:
+            raise ValueError(f"there is no {path}")
+    if not found:
+        raise ValueError(f"no recordings in {', '.join(map(str, paths))}")
+    if len(found) == 1 and not paths[0].is_dir():
+        return dict.fromkeys(found, out)
+    taken: set[Path] = set()
+    for file, name in found.items():
+        folder, number = out / name, 2
+        while folder in taken:
+            folder, number = out / name.with_name(f"{name.name}-{number}"), number + 1
+        taken.add(folder)
+        found[file] = folder
+    return found
