@@ -54,7 +54,7 @@ class ParameterLaw:
 
     knots: Float[Tensor, "parameters knots"]  # values, ascending
     scores: Float[Tensor, "parameters knots"]
-    whitening: Float[Tensor, "parameters parameters"]
+    whitening: Float[Tensor, "parameters kept"]
 
     @classmethod
     def of(cls, values: Float32[np.ndarray, "rows parameters"]) -> "ParameterLaw":
@@ -86,7 +86,7 @@ class ParameterLaw:
         save_file(vars(self), temporary)
         temporary.replace(path)
 
-    def z(self, values: Float[Tensor, "rows parameters"]) -> Float[Tensor, "rows parameters"]:
+    def z(self, values: Float[Tensor, "rows parameters"]) -> Float[Tensor, "rows kept"]:
         """Gaussian values of rows of parameters; beyond the samples the tables' ends."""
         columns = values.T.contiguous()
         right = torch.searchsorted(self.knots, columns).clamp(1, self.knots.shape[1] - 1)
