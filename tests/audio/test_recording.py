@@ -114,6 +114,19 @@ def test_files_of_browsers_and_phones(suffix, codec, voice, tmp_path):
     assert alike(recording.waveform, voice) > 0.95
 
 
+def test_channels_that_ffmpeg_gives_interleaved_are_told_apart(voice, tmp_path):
+    path = tmp_path / "voice.mov"
+    stereo = np.stack([voice, 0 * voice], 1)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=16_000, layout="stereo")
+        samples = np.round(32_767 * stereo).astype(np.int16).reshape(1, -1)
+        frame = av.AudioFrame.from_ndarray(samples, "s16", "stereo")
+        frame.sample_rate = 16_000
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    np.testing.assert_allclose(load(path).waveform, voice / 2, atol=1e-4)
+
+
 @pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3", "aiff", "m4a", "webm"])
 def test_a_file_cut_in_half_is_refused(suffix, voice, tmp_path):
     path, cut = tmp_path / f"voice.{suffix}", tmp_path / f"cut.{suffix}"

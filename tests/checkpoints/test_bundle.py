@@ -49,6 +49,9 @@ def test_half_precision_is_smaller_and_widened_when_read(folder, head):
     assert (folder / "cmp-supervised-head.safetensors").stat().st_size < whole
     net, unit = Bundle.open(folder).net("cmp-supervised-head"), torch.randn(3, 6)
     torch.testing.assert_close(net(unit), head(unit), rtol=2e-3, atol=2e-3)
+    stored = Bundle.open(folder).tensors("cmp-supervised-head")
+    kinds = {value.ndim: value.dtype for value in stored.values()}
+    assert kinds == {1: torch.float32, 2: torch.float16}  # what is small stays as it is
 
 
 def test_a_writer_goes_on_with_the_parts_that_are_there(folder):

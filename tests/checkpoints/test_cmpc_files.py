@@ -104,3 +104,7 @@ def test_tables_with_faults_are_refused(tmp_path):
     path.write_text("VGGFace1 ID,video_id\n../x,v\n")
     with pytest.raises(ValueError, match="without a name and a video"):
         cmpc_files.video_names(path)
+
+
+def test_pictures_of_a_person_are_counted():
+    assert cmpc_files.turns([7, 7, 3, 7, 3, 7]).tolist() == [0, 1, 0, 2, 1, 3]

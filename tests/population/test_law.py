@@ -222,3 +222,11 @@ def test_unknown_columns_are_named(people):
     with pytest.raises(ValueError, match="no quantity 'shoe_size'"):
         people.column("shoe_size")
     assert people.column("log_f0") is not None and len(VOICE) == people.voice.shape[1]
+
+
+def test_ties_to_the_body_make_voices_no_more_different():
+    free, tied = (draw(20_000, 3, coupling).voice for coupling in (0.0, 1.3))
+    for mode in (0, 1):
+        rows = draw(20_000, 3, 0.0).mode == mode
+        ratio = tied[rows].std(0) / free[rows].std(0)
+        np.testing.assert_allclose(ratio, 1, atol=0.03)
