@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
+from voicemesh.mesh.landmarks import LENGTHS
 from voicemesh.population.ceiling import ceiling, decoys, matching, ratio_ceiling
 from voicemesh.population.law import draw
 from voicemesh.population.reader import Reader, explained, heard_voices, log_normal
@@ -129,3 +130,9 @@ def test_densities_are_scipys():
 def test_too_few_people_are_refused():
     with pytest.raises(ValueError, match="3 people of mode 0"):
         Reader.fit(np.zeros((6, 2)), np.zeros((6, 2)), np.array([0, 1] * 3))
+
+
+def test_those_who_are_scored_are_not_fitted():
+    # Fitted on everybody, 300 people of a mode would seem to explain several per cent by chance.
+    shares = ceiling(coupling=0.0, count=600).explained_large
+    assert np.mean([shares[name] for name in LENGTHS]) < 0.01

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from voicemesh.audio.recording import SAMPLE_RATE
-from voicemesh.population import channel
+from voicemesh.population import channel, rooms
 from voicemesh.population.channel import ChannelRecipe, transmit
 from voicemesh.population.law import draw
 from voicemesh.population.rooms import room_response
@@ -64,6 +64,14 @@ def test_the_equaliser_follows_its_points(speech):
     assert band(out, 100, 800) - band(speech, 100, 800) == pytest.approx(0, abs=0.1)
 
 
+def test_between_its_points_the_equaliser_goes_by_octaves():
+    noise = np.random.default_rng(0).standard_normal(2 * SAMPLE_RATE)
+    out = channel.equalise(noise, np.array([0.0, 0.0, -20.0]), np.array([0.0, 480.0, 7980.0]))
+    middle = 500 * 2 - 20  # an octave of the four from 500 to 8000, each less 20 Hz
+    fallen = band(out, middle - 10, middle + 10) - band(noise, middle - 10, middle + 10)
+    assert fallen == pytest.approx(-5, abs=0.1)
+
+
 @pytest.mark.parametrize("slope", [0.0, 1.0, 2.0])
 def test_noise_falls_by_its_slope(slope):
     noise = channel.coloured_noise(np.random.default_rng(0), 100_000, slope)
@@ -95,6 +103,16 @@ def test_the_coder_loses_weak_bins_and_keeps_the_signal(speech):
     assert 3 < 20 * np.log10(speech.std() / (coded - speech).std()) < 40
 
 
+def test_what_a_louder_neighbour_hides_vanishes():
+    t = np.arange(2 * SAMPLE_RATE) / SAMPLE_RATE
+    loud, soft = np.sin(2 * np.pi * 1000 * t), 0.03 * np.sin(2 * np.pi * 1150 * t)
+    hidden, kept = (
+        band(channel.transform_coded(loud + soft, threshold, 1e-4), 1140, 1160)
+        for threshold in (0.3, 0.0)
+    )
+    assert kept == pytest.approx(band(soft, 1140, 1160), abs=1) and hidden < kept - 15
+
+
 def test_frames_of_the_coder_add_up(speech):
     coded = channel.transform_coded(speech.astype(float), 0.0, 1e-7)
     np.testing.assert_allclose(coded, speech, atol=1e-6)
@@ -111,3 +129,28 @@ def test_rooms_begin_with_the_direct_sound_and_fade():
 def test_files_hold_the_full_range():
     values = channel.to_int16(np.array([-2.0, -1.0, 0.0, 0.5, 2.0], np.float32))
     assert values.tolist() == [-32767, -32767, 0, 16384, 32767]
+
+
+def test_the_tail_falls_by_sixty_decibels_in_its_time():
+    tail = rooms._tail(np.random.default_rng(0), 0.4)
+    early, late = (10 * np.log10((tail[a : a + 1600] ** 2).mean()) for a in (800, 4000))
+    assert 25 < early - late < 50  # .2 s: 30 dB, and the highs fall faster
+
+
+def test_far_from_the_mouth_the_tail_is_louder():
+    distances, tails = [], []
+    for seed in range(60):
+        luck = np.random.default_rng(seed)
+        luck.uniform(size=6), luck.standard_normal(3)  # the room, the mouth, the direction
+        distances.append(luck.uniform())
+        response = room_response(np.random.default_rng(seed))
+        tails.append(np.log((response[320:1600] ** 2).sum()))
+    assert np.corrcoef(distances, tails)[0, 1] > 0.5
+
+
+def test_every_wall_takes_its_share():
+    size, mouth, microphone = np.array([[6.0, 5.0, 3.0], [2.1, 1.7, 1.4], [3.9, 3.3, 1.8]])
+    dull, bright = (rooms._echoes(size, mouth, microphone, t, 2000) for t in (0.1, 20.0))
+    ratio = dull[bright > 0] / bright[bright > 0]
+    once = np.sqrt(0.05 / 0.98)  # at most and at least 95 % and 2 % are absorbed
+    assert ratio.max() == pytest.approx(once) and ratio.min() == pytest.approx(once**2)

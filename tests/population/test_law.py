@@ -230,3 +230,11 @@ def test_ties_to_the_body_make_voices_no_more_different():
         rows = draw(20_000, 3, 0.0).mode == mode
         ratio = tied[rows].std(0) / free[rows].std(0)
         np.testing.assert_allclose(ratio, 1, atol=0.03)
+
+
+def test_accents_and_higher_formants_are_each_persons_own():
+    people = draw(5000, 2)
+    for factors, share in ((people.accent, 0.06), (people.higher, 0.03)):
+        spread = np.log(factors).std(0)
+        np.testing.assert_allclose(spread, share, rtol=0.05)
+        assert np.log(factors).mean() == pytest.approx(0, abs=0.1 * share)
