@@ -120,6 +120,14 @@ def test_manifests_that_are_wrong(folder, change, fault):
         Gallery.open(folder)
 
 
+def test_files_of_somebody_else_are_never_taken_for_leftovers(tmp_path):
+    other = tmp_path / "weights.safetensors"
+    other.write_bytes(b"of somebody else")
+    with pytest.raises(ValueError, match=r"no gallery and not empty: it has weights\.safetensors"):
+        GalleryWriter(tmp_path, "small", NETS)
+    assert other.read_bytes() == b"of somebody else"
+
+
 def test_folders_that_are_no_galleries(tmp_path, folder):
     with pytest.raises(ValueError, match=r"is no gallery: it has no gallery\.json"):
         Gallery.open(tmp_path / "nowhere")

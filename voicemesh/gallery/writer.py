@@ -45,9 +45,12 @@ class GalleryWriter:
     def _before(self) -> FolderGallery | None:
         """What was finished here earlier."""
         if not (self.folder / MANIFEST).is_file():
-            inside = self.folder.iterdir() if self.folder.is_dir() else ()
+            inside = list(self.folder.iterdir()) if self.folder.is_dir() else []
+            begun = any(path.name == PARTS for path in inside)  # a gallery, not joined to the end
             foreign = sorted(
-                path.name for path in inside if path.name != PARTS and path.suffix not in SUFFIXES
+                path.name
+                for path in inside
+                if path.name != PARTS and not (begun and path.suffix in SUFFIXES)
             )
             if foreign:
                 raise ValueError(
