@@ -4,8 +4,7 @@ The publication took its teacher from a corpus of fitted photographs; ours learn
 the population, whose heads and cameras are known.
 """
 
-import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +26,7 @@ from voicemesh.systems.cmp import shape_gram, squared_distance
 from voicemesh.systems.cmp_unsupervised import TEACHER, FaceReader
 
 from .face_crops import Cropping, halved, moved, plain_crops, random_moves, varied_crops
-from .loop import Batch, LoopSettings, one_cycle, read_metrics, train
+from .loop import Batch, LoopSettings, finished, one_cycle, read_metrics, train
 
 SAMPLED = 4000  # cameras that the whitening of the pose is measured on
 Z_OFFSET = 11  # of the pose: where the head is along the view, which no weak perspective tells
@@ -251,11 +250,7 @@ def trained(run: Path, face_model: MorphableModel) -> tuple[SynergyNet, TeacherR
     Raises:
         ValueError: the folder holds no run, or one that has not been validated yet.
     """
-    if not (run / "best.safetensors").exists():
-        raise ValueError(f"{run} holds no best.safetensors; train until the first validation")
-    written = json.loads((run / "recipe.json").read_text())["recipe"]
-    known = {field.name for field in fields(TeacherRecipe)}
-    recipe = TeacherRecipe(**{k: v for k, v in written.items() if k in known})
+    recipe = finished(run, TeacherRecipe)
     nets = TeacherNets(recipe, face_model)
     nets.load_state_dict(load_file(run / "best.safetensors"))
     return nets.teacher.eval(), recipe

@@ -1,7 +1,6 @@
 """From a finished run of the unsupervised framework to parts of a bundle."""
 
-import json
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +23,7 @@ from voicemesh.systems.cmp_unsupervised import GENERATOR, STUDENT, ImageBranch
 from . import cmp_teacher
 from .cmp_unsupervised import front_end_name, teacher_of
 from .cmp_unsupervised_nets import UnsupervisedNets, UnsupervisedRecipe
-from .loop import read_metrics
+from .loop import finished, read_metrics
 from .voices import voice_codes
 
 LICENCE = "MIT"
@@ -38,13 +37,7 @@ def trained(
     Raises:
         ValueError: the folder holds no run, or one that has not been validated yet.
     """
-    if not (run / "best.safetensors").exists():
-        raise ValueError(f"{run} holds no best.safetensors; train until the first validation")
-    written = json.loads((run / "recipe.json").read_text())["recipe"]
-    known = {field.name for field in fields(UnsupervisedRecipe)}
-    recipe = UnsupervisedRecipe(
-        **{k: tuple(v) if isinstance(v, list) else v for k, v in written.items() if k in known}
-    )
+    recipe = finished(run, UnsupervisedRecipe)
     tensors = load_file(run / "best.safetensors")
     embedding = tensors["generator.model.0.weight"].shape[0]
     classes = tensors["judge.classifier.model.weight"].shape[0]

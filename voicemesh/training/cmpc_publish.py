@@ -1,7 +1,6 @@
 """From a run of CMPC to parts of a bundle: both nets, prototypes of faces, measured results."""
 
-import json
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from voicemesh.systems.cmpc_prototypes import PART, Prototypes
 
 from .cmpc_coded import backbones_of
 from .cmpc_nets import CmpcRecipe, encoders
-from .loop import read_metrics
+from .loop import finished, read_metrics
 from .prototypes import clusters_of
 from .sss_population import kept_faces
 from .sss_publish import face_arguments, voice_arguments
@@ -39,13 +38,7 @@ def trained(run: Path) -> tuple[Cmpc, CmpcRecipe]:
     Raises:
         ValueError: the folder holds no run, or one that has not been validated yet.
     """
-    if not (run / "best.safetensors").exists():
-        raise ValueError(f"{run} holds no best.safetensors; train until the first validation")
-    written = json.loads((run / "recipe.json").read_text())["recipe"]
-    known = {field.name for field in fields(CmpcRecipe)}
-    recipe = CmpcRecipe(
-        **{k: tuple(v) if isinstance(v, list) else v for k, v in written.items() if k in known}
-    )
+    recipe = finished(run, CmpcRecipe)
     tensors = load_file(run / "best.safetensors")
     nets = encoders(recipe)
     for name, net in zip(("voice.", "face."), nets, strict=True):

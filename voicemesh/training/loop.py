@@ -7,9 +7,9 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from tqdm import tqdm
 log = logging.getLogger(__name__)
 
 Batch = dict[str, Shaped[Tensor, "..."]]
+Recipe = TypeVar("Recipe")  # a dataclass
 
 
 @runtime_checkable
@@ -154,6 +155,21 @@ def one_cycle(
         optimiser, peak, total_steps=steps + 1, pct_start=0.15
     )
     return optimiser, schedule
+
+
+def finished(run: Path, kind: type[Recipe]) -> Recipe:
+    """The recipe of a run that was validated; fields that `kind` no longer has are left out.
+
+    Raises:
+        ValueError: the folder holds no run, or one that has not been validated yet.
+    """
+    if not (run / "best.safetensors").exists():
+        raise ValueError(f"{run} holds no best.safetensors; train until the first validation")
+    written = json.loads((run / "recipe.json").read_text())["recipe"]
+    known = {field.name for field in fields(kind)}
+    return kind(
+        **{k: tuple(v) if isinstance(v, list) else v for k, v in written.items() if k in known}
+    )
 
 
 def claim(folder: Path, recipe: Any, settings: LoopSettings) -> None:

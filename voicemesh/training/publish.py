@@ -1,7 +1,6 @@
 """From a finished run to parts of a bundle, each with its measured results."""
 
-import json
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +21,7 @@ from voicemesh.systems.cmp import CrossModalPerceptionist
 from .cmp import CmpNets, CmpTask
 from .cmp_recipe import CmpRecipe
 from .data import features
-from .loop import read_metrics
+from .loop import finished, read_metrics
 from .refit import refit_head
 
 LICENCE = "MIT"
@@ -34,13 +33,7 @@ def trained(run: Path, face_model: MorphableModel) -> tuple[CmpNets, CmpRecipe]:
     Raises:
         ValueError: the folder holds no run, or one that has not been validated yet.
     """
-    if not (run / "best.safetensors").exists():
-        raise ValueError(f"{run} holds no best.safetensors; train until the first validation")
-    written = json.loads((run / "recipe.json").read_text())["recipe"]
-    known = {field.name for field in fields(CmpRecipe)}
-    recipe = CmpRecipe(
-        **{k: tuple(v) if isinstance(v, list) else v for k, v in written.items() if k in known}
-    )
+    recipe = finished(run, CmpRecipe)
     nets = CmpNets(recipe, face_model, FRONT_ENDS[recipe.front_end].channels)
     nets.load_state_dict(load_file(run / "best.safetensors"))
     return nets.eval(), recipe

@@ -1,7 +1,6 @@
 """A run of SF2F as the part of a bundle, measured on people held out."""
 
-import json
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 
 from safetensors.torch import load_file
@@ -17,7 +16,7 @@ from voicemesh.population.dataset import Population
 from voicemesh.population.portrait_set import PortraitSet
 from voicemesh.systems.sf2f import FRONT_END_OF_CHANNELS, GENERATOR, SpeechToFace
 
-from .loop import read_metrics
+from .loop import finished, read_metrics
 from .sf2f_nets import Sf2fRecipe
 
 LICENCE = "MIT"
@@ -29,17 +28,10 @@ def trained(run: Path) -> tuple[SpeechFusionToFace, Sf2fRecipe]:
     Raises:
         ValueError: the folder holds no run, or one that has not been validated yet.
     """
-    path = run / "best.safetensors"
-    if not path.exists():
-        raise ValueError(f"{run} holds no best.safetensors; train until the first validation")
-    written = json.loads((run / "recipe.json").read_text())["recipe"]
-    known = {field.name for field in fields(Sf2fRecipe)}
-    recipe = Sf2fRecipe(
-        **{k: tuple(v) if isinstance(v, list) else v for k, v in written.items() if k in known}
-    )
+    recipe = finished(run, Sf2fRecipe)
     own = {
         key.removeprefix("generator."): value
-        for key, value in load_file(path).items()
+        for key, value in load_file(run / "best.safetensors").items()
         if key.startswith("generator.")
     }
     net = SpeechFusionToFace(
@@ -52,7 +44,7 @@ def trained(run: Path) -> tuple[SpeechFusionToFace, Sf2fRecipe]:
         recipe.face_widths,
         recipe.large,
     )
-    fill(net, own, str(path))
+    fill(net, own, str(run / "best.safetensors"))
     return net, recipe
 
 
