@@ -8,7 +8,8 @@ import torch
 from PIL import Image
 
 from voicemesh.evaluation import sss_lists
-from voicemesh.nets.sss import IrFaceEncoder, PortraitFaceEncoder, ThinVoiceEncoder
+from voicemesh.nets.sss import IrFaceEncoder, ThinVoiceEncoder
+from voicemesh.nets.sss_small import PortraitFaceEncoder
 from voicemesh.systems.sss import SeekingTheShapeOfSound
 
 VIDEO = "abcdefghijk"

@@ -8,11 +8,9 @@ from voicemesh.nets.sss import (
     GatedBlock,
     IdentityClassifier,
     IrFaceEncoder,
-    PortraitFaceEncoder,
     ShapeOfSound,
     ThinResNet,
     ThinVoiceEncoder,
-    UnitVoiceEncoder,
 )
 
 
@@ -79,14 +77,3 @@ def test_heads_drop_the_embedding_itself():
     voice, face = heads(torch.randn(8, 6), torch.randn(8, 6))
     assert 0.3 < (voice == 0).float().mean() < 0.7
     assert 0.3 < (face == 0).float().mean() < 0.7
-
-
-def test_small_nets_of_our_own_share_a_space_too():
-    voice = UnitVoiceEncoder("voicemesh", 9, (4, 6), 5, 7, 3).eval()
-    face = PortraitFaceEncoder(24, (1, 1), (4, 6), 7, 3).eval()
-    frames, picture = torch.randn(2, 9, 40), torch.randn(2, 3, 24, 24)
-    assert voice(frames).shape == face(picture).shape == (2, 3)
-    code = voice.model(frames)
-    torch.testing.assert_close(voice.of_code(3 * code), voice(frames))  # its length is no matter
-    torch.testing.assert_close(face.of_code(face.model(picture)), face(picture))
-    assert (voice.front_end, face.side) == ("voicemesh", 24)

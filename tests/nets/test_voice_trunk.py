@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from voicemesh.nets.cmp import VoiceEncoder
-from voicemesh.nets.sss import PortraitFaceEncoder, TrunkVoiceEncoder
+from voicemesh.nets.sss_small import PortraitFaceEncoder, TrunkVoiceEncoder
 from voicemesh.nets.voice_trunk import AttentiveStatistics, FrameBlock, VoiceTrunk
 
 

@@ -13,11 +13,9 @@ from voicemesh.images import Convention, prepare
 from voicemesh.nets.cmpc import ResNetEncoder
 from voicemesh.nets.sss import (
     IrFaceEncoder,
-    PortraitFaceEncoder,
     ThinVoiceEncoder,
-    TrunkVoiceEncoder,
-    UnitVoiceEncoder,
 )
+from voicemesh.nets.sss_small import PortraitFaceEncoder, TrunkVoiceEncoder
 from voicemesh.systems import association
 from voicemesh.systems.association import spread
 from voicemesh.systems.cmpc import Cmpc, Cmpc2
@@ -133,15 +131,16 @@ def test_a_long_voice_is_heard_in_pieces():
 
 
 def test_small_nets_say_what_they_read(tmp_path):
-    voice = UnitVoiceEncoder("voicemesh", 112, (4, 6), 5, 7, 3)
+    voice = TrunkVoiceEncoder("voicemesh", 112, (4, 6), (0, 1), 5, 7, 3)
     face = PortraitFaceEncoder(24, (1, 1), (4, 6), 7, 3)
     writer = BundleWriter(tmp_path, "small")
-    sizes = {"channels": 112, "widths": [4, 6], "inner": 5, "features": 7, "embedding": 3}
+    sizes = {"channels": 112, "widths": [4, 6], "blocks": [0, 1], "code": 5}
+    sizes |= {"features": 7, "embedding": 3}
     writer.net("sss-voice-encoder", voice, {"front_end": "voicemesh", **sizes})
     sizes = {"units": [1, 1], "widths": [4, 6], "features": 7, "embedding": 3}
     writer.net("sss-face-encoder", face, {"side": 24, **sizes})
     system = SeekingTheShapeOfSound.from_bundle(Bundle.open(tmp_path))
-    speech, (picture,) = sound(14.0), pictures(1)
+    speech, (picture,) = sound(3.0), pictures(1)
     with torch.inference_mode():
         heard = F.normalize(system.voice(FRONT_ENDS["voicemesh"](speech[None])))[0]
         image = prepare(picture, Convention(24))[None]

@@ -14,7 +14,8 @@ from safetensors.torch import load_file
 from voicemesh.checkpoints import upstream
 from voicemesh.checkpoints.bundle import Bundle, BundleWriter
 from voicemesh.nets.cmp import VoiceEncoder
-from voicemesh.nets.sss import IdentityState, TrunkVoiceEncoder
+from voicemesh.nets.sss import IdentityState
+from voicemesh.nets.sss_small import TrunkVoiceEncoder
 from voicemesh.nets.voice_trunk import VoiceTrunk
 from voicemesh.population import likelihood
 from voicemesh.systems.sss import SeekingTheShapeOfSound
@@ -27,6 +28,7 @@ SMALL = replace(
     BUNDLE,
     voice_steps=4,
     face_steps=4,
+    front_end="voicemesh",
     voice_widths=(8, 8),
     voice_blocks=(0, 1),
     voice_code=8,
@@ -164,19 +166,22 @@ def test_a_law_guides_where_there_is_one(tmp_path):
 
 
 def test_a_trunk_begins_with_what_the_bundle_knows(bundle, tmp_path):
-    trunk = VoiceTrunk(112, (8, 8), (0, 1), 8)
-    sss_population.begin(trunk, bundle)
-    known = bundle.net("cmp-voice-encoder").model[0].weight
+    trunk, part = VoiceTrunk(112, (8, 8), (0, 1), 8), "cmp-voice-encoder"
+    sss_population.begin(trunk, bundle, part)
+    known = bundle.net(part).model[0].weight
     assert torch.equal(trunk.stages[0].weight, known)
     space = TrunkVoiceEncoder("voicemesh", 112, (8, 8), (0, 1), 8, 6, 5)
     sizes = dict(widths=[8, 8], blocks=[0, 1], code=8, features=6, embedding=5)
     BundleWriter(tmp_path, "more").net("sss-voice-encoder", space, sizes)
-    sss_population.begin(trunk, Bundle.open(tmp_path))
+    sss_population.begin(trunk, Bundle.open(tmp_path), "sss-voice-encoder")
     assert torch.equal(trunk.code.weight, space.model.code.weight)
-    other = VoiceTrunk(112, (8, 9), (0, 1), 8)
-    before = other.stages[0].weight.clone()
-    sss_population.begin(other, bundle)
-    assert torch.equal(other.stages[0].weight, before)
+    before = trunk.code.weight.clone()
+    sss_population.begin(trunk, bundle, "")
+    assert torch.equal(trunk.code.weight, before)
+    with pytest.raises(ValueError, match="cannot become a trunk"):
+        sss_population.begin(VoiceTrunk(112, (8, 9), (0, 1), 8), bundle, part)
+    with pytest.raises(ValueError, match="has no sss-voice-encoder"):
+        sss_population.begin(trunk, bundle, "sss-voice-encoder")
 
 
 def test_too_few_people_to_judge_by_are_refused(bundle, tmp_path):

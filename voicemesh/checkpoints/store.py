@@ -35,13 +35,11 @@ from voicemesh.nets.sf2f_vggface import VggFace
 from voicemesh.nets.sss import (
     EmbeddingHeads,
     IrFaceEncoder,
-    PortraitFaceEncoder,
     ShapeOfSound,
     ThinResNet,
     ThinVoiceEncoder,
-    TrunkVoiceEncoder,
-    UnitVoiceEncoder,
 )
+from voicemesh.nets.sss_small import PortraitFaceEncoder, TrunkVoiceEncoder
 from voicemesh.nets.stylegan2 import Discriminator, Generator
 from voicemesh.nets.synergynet import MobileNetV2, SynergyNet
 from voicemesh.nets.voicestyle import VoiceStart
@@ -54,7 +52,7 @@ NETS = {
         *(VoiceEncoder, SupervisedHead, VoiceTraits),
         *(FaceGenerator, FaceEmbedder, EmbeddingClassifier, MobileNetV2, SynergyNet),
         *(ThinVoiceEncoder, IrFaceEncoder, ShapeOfSound, EmbeddingHeads),
-        *(ThinResNet, IrBackbone, UnitVoiceEncoder, TrunkVoiceEncoder, PortraitFaceEncoder),
+        *(ThinResNet, IrBackbone, TrunkVoiceEncoder, PortraitFaceEncoder),
         *(ResNetEncoder, VoiceFacePair, FeatureVoiceEncoder, GridFaceEncoder),
         *(Generator, Discriminator, Lpips, VoiceStart),
         *(SpeechFusionToFace, PatchCritic, IdentityCritic, FaceNet, VggFace),

@@ -1,8 +1,8 @@
 """Networks of Seeking the Shape of Sound (Wen et al., CVPR 2021): a voice and a face, one space.
 
 Keys are those of the published state dicts, without the fixed filters that lie in them: the front
-ends are in `voicemesh.audio.association` and `voicemesh.images`. Two small nets of our own stand
-beside them; they say themselves what they read.
+ends are in `voicemesh.audio.association` and `voicemesh.images`. Small nets of our own for the same
+space are in `sss_small`.
 Source: KID-7391/seeking-the-shape-of-sound, models.
 """
 
@@ -13,9 +13,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .cmp import VoiceEncoder
 from .irse import IrBackbone, xavier
-from .voice_trunk import VoiceTrunk
 
 START_LOSS = 14.0  # running loss of an identity before it is seen; about 2 ln(924)
 
@@ -162,109 +160,6 @@ class IrFaceEncoder(nn.Module):
     ) -> Float[Tensor, "batch embedding"]:
         """Embeddings, not normalised."""
         return self.fc(self.model(image))
-
-
-class UnitVoiceEncoder(nn.Module):
-    """Small: Cross-Modal Perceptionist's voice encoder as the backbone, its unit embedding widened.
-
-    `front_end` names the features that it reads.
-    """
-
-    def __init__(
-        self,
-        front_end: str = "voicemesh",
-        channels: int = 112,
-        widths: Sequence[int] = (128, 192, 288, 432),
-        inner: int = 64,
-        features: int = 256,
-        embedding: int = 128,
-        dropout: float = 0.5,
-    ) -> None:
-        super().__init__()
-        self.front_end = front_end
-        self.model = VoiceEncoder(channels, widths, inner)
-        self.widen = nn.Linear(inner, features)
-        self.fc = embedding_head(features, embedding, dropout)
-
-    def forward(
-        self, features: Float[Tensor, "batch channel frames"]
-    ) -> Float[Tensor, "batch embedding"]:
-        """Embeddings, not normalised."""
-        return self.of_code(self.model(features))
-
-    def of_code(self, code: Float[Tensor, "batch inner"]) -> Float[Tensor, "batch embedding"]:
-        """Embeddings from what the backbone said, at any length."""
-        return self.fc(self.widen(functional.normalize(code)))
-
-
-class TrunkVoiceEncoder(nn.Module):
-    """Small: a deeper trunk as the backbone, its code widened.
-
-    `front_end` names the features that it reads.
-    """
-
-    def __init__(
-        self,
-        front_end: str = "voicemesh",
-        channels: int = 112,
-        widths: Sequence[int] = (128, 192, 288, 432),
-        blocks: Sequence[int] = (0, 1, 1, 1),
-        code: int = 64,
-        features: int = 256,
-        embedding: int = 128,
-        dropout: float = 0.5,
-    ) -> None:
-        super().__init__()
-        self.front_end = front_end
-        self.model = VoiceTrunk(channels, widths, blocks, code)
-        self.widen = nn.Linear(code, features)
-        self.fc = embedding_head(features, embedding, dropout)
-
-    def forward(
-        self, features: Float[Tensor, "batch channel frames"]
-    ) -> Float[Tensor, "batch embedding"]:
-        """Embeddings, not normalised."""
-        return self.of_code(self.model(features))
-
-    def of_code(self, code: Float[Tensor, "batch code"]) -> Float[Tensor, "batch embedding"]:
-        """Embeddings from what the backbone said, at any length."""
-        return self.fc(self.widen(code))
-
-
-class PortraitFaceEncoder(nn.Module):
-    """Small: a square portrait (R, G, B in [-1, 1], `side` pixels) to an embedding.
-
-    Its first convolution halves the picture, so that the picture can be large and the net quick.
-
-    Args:
-        code: values that the backbone gives, widened to `features`; none: it gives the features.
-    """
-
-    def __init__(
-        self,
-        side: int = 112,
-        units: Sequence[int] = (1, 1, 1, 1),
-        widths: Sequence[int] = (24, 48, 96, 160),
-        features: int = 256,
-        embedding: int = 128,
-        dropout: float = 0.5,
-        code: int = 0,
-    ) -> None:
-        super().__init__()
-        self.side = side
-        self.model = IrBackbone(units, widths, side, code or features, dropout=0.0, stem=2)
-        self.widen = nn.Linear(code, features) if code else nn.Identity()
-        self.fc = embedding_head(features, embedding, dropout)
-
-    def forward(
-        self, image: Float[Tensor, "batch 3 side side"]
-    ) -> Float[Tensor, "batch embedding"]:
-        """Embeddings, not normalised."""
-        return self.of_code(self.model(image))
-
-    def of_code(self, code: Float[Tensor, "batch code"]) -> Float[Tensor, "batch embedding"]:
-        """Embeddings from what the backbone said."""
-        return self.fc(self.widen(code))
 
 
 class IdentityClassifier(nn.Module):

@@ -13,12 +13,12 @@ from voicemesh.audio.features import FRONT_ENDS
 from voicemesh.checkpoints.bundle import Bundle
 from voicemesh.images import Convention, prepare
 from voicemesh.nets.cmpc import FeatureVoiceEncoder, GridFaceEncoder
-from voicemesh.nets.sss import PortraitFaceEncoder, TrunkVoiceEncoder, UnitVoiceEncoder
+from voicemesh.nets.sss_small import PortraitFaceEncoder, TrunkVoiceEncoder
 
 PIECE = 56_000  # samples, of the recordings that small nets learn from
 BATCH = 32  # windows or pictures that go through a net at once
 # Nets of our own, which say themselves what they read; the published ones go by their system.
-VOICES = (TrunkVoiceEncoder, UnitVoiceEncoder, FeatureVoiceEncoder)
+VOICES = (TrunkVoiceEncoder, FeatureVoiceEncoder)
 FACES = (PortraitFaceEncoder, GridFaceEncoder)
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, distributed, nn
 from voicemesh.audio.features import FRONT_ENDS
 from voicemesh.nets.cmp import VoiceEncoder
 from voicemesh.nets.cmpc import FeatureVoiceEncoder, GridFaceEncoder, ResNetEncoder
-from voicemesh.nets.sss import PortraitFaceEncoder, TrunkVoiceEncoder
+from voicemesh.nets.sss_small import PortraitFaceEncoder, TrunkVoiceEncoder
 
 from . import cmpc
 from .face_views import Views, scaled, viewed

@@ -1,25 +1,20 @@
 """Seeking the Shape of Sound on a population: small nets on backbones that are trained first."""
 
 import logging
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int64, Shaped
-from torch import Tensor
+from jaxtyping import Float32, Int64
 
 from voicemesh.audio.features import FRONT_ENDS
 from voicemesh.checkpoints.bundle import Bundle
 from voicemesh.evaluation.voice_faces import portraits_of
+from voicemesh.nets.cmp import VoiceEncoder
 from voicemesh.nets.irse import IrBackbone
-from voicemesh.nets.sss import (
-    IdentityClassifier,
-    IdentityState,
-    PortraitFaceEncoder,
-    TrunkVoiceEncoder,
-)
+from voicemesh.nets.sss import IdentityClassifier, IdentityState
+from voicemesh.nets.sss_small import PortraitFaceEncoder, TrunkVoiceEncoder
 from voicemesh.nets.voice_trunk import VoiceTrunk
 from voicemesh.population.dataset import Population
 from voicemesh.population.likelihood import LikelihoodRatio
@@ -43,7 +38,6 @@ JUDGED = 30  # every so many people of those to train on are kept to judge by
 LEAST_JUDGES = 2
 DRAWN = 60_000  # people of the law that guides
 KNOWN_WELL = 50  # days that the law hears of a voice when it says what fits
-TRUNK_START, START = "sss-voice-encoder", "cmp-voice-encoder"  # of a bundle; of a trunk
 FACE_START = "sss-face-encoder"  # what the face backbone may begin with
 
 
@@ -110,12 +104,14 @@ def voice_backbone(
         recipe.voice_blocks,
         recipe.voice_code,
         recipe.voice_steps,
+        masked_tracks=recipe.masked_tracks,
+        start=recipe.voice_start,
     )
     folder = Path(recipe.voice_backbone or run / VOICE)
     if not recipe.voice_backbone:
         torch.manual_seed(own.seed)
         trunk = own.trunk()
-        begin(trunk, bundle)
+        begin(trunk, bundle, own.start)
         task = VoiceTask(own, trunk, population, utterances, held_out(population))
         train(task, own, folder, LoopSettings(own.steps, own.seed, minutes=minutes))
         if not finished(folder, own.steps):
@@ -123,23 +119,24 @@ def voice_backbone(
     return trained_trunk(folder, own), True
 
 
-def begin(trunk: VoiceTrunk, bundle: Bundle) -> None:
-    """Begin as the bundle's trunk, else as its voice encoder, if one of them has these sizes."""
-    if TRUNK_START in bundle.parts:
-        known = bundle.net(TRUNK_START).model.state_dict()
-        if shapes(known) == shapes(trunk.state_dict()):
-            trunk.load_state_dict(known)
-            return
-    if START in bundle.parts:
-        try:
-            trunk.begin_as(bundle.net(START))
-        except ValueError as error:
-            log.warning("the trunk begins with nothing: %s", error)
+def begin(trunk: VoiceTrunk, bundle: Bundle, part: str) -> None:
+    """Begin as a voice encoder of the bundle, the strided convolutions or another trunk.
 
-
-def shapes(tensors: Mapping[str, Shaped[Tensor, "..."]]) -> dict[str, tuple[int, ...]]:
-    """Sizes of tensors by name."""
-    return {name: tuple(value.shape) for name, value in tensors.items()}
+    Raises:
+        ValueError: its sizes are others, or there is no such part.
+    """
+    if not part:
+        return
+    if part not in bundle.parts:
+        raise ValueError(
+            f"The bundle has no {part} for the trunk to begin with; choose another bundle, or"
+            " voice_start= for none"
+        )
+    known = bundle.net(part)
+    if isinstance(known, VoiceEncoder):
+        trunk.begin_as(known)
+    else:
+        trunk.load_state_dict(known.model.state_dict())
 
 
 def face_backbone(

@@ -16,7 +16,7 @@ from voicemesh.checkpoints.store import Tensors
 from voicemesh.evaluation.association_table import brief_of
 from voicemesh.evaluation.calibration import calibrated
 from voicemesh.evaluation.voice_faces import embed, measured, portraits_of, report
-from voicemesh.nets.sss import PortraitFaceEncoder, TrunkVoiceEncoder
+from voicemesh.nets.sss_small import PortraitFaceEncoder, TrunkVoiceEncoder
 from voicemesh.population.dataset import Population
 from voicemesh.systems.sss import SeekingTheShapeOfSound
 

@@ -41,6 +41,8 @@ class SssRecipe:
     face_start: str = ""  # bundle whose small face net goes on learning; "bundle": the given one's,
     # if it has one
     front_end: str = "sss"
+    voice_start: str = ""  # part of the bundle that a small voice backbone begins with
+    masked_tracks: float = 0.0  # share of what it hears without any tracks of cycles
     voice_steps: int = 0  # of the small backbones
     face_steps: int = 0
     kept_views: int = 0  # of every portrait, whose codes are kept besides those of itself
@@ -79,11 +81,13 @@ class SssRecipe:
 BUNDLE = SssRecipe(
     small=True,
     face_start="bundle",
-    front_end="voicemesh",
-    voice_steps=3000,
+    front_end="voicemesh-cycles",
+    voice_start="cmp-voice-encoder",
+    masked_tracks=0.1,
+    voice_steps=2800,
     face_steps=1200,
-    voice_blocks=(0, 1, 1, 1),
-    voice_widths=(128, 192, 288, 432),
+    voice_blocks=(0, 0, 1, 1),
+    voice_widths=(192, 288, 432, 648),
     voice_code=64,
     face_units=(1, 1, 1, 1),
     face_widths=(24, 48, 96, 160),

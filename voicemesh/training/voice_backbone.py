@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
+from voicemesh.audio.cycles import TRACKS
 from voicemesh.audio.features import FRONT_ENDS
 from voicemesh.evaluation.targets import TRAIT_SCALES
 from voicemesh.nets.voice_trunk import VoiceTrunk
@@ -45,6 +46,7 @@ class VoiceRecipe:
     longest_crop: int = 348
     masked_bands: int = 6
     masked_frames: int = 10
+    masked_tracks: float = 0.0  # share of the crops without any tracks of cycles
     learning_rate: float = 2e-3
     weight_decay: float = 0.03
     tied_weight: float = 10.0  # of habits that are tied to faces, against all habits alike
@@ -52,6 +54,7 @@ class VoiceRecipe:
     sex_weight: float = 0.5
     age_weight: float = 0.5
     bfloat16: bool = True  # convolutions of training in half precision
+    start: str = ""  # part of the bundle that it begins with; none: with nothing
     seed: int = 0
 
     def trunk(self) -> VoiceTrunk:
@@ -134,6 +137,9 @@ class VoiceTask:
         rows = np.sort(rng.choice(self._rows, min(recipe.batch_size, len(self._rows)), False))
         batch = self._collate(rows, frames, rng)
         hide(batch["features"], recipe.masked_bands, recipe.masked_frames, rng)
+        if recipe.masked_tracks:
+            deaf = rng.random(len(rows)) < recipe.masked_tracks
+            batch["features"][torch.from_numpy(deaf), -TRACKS:] = 0
         return batch
 
     def validate(self, device: torch.device) -> dict[str, float]:

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from voicemesh.evaluation.predictions import speech_of
 from voicemesh.latent.statistics import Statistics
-from voicemesh.nets.sss import TrunkVoiceEncoder
+from voicemesh.nets.sss_small import TrunkVoiceEncoder
 from voicemesh.nets.stylegan2 import Generator
 from voicemesh.nets.voicestyle import VoiceStart
 from voicemesh.population.dataset import Population
