@@ -1,4 +1,5 @@
 import os
+import struct
 
 import av
 import numpy as np
@@ -207,6 +208,29 @@ def test_a_header_without_sound(tmp_path):
     soundfile.write(tmp_path / "none.wav", np.zeros(0), 16_000)
     with pytest.raises(UnusableRecording, match=r"none\.wav is empty"):
         load(tmp_path / "none.wav")
+
+
+@pytest.mark.parametrize("whole", [0, 36, 0x7FFFF024, 0xFFFFFFFF])
+@pytest.mark.parametrize("data", [0, 0x7FFFF000, 0xFFFFFFFF])
+@pytest.mark.parametrize("subtype", ["PCM_16", "FLOAT"])
+def test_a_streamed_wav_is_read_to_its_end(whole, data, subtype, voice, tmp_path):
+    path = tmp_path / "stream.wav"  # its recorder could not go back to write sizes
+    soundfile.write(path, voice, 16_000, subtype=subtype)
+    content = bytearray(path.read_bytes())
+    at = content.index(b"data")
+    content[4:8], content[at + 4 : at + 8] = struct.pack("<I", whole), struct.pack("<I", data)
+    path.write_bytes(content)
+    np.testing.assert_allclose(load(path).waveform, voice, atol=1e-4)
+
+
+def test_tags_behind_no_sound_are_not_heard(tmp_path):
+    path, tags = tmp_path / "none.wav", b"LIST" + struct.pack("<I", 4000) + b"INFO" + 3996 * b"x"
+    soundfile.write(path, np.zeros(0), 16_000)
+    content = bytearray(path.read_bytes() + tags)
+    content[4:8] = struct.pack("<I", len(content) - 8)
+    path.write_bytes(content)
+    with pytest.raises(UnusableRecording, match=r"none\.wav is empty"):
+        load(path)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

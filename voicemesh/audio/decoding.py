@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 BLOCK = 1.0  # s read at once
 SLACK = 0.25  # s that a file may fall short of its own header: encoders pad, players trim
 TOLERANCE = 0.05  # and the share of its length
-OPEN_ENDED = (0, 0x7FFFFF00)  # sizes outside are what streaming recorders write
+OPEN_ENDED = (0, 0x7FFF0000)  # sizes outside are what streaming recorders write
+PAD = 1  # byte behind a chunk of odd size
 PAGE = 65_307  # bytes; the longest page of an Ogg file
 # Containers that FFmpeg may open here. Playlists are not among them: they name other files.
 CONTAINERS = "3g2,3gp,aac,ac3,aiff,amr,asf,au,avi,caf,flac,flv,m4a,matroska,mj2,mov,mp3,mp4,mpeg,mpegts,ogg,w64,wav,webm"  # noqa: E501
@@ -58,12 +59,15 @@ def read(path: Path, limit: float) -> tuple[int, Float32[np.ndarray, "samples 2"
         with path.open("rb") as file:
             if ends_early(file):
                 raise UnusableRecording(truncated(path.name))
+            unsized = without_size(file)
         try:
             sound = soundfile.SoundFile(os.fsencode(path))  # as text it would have to be UTF-8
         except soundfile.LibsndfileError:
             return read_ffmpeg(path, limit)
         with sound:
-            return sound.samplerate, read_soundfile(sound, path.name, limit)
+            if sound.frames or not unsized:
+                return sound.samplerate, read_soundfile(sound, path.name, limit)
+        return read_ffmpeg(path, limit)  # which takes a size of zero for "to the end"
     except OSError as error:
         raise UnusableRecording(f"{path.name} cannot be read: {error.strerror}.") from error
 
@@ -162,8 +166,7 @@ def truncated(name: str) -> str:
 
 def ends_early(file: BinaryIO) -> bool:
     """Does the file end before the size in its WAV or AIFF header, or inside an Ogg page?"""
-    head = file.read(12)
-    size = file.seek(0, 2)
+    head, size = start_and_size(file)
     if head[:4] in (b"RIFF", b"FORM") and len(head) == 12:
         (said,) = struct.unpack("<I" if head[:4] == b"RIFF" else ">I", head[4:8])
         missing = said + 8 - size
@@ -172,6 +175,24 @@ def ends_early(file: BinaryIO) -> bool:
         file.seek(max(0, size - PAGE))
         return cut_page(file.read())
     return False
+
+
+def without_size(file: BinaryIO) -> bool:
+    """Is this a WAV file whose recorder never came back to write sizes into its header?
+
+    Sound with tags behind it, even no sound at all, has a header that speaks of the whole file.
+    """
+    head, size = start_and_size(file)
+    if head[:4] != b"RIFF" or len(head) < 12:
+        return False
+    (said,) = struct.unpack("<I", head[4:8])
+    return not OPEN_ENDED[0] < said < OPEN_ENDED[1] or said + 8 < size - PAD
+
+
+def start_and_size(file: BinaryIO) -> tuple[bytes, int]:
+    """The first twelve bytes of an open file, and how many it has."""
+    file.seek(0)
+    return file.read(12), file.seek(0, 2)
 
 
 def cut_page(tail: bytes) -> bool:
