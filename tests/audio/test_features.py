@@ -29,6 +29,14 @@ def test_every_front_end_keeps_its_word(name, voice):
     torch.testing.assert_close(features[1:2], front_end(batch[1:2]), atol=1e-3, rtol=1e-3)
 
 
+@pytest.mark.parametrize("name", FRONT_ENDS)
+def test_autocast_does_not_round_what_is_heard(name, voice):
+    front_end = FRONT_ENDS[name]
+    with torch.autocast("cpu", torch.bfloat16):
+        features = front_end(voice)
+    torch.testing.assert_close(features, front_end(voice), atol=0, rtol=0)
+
+
 @pytest.mark.parametrize("change", [-1.0, 0.01, 30.0])
 def test_level_and_polarity_do_not_matter(change, voice):
     front_end = FRONT_ENDS["voicemesh"]

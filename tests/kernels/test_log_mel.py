@@ -151,3 +151,10 @@ def test_mistakes_are_told():
         MelSettings(window=2000)
     with pytest.raises(ValueError, match="highest <= sample_rate / 2"):
         MelSettings(highest=9000)
+
+
+def test_autocast_changes_nothing(voices):
+    wave, prior = voices(3337)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = log_mel(wave, PUBLISHED, prior)
+    torch.testing.assert_close(rounded, log_mel(wave, PUBLISHED, prior), atol=0, rtol=0)

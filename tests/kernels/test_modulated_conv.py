@@ -194,3 +194,10 @@ def test_mistakes_are_told(arguments, told):
     given = {"weight": torch.ones(4, 3, 3, 3), "style": torch.ones(2, 3)} | arguments
     with pytest.raises(ValueError, match=told):
         modulated_conv2d(torch.zeros(2, 3, 5, 5), **given)
+
+
+def test_autocast_does_not_round_the_demodulation():
+    x, weight, style, *_ = tensors(ins=64, dtype=torch.float32)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = scales(x, weight, style, True, 0.3, None)
+    torch.testing.assert_close(found, scales(x, weight, style, True, 0.3, None), atol=0, rtol=0)

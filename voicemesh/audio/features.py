@@ -36,8 +36,9 @@ class FrontEnd:
     def __call__(
         self, speech: Float[Tensor, "batch samples"]
     ) -> Float[Tensor, "batch channels frames"]:
-        """Features of a batch of voices of one length."""
-        return self.read(speech)
+        """Features of a batch of voices of one length; autocast does not round them."""
+        with torch.autocast(speech.device.type, enabled=False):
+            return self.read(speech)
 
 
 def published(

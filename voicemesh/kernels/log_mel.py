@@ -52,7 +52,7 @@ def log_mel(
     audible only where a frame is silent), and `prior` (0 unless given) before the first frame.
 
     Float64 runs as the reference, float32 as batched FFTs, and CUDA tensors without gradients as
-    one Triton kernel; on a GPU autocast changes nothing.
+    one Triton kernel; autocast changes nothing.
 
     Raises:
         ValueError: the waveform is shorter than one window and `settings.refill` is off.
@@ -68,14 +68,12 @@ def log_mel(
         prior = waveform.new_zeros(batch)
     if waveform.dtype == torch.float64:
         return log_mel_reference(waveform, settings, prior)
-    if waveform.is_cuda:
-        if not (torch.is_grad_enabled() and waveform.requires_grad):
-            from .log_mel_triton import log_mel_triton
+    if waveform.is_cuda and not (torch.is_grad_enabled() and waveform.requires_grad):
+        from .log_mel_triton import log_mel_triton
 
-            return log_mel_triton(waveform, settings, prior)
-        with torch.autocast("cuda", enabled=False):
-            return log_mel_fft(waveform, settings, prior)
-    return log_mel_fft(waveform, settings, prior)
+        return log_mel_triton(waveform, settings, prior)
+    with torch.autocast(waveform.device.type, enabled=False):
+        return log_mel_fft(waveform, settings, prior)
 
 
 def log_mel_reference(

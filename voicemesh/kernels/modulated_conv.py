@@ -40,7 +40,7 @@ def modulated_conv2d(
     out, and one ordinary convolution serves the batch. (A single map without gradients has its
     weight multiplied where that is smaller than the map.) `power` is `weight_power(weight)`, kept
     where the weight does not change. Styles and sums are float32 whatever `x` is, under autocast
-    on a GPU as well. Differentiable by every tensor but `fir`, twice and more; where nobody asks
+    as well. Differentiable by every tensor but `fir`, twice and more; where nobody asks
     for a gradient, filtering on a GPU and all that follows it are one kernel.
 
     `implicit` runs a 3 x 3 convolution of CUDA tensors without `up` as one Triton kernel with all
@@ -103,7 +103,8 @@ def scales(
     style, scale = style.to(precise) * weight_gain, None
     if demodulate:
         power = weight_power(weight) if power is None else power
-        scale = (style.square() @ power.to(precise).T + FLOOR).rsqrt()
+        with torch.autocast(x.device.type, enabled=False):  # which would round the sums
+            scale = (style.square() @ power.to(precise).T + FLOOR).rsqrt()
     if x.dtype == torch.float16:  # its largest number is 65504: the largest style waits outside
         largest = style.detach().abs().amax(1, keepdim=True).clamp(min=FLOOR)
         style = style / largest
