@@ -31,6 +31,13 @@ def test_vertices_are_the_published_decoding_in_millimetres():
     torch.testing.assert_close(scaled, scale * flat.reshape(-1, 3), rtol=1e-4, atol=1e-2)
 
 
+@pytest.mark.parametrize("scale", [0.02, 1.0, 55.0])
+def test_a_mesh_at_any_scale_tells_its_shape(scale):
+    model, shape, expression = basel.face_model(tensors(70)), torch.randn(40), torch.randn(10)
+    vertices = scale * model.vertices(shape, expression)
+    torch.testing.assert_close(basel.shape_of_scaled(model, vertices), shape, atol=2e-3, rtol=2e-3)
+
+
 def test_without_whitening_parameters_are_raw():
     data = tensors(70)
     del data["param_mean"], data["param_std"]
