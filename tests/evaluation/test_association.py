@@ -121,7 +121,7 @@ def test_the_table_has_ours_chance_and_the_papers(rng):
     found = measured(rng.normal(size=(30, 4)), rng.normal(size=(20, 4)), drawn)
     best = measured(np.eye(10)[drawn[2]], np.eye(10)[drawn[3]], drawn)
     results = {"voicemesh": found, "ceiling": best}
-    lines = association_table.table(results, "population", ["ceiling"], ["voicemesh"]).splitlines()
+    lines = association_table.table(results, "population", {"voicemesh": ["ceiling"]}).splitlines()
     assert len(lines) == 1 + (4 + 2) + (4 + 1)
     assert "1:2 GA" in lines[0] and "mAP" in lines[0]
     assert lines[3].split()[3:5] == ["chance", "population"]

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 from typing import Any
 
 from .association import DIRECTIONS
@@ -42,22 +41,21 @@ PUBLISHED = (
 def table(
     results: Mapping[str, Mapping[str, Any]],
     data: str,
-    ceilings: Sequence[str] = (),
-    ours: Sequence[str] = (),
+    against: Mapping[str, Sequence[str]] | None = None,
 ) -> str:
     """Systems measured on `data`, chance, and published figures, in percent with intervals.
 
-    `ceilings` are names among the results, `ours` those that are placed between chance and them.
+    `against` names, of those among the results, ours with the ceilings that each is placed below.
     """
     heads = "".join(f"{heading:>21}" for _, _, heading in COLUMNS)
-    lines = [f"{'':<8}{'system':<24}{'data':<28}{heads}"]
+    lines = [f"{'':<8}{'system':<32}{'data':<38}{heads}"]
     for direction in DIRECTIONS:
         for system, found in results.items():
             shown = [percent(**entry) for entry in entries(found[direction])]
             lines.append(line(direction, system, data, shown))
         first = next(iter(results.values()))[direction]
         lines.append(line(direction, "chance", data, [f"{100 * v:.1f}" for v in chances(first)]))
-        for system, best in product(ours, ceilings):
+        for system, best in ((one, best) for one, some in (against or {}).items() for best in some):
             way = way_to_ceiling(results[system][direction], results[best][direction])
             shown = ["-" if share is None else f"{100 * share:.0f} % of the way" for share in way]
             lines.append(line(direction, system, f"to the {best}", shown))
@@ -107,4 +105,4 @@ def percent(value: float, low: float, high: float) -> str:
 def line(direction: str, system: str, data: str, shown: Sequence[str]) -> str:
     """One row of the table."""
     cells = "".join(f"{entry:>21}" for entry in shown)
-    return f"{SIDES[direction]:<8}{system:<24}{data:<28}{cells}"
+    return f"{SIDES[direction]:<8}{system:<32}{data:<38}{cells}"

@@ -1,9 +1,11 @@
 """Voice-face association on the people of a population that were held out: all figures at once.
 
-Beside each system stand chance, one who knows the sex and nothing else, and the law's ceiling.
+Beside each system stand chance, one who knows the sex and nothing else, and the law's ceiling. All
+that is by how much is heard of a voice: one recording, two, and all that there are, each of
+another day; the ceiling hears as many days.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,9 +26,11 @@ from .association import Side, evaluate, evaluate_scores, sex_oracle
 from .association_table import COLUMNS, SIDES, table, way_to_ceiling
 from .predictions import LEAST_SPEECH, speech_of
 
-JOINED, SINGLE = "joined", "single"  # all sessions of a person in one piece, and one by one
+JOINED = "joined"  # all recordings of a person
+FEWER = {1: "single", 2: "two"}  # recordings of a person
 ORACLE, CEILING, PICTURED = "sex oracle", "ceiling", "ceiling of pictures"
 SPLIT, PORTRAITS = "validation", "portraits-*"
+RATE = 16_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,11 +38,20 @@ class Embedded:
     """What a system says of people's voices and pictures; `people` are rows of `who`."""
 
     who: Int[np.ndarray, " people"]  # rows of the population's people
-    joined: Side
-    single: Side
+    voices: Mapping[int, Side]  # by recordings of a person that make one voice; the last: all
     faces: Side
-    sessions: int  # recordings in a joined voice
-    seconds: tuple[float, float]  # mean length of joined and of single voices
+    seconds: Mapping[int, float]  # of speech in a voice, on average
+
+    @property
+    def joined(self) -> Side:
+        """Voices of all recordings of a person."""
+        return self.voices[max(self.voices)]
+
+    def names(self) -> dict[int, str]:
+        """What voices of so many recordings are called in results."""
+        return {count: FEWER[count] for count in self.voices if count in FEWER} | {
+            max(self.voices): JOINED
+        }
 
 
 def portraits_of(population: Population) -> PortraitSet:
@@ -61,24 +74,37 @@ def embed(space: VoiceFaceSpace, population: Population, portraits: PortraitSet)
     shown = portraits.gathered(SPLIT)
     who = np.unique(shown.identity)
     faces = space.embed_faces(list(shown.pixels)).cpu().numpy()
-    joined, single, owners, seconds = [], [], [], []
+    told, lengths, everybody = [], [], []
     with tqdm(total=len(who), unit="identity", desc="listening", disable=None) as bar:
         for person, waveforms in voices_of(population, who):
-            whole = together(waveforms)
-            joined.append(space.embed_voice(whole).cpu().numpy())
-            single += [space.embed_voice(speech_of(wave)).cpu().numpy() for wave in waveforms]
-            owners += [person] * len(waveforms)
-            seconds.append((len(whole) / 16_000, len(waveforms[0]) / 16_000))
+            speech = [speech_of(waveform) for waveform in waveforms]
+            told.append(torch.stack([space.told(one) for one in speech]))
+            lengths.append([len(one) / RATE for one in speech])
+            everybody.append(person)
             bar.update()
-    long, short = np.mean(seconds, 0).tolist()
-    return Embedded(
-        who=who,
-        joined=Side(np.stack(joined), np.arange(len(who))),
-        single=Side(np.stack(single), np.searchsorted(who, owners)),
-        faces=Side(faces, np.searchsorted(who, shown.identity)),
-        sessions=population.recipe.sessions,
-        seconds=(long, short),
-    )
+    recordings, place = min(map(len, told)), np.searchsorted(who, everybody)
+    voices, seconds = {}, {}
+    for count in sorted({1, min(2, recordings), recordings}):
+        voices[count] = averaged(space, told, place, count)
+        seconds[count] = count * float(np.mean([own[:recordings] for own in lengths]))
+    return Embedded(who, voices, Side(faces, np.searchsorted(who, shown.identity)), seconds=seconds)
+
+
+def averaged(
+    space: VoiceFaceSpace,
+    told: Sequence[Float[Tensor, "recordings told"]],
+    place: Int[np.ndarray, " people"],
+    count: int,
+) -> Side:
+    """Voices of `count` recordings each, as many as everybody's recordings make.
+
+    `told` is what each person's recordings tell.
+    """
+    units = [
+        [space.of_told(part).cpu().numpy() for part in own.split(count) if len(part) == count]
+        for own in told
+    ]
+    return Side(np.concatenate(units), np.repeat(place, [len(own) for own in units]))
 
 
 def voices_of(
@@ -120,41 +146,60 @@ def evaluate_population(
 def measured(
     embedded: Embedded, people: People, coupling: float, seed: int = 0, resamples: int = 200
 ) -> dict[str, Any]:
-    """Figures by system: ours with joined and with single voices, the oracle and the ceilings.
+    """Figures by system: ours by how much is heard, the oracle, and the ceilings of as much.
 
     `people` are those that were embedded.
     """
     sex, age, faces = people.mode, people.age, embedded.faces
     everybody, asked = np.arange(len(people)), {"seed": seed, "resamples": resamples}
-    results: dict[str, Any] = {}
-    for name, voices in ((JOINED, embedded.joined), (SINGLE, embedded.single)):
-        results[name] = evaluate(voices, faces, sex, age, **asked)
+    names = embedded.names()
+    results: dict[str, Any] = {
+        name: evaluate(embedded.voices[count], faces, sex, age, **asked)
+        for count, name in names.items()
+    }
     scores = sex_oracle(everybody, faces.people, sex, seed)
     results[ORACLE] = evaluate_scores(scores, everybody, faces.people, sex, age, **asked)
-    for name, measures in ((CEILING, "lengths"), (PICTURED, "picture")):
-        ratio = LikelihoodRatio.fit(coupling, embedded.sessions, measures)
-        scores = ratio.scores(people, people, seed)[:, faces.people]
-        results[name] = evaluate_scores(scores, everybody, faces.people, sex, age, **asked)
+    for count, name in names.items():
+        for kind, measures in ((CEILING, "lengths"), (PICTURED, "picture")):
+            ratio = LikelihoodRatio.fit(coupling, count, measures)
+            scores = ratio.scores(people, people, seed)[:, faces.people]
+            found = evaluate_scores(scores, everybody, faces.people, sex, age, **asked)
+            results[best_of(kind, name)] = found
     return {
         "systems": results,
         "people": len(people),
         "pictures": len(faces.people),
-        "seconds": {JOINED: embedded.seconds[0], SINGLE: embedded.seconds[1]},
+        "recordings": {name: count for count, name in names.items()},
+        "seconds": {name: embedded.seconds[count] for count, name in names.items()},
         "coupling": coupling,
     }
 
 
+def best_of(kind: str, voices: str) -> str:
+    """What a ceiling is called that hears as many days as these voices."""
+    return kind if voices == JOINED else f"{kind}, {voices}"
+
+
 def report(results: dict[str, Any], system: str, data: str) -> str:
     """The table of `measured`, with the names that readers expect."""
-    seconds = results["seconds"]
-    ours = {name: f"{system}, {seconds[name]:.1f} s heard" for name in (JOINED, SINGLE)}
-    named = {ours.get(name, name): found for name, found in results["systems"].items()}
+    counts, seconds = results["recordings"], results["seconds"]
+    days = {name: f"{count} heard" for name, count in counts.items()}
+    ours = {name: f"{system}, {days[name]} ({seconds[name]:.1f} s)" for name in counts}
+    best = {
+        best_of(kind, name): f"{kind}, {days[name]}"
+        for name in counts
+        for kind in (CEILING, PICTURED)
+    }
+    named = {(ours | best).get(name, name): found for name, found in results["systems"].items()}
+    against = {
+        ours[name]: [best[best_of(kind, name)] for kind in (CEILING, PICTURED)] for name in counts
+    }
     lines = [
-        table(named, data, (CEILING, PICTURED), list(ours.values())),
+        table(named, data, against),
         f"{results['people']} people held out, {results['pictures']} pictures; 95 % intervals over"
         " people. U: anybody; G: the same sex; GA: the same sex, at most 5 years apart.",
         "Ceiling: the law's own likelihood ratio of the true voice and the true face, its lengths"
-        " and age; of pictures: of what they show of it, which has no scale.",
+        " and age, as many days heard; of pictures: of what they show of it, which has no scale.",
         reachable(results["systems"]),
     ]
     return "\n".join(lines)

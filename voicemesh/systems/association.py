@@ -56,9 +56,17 @@ class VoiceFaceSpace(ABC):
 
         Silence is to be cut before.
         """
+        return self.of_told(self.told(speech)[None])
+
+    @torch.inference_mode()
+    def told(self, speech: Float[Tensor, " samples"]) -> Float[Tensor, " told"]:
+        """What a recording tells of its voice, such that what several tell may be averaged.
+
+        A trunk gives its code, other nets a unit embedding.
+        """
         speech = speech.to(self.device)
         if isinstance(self.voice, TrunkVoiceEncoder):
-            return functional.normalize(self.voice.of_code(self.code(speech)[None])[0], dim=0)
+            return self.code(speech)
         if isinstance(self.voice, VOICES):
             heard = FRONT_ENDS[self.voice.front_end](speech[None])
         else:
@@ -66,6 +74,14 @@ class VoiceFaceSpace(ABC):
         parts = heard.split(BATCH)
         units = torch.cat([functional.normalize(self.voice(part)) for part in parts])
         return functional.normalize(units.mean(0), dim=0)
+
+    @torch.inference_mode()
+    def of_told(self, told: Float[Tensor, "recordings told"]) -> Float[Tensor, " embedding"]:
+        """The unit embedding of the one voice that several recordings tell of."""
+        mean = told.mean(0)
+        if isinstance(self.voice, TrunkVoiceEncoder):
+            mean = self.voice.of_code(mean[None])[0]
+        return functional.normalize(mean, dim=0)
 
     def code(self, speech: Float[Tensor, " samples"]) -> Float[Tensor, " code"]:
         """Mean code of equal pieces of a recording, none longer than what the trunk learnt from.

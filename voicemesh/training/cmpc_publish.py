@@ -109,7 +109,7 @@ def publish(
     writer.net("cmpc-voice-encoder", space.voice, voice, half=True, results=brief, **about)
     short = {"measured": "see cmpc-voice-encoder"}
     writer.net("cmpc-face-encoder", space.face, face, half=True, results=short, **about)
-    heard = torch.from_numpy(embedded.single.embeddings)
+    heard = torch.from_numpy(embedded.voices[1].embeddings)
     # What all voices have in common, and all faces: without it one can stand for the other.
     means = {"voice_mean": heard.mean(0), "face_mean": prototypes.faces.mean(0)}
     writer.tensors(PART, prototypes.tensors() | means, **about)
