@@ -86,9 +86,9 @@ def measure(rows: int, spread: np.ndarray, length: float) -> str:
         side.index, facts = approximate.build(vectors, probes[:TUNING])
         built = time.perf_counter() - start
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "cells.faiss"
+            path = Path(folder) / "cells.safetensors"
             side.index.save(path)
-            side.index = CellIndex.open(path, facts.visited)
+            side.index = CellIndex.open(path, facts.visited, *vectors.shape)
             exact = approximate.exact_nearest(vectors, probes[TUNING:], COUNT)
             recall = approximate.recall_of(
                 side.index, vectors, probes[TUNING:], exact, facts.visited

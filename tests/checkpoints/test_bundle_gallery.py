@@ -89,5 +89,5 @@ def test_the_hub_fetches_it_too(folder):
 
     names = [p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()]
     assert len(names) == 7
-    names.append("gallery/sss-faces-0123456789ab.faiss")  # where there are very many people
+    names.append("gallery/sss-faces-cells-0123456789ab.safetensors")  # where people are very many
     assert set(filter_repo_objects(names, allow_patterns=PATTERNS)) == set(names)

@@ -1,10 +1,12 @@
 """Cells against comparing all: recall, filters, people with many pictures, and from disk."""
 
+import faiss
 import numpy as np
 import pytest
 from gallery.toys import NETS, units
 
 from voicemesh.gallery import approximate
+from voicemesh.gallery.files import mapped, write
 from voicemesh.gallery.gallery import Gallery
 from voicemesh.gallery.parts import NewEntry
 from voicemesh.gallery.writer import GalleryWriter
@@ -62,6 +64,48 @@ def test_recall_is_as_stated(vectors, gallery):
     exact = approximate.exact_nearest(side.vectors, probes, 10)
     found = approximate.recall_of(side.index, side.vectors, probes, exact, side.recall.visited)
     assert found >= 0.95
+
+
+def test_an_index_is_kept_as_it_was(gallery, vectors, tmp_path):
+    """The same cells and 8-bit rows: every distance of every probe to the last bit."""
+    built, _ = approximate.build(vectors, vectors[:50])
+    built.save(tmp_path / "cells.safetensors")
+    opened = approximate.CellIndex.open(tmp_path / "cells.safetensors", 3, *vectors.shape)
+    assert (opened.cells, opened.visited) == (built.cells, 3)
+    for visited in (3, 40):
+        settings = faiss.SearchParametersIVF(nprobe=visited)
+        found, told = (i.index.search(vectors[:200], 9, params=settings) for i in (opened, built))
+        np.testing.assert_array_equal(found[0], told[0])
+        np.testing.assert_array_equal(found[1], told[1])
+
+
+def change(name, at, value):
+    def changed(arrays):
+        arrays[name][at] = value
+
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("damage", "flaw"),
+    [
+        (change("numbers", 5, 4500), "do not hold every row once"),
+        (change("numbers", 5, -1), "do not hold every row once"),
+        (change("ends", -1, 10**12), "its cells do not hold the rows"),
+        (change("ends", 0, -3), "its cells do not hold the rows"),
+        (change("centres", (0, 0), np.nan), "not finite"),
+        (lambda a: a.update(codes=a["codes"][:-1]), r"codes are uint8 of \(4499, 12\)"),
+        (lambda a: a.update(scale=a["scale"][:3]), r"scale are float32 of \(3,\)"),
+        (lambda a: a.pop("scale"), "it has centres, codes, ends, numbers"),
+    ],
+)
+def test_a_strangers_index_is_checked_before_it_is_searched(gallery, tmp_path, damage, flaw):
+    (path,) = gallery.folder.glob("sss-faces-cells-*.safetensors")
+    arrays = {name: array.copy() for name, array in mapped(path).items()}
+    damage(arrays)
+    write(tmp_path / "cells.safetensors", arrays)
+    with pytest.raises(ValueError, match=f"no index of 4500 rows of 12 values: .*{flaw}"):
+        approximate.CellIndex.open(tmp_path / "cells.safetensors", 3, 4500, 12)
 
 
 def test_fewer_cells_find_less(vectors, gallery):

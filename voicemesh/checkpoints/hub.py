@@ -8,7 +8,7 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 NAME = re.compile(r"(?P<repo>[\w-][\w.-]*/[\w-][\w.-]*)(@(?P<revision>[\w./-]+))?")
-PATTERNS = ["*.json", "*.safetensors", "*.faiss"]  # all that a bundle and its gallery consist of
+PATTERNS = ["*.json", "*.safetensors"]  # all that a bundle and its gallery consist of
 
 
 def is_name(where: str) -> bool:

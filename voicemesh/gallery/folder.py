@@ -155,7 +155,8 @@ class FolderGallery(Gallery):
         index, recall = None, None
         if "index" in told:
             recall = Recall(**told["index"]["recall"])
-            index = CellIndex.open(self._path(told["index"]["file"]), recall.visited)
+            path = self._path(told["index"]["file"])
+            index = CellIndex.open(path, recall.visited, *vectors.shape)
         person, sex = self.columns["person"][entries], self.columns["sex"][entries]
         return Side(vectors, entries, person, sex, index, recall)
 

@@ -126,7 +126,7 @@ def write_space(
             chosen = np.linspace(0, len(likely) - 1, min(len(likely), TUNING_PROBES)).round()
             tried = likely[chosen.astype(np.int64)].astype(np.float32)
             index, recall = build(sides[side].vectors, tried)
-            file = files.place(f"{space}-{side}", ".faiss", index.save)
+            file = files.place(f"{space}-{side}-cells", ".safetensors", index.save)
             stated[side]["index"] = {"file": file, "recall": asdict(recall)}
             sides[side].index = index
     return sides, stated

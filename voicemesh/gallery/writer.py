@@ -13,7 +13,7 @@ from .parts import NewEntry, check, columns_of
 from .search import EXACT_LIMIT
 
 PARTS = "parts"  # folder of what is not finished yet
-SUFFIXES = (".safetensors", ".faiss", ".unfinished")
+SUFFIXES = (".safetensors", ".unfinished")
 
 
 class GalleryWriter:
