@@ -11,6 +11,7 @@ import soundfile
 import torch
 from bundles import babble, write_bundle
 
+import voicemesh
 from voicemesh import cli
 from voicemesh.checkpoints.bundle import Bundle
 from voicemesh.cli.portraying import targets
@@ -215,6 +216,16 @@ def test_commands_explain_themselves_without_loading_anything():
     assert done.returncode == 0, done.stderr
     for command in ("portray", "populate", "train", "publish", "evaluate", "convert"):
         assert command in done.stdout
+
+
+def test_version_and_help_of_every_command(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["--version"])
+    assert capsys.readouterr().out == f"voicemesh {voicemesh.__version__}\n"
+    for action in cli.parser()._subparsers._group_actions[0].choices.values():
+        for argument in action._actions:
+            positional = argument.choices and not argument.option_strings  # names say it all
+            assert argument.help or positional, f"{action.prog}: {argument.dest}"
 
 
 def test_convert_turns_a_published_file_into_parts(tmp_path, capsys):

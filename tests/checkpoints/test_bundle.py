@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from voicemesh.checkpoints import bundle
 from voicemesh.checkpoints.bundle import MANIFEST, Bundle, BundleWriter
 from voicemesh.mesh.morphable import Measure, MorphableModel
 from voicemesh.nets.cmp import SupervisedHead
@@ -185,3 +186,9 @@ def test_a_torn_write_leaves_the_bundle_as_it_was(folder, monkeypatch):
     monkeypatch.undo()
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     Bundle.open(folder)
+
+
+def test_an_installation_without_the_embedded_bundle_says_what_to_do(monkeypatch, tmp_path):
+    monkeypatch.setattr(bundle, "EMBEDDED", tmp_path / "assets" / "bundle")
+    with pytest.raises(ValueError, match="comes with a checkout"):
+        Bundle.open()

@@ -4,13 +4,14 @@ import json
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from bundles import SHAPES, babble, egg, write_bundle
 from PIL import Image
 
 import voicemesh
 from voicemesh import pipeline
-from voicemesh.audio.recording import Recording, UnusableRecording
+from voicemesh.audio.recording import SAMPLE_RATE, Recording, UnusableRecording
 from voicemesh.checkpoints.bundle import BundleWriter
 from voicemesh.mesh.comparison import PARTS
 from voicemesh.mesh.landmarks import LENGTHS
@@ -134,6 +135,18 @@ def test_public_names():
     assert voicemesh.load is pipeline.load
     with pytest.raises(AttributeError, match="Pipeline, Portrait, load"):
         _ = voicemesh.portray
+    assert {"Pipeline", "Portrait", "load"} < set(dir(voicemesh))
+
+
+def test_a_path_is_as_good_as_a_recording(whole, portrait, tmp_path):
+    path = tmp_path / "voice.wav"
+    soundfile.write(path, portrait.recording.waveform, SAMPLE_RATE, subtype="FLOAT")
+    for given in (path, str(path)):
+        again = whole(given, picture=False)
+        np.testing.assert_allclose(again.parameters, portrait.parameters, atol=1e-5)
+        assert again.recording.name == "voice.wav"
+    with pytest.raises(ValueError, match=r"There is no file nowhere\.wav"):
+        whole(tmp_path / "nowhere.wav")
 
 
 @pytest.fixture(scope="module")

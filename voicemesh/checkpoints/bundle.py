@@ -54,6 +54,12 @@ class Bundle:
         Raises:
             ValueError: there is none, it is not of this format, or a file is missing or altered.
         """
+        if where is None and not EMBEDDED.is_dir():
+            raise ValueError(
+                f"There is no {EMBEDDED}: the embedded bundle comes with a checkout of the"
+                " repository, not with the package; run from one, or name a bundle: a folder or"
+                " owner/name[@revision]"
+            )
         folder = EMBEDDED if where is None else Path(where)
         if not folder.is_dir() and where is not None and hub.is_name(str(where)):
             folder = hub.snapshot(str(where), complete)

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import voicemesh
+
 from .learning import PUBLISHED, TRAINED, convert, publish, train
 from .measuring import SPACES, evaluate
 from .people import gallery, index, invert, picture, populate
@@ -54,11 +56,15 @@ def parser() -> argparse.ArgumentParser:
     whole = argparse.ArgumentParser(
         prog="voicemesh", description="The 3D face that a voice suggests."
     )
+    version = f"voicemesh {voicemesh.__version__}"
+    whole.add_argument("--version", action="version", version=version)
     commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     portray_ = commands.add_parser("portray", help="recordings to faces", description=PORTRAY)
-    portray_.add_argument("recordings", nargs="+", type=Path, metavar="FILE_OR_FOLDER")
-    portray_.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    told = "recordings, and folders in which all of them are taken"
+    portray_.add_argument("recordings", nargs="+", type=Path, metavar="FILE_OR_FOLDER", help=told)
+    told = "where the portraits go"
+    portray_.add_argument("--out", type=Path, required=True, metavar="FOLDER", help=told)
     portray_.add_argument(
         "--together", action="store_true", help="all recordings are of one voice: one face of all"
     )
@@ -66,7 +72,7 @@ def parser() -> argparse.ArgumentParser:
     portray_.set_defaults(run=portray)
 
     populate_ = commands.add_parser("populate", help="build a synthetic population")
-    populate_.add_argument("folder", type=Path)
+    populate_.add_argument("folder", type=Path, help="where the population goes")
     add_overrides(populate_)
     populate_.set_defaults(run=populate)
 
@@ -91,7 +97,7 @@ def parser() -> argparse.ArgumentParser:
 
     publish_ = commands.add_parser("publish", help="turn a run into a bundle")
     publish_.add_argument("system", choices=sorted(PUBLISHED))
-    publish_.add_argument("run_folder", type=Path, metavar="RUN")
+    publish_.add_argument("run_folder", type=Path, metavar="RUN", help="what `train` made")
     publish_.add_argument("--data", type=Path, required=True, help="folder of a population")
     publish_.add_argument("--out", type=Path, required=True, help="folder of the bundle")
     publish_.add_argument("--judges", type=Path, help="another population to measure errors on")
@@ -101,7 +107,8 @@ def parser() -> argparse.ArgumentParser:
 
     evaluate_ = commands.add_parser("evaluate", help="measure a system on people held out")
     evaluate_.add_argument("system", choices=["cmp", "sf2f", "voicestyle", *SPACES])
-    evaluate_.add_argument("--data", type=Path, required=True, help="folder of a population")
+    told = "folder of a population; cmp: or a Voxceleb-3D, sss: or the published lists"
+    evaluate_.add_argument("--data", type=Path, required=True, help=told)
     evaluate_.add_argument("--out", type=Path, help="also write all figures to this JSON file")
     told = "voicestyle: write sheets of images into this folder"
     evaluate_.add_argument("--pictures", type=Path, help=told)
@@ -116,7 +123,7 @@ def parser() -> argparse.ArgumentParser:
     evaluate_.set_defaults(run=evaluate)
 
     index_ = commands.add_parser("index", help="faces and voices to a gallery", description=INDEX)
-    index_.add_argument("folder", type=Path)
+    index_.add_argument("folder", type=Path, help="of pictures and recordings")
     index_.add_argument("--out", type=Path, required=True, metavar="GALLERY", help="its folder")
     index_.add_argument("--table", type=Path, help="a csv: file, identity, label, sex, age, ...")
     index_.add_argument("--crops", action="store_true", help="pictures are face crops already")
@@ -143,7 +150,8 @@ def parser() -> argparse.ArgumentParser:
         "convert", help="published weights into a bundle", description=CONVERT
     )
     convert_.add_argument("name", help="the published system or network; head: a 3DMM")
-    convert_.add_argument("file", type=Path, metavar="FILE_OR_FOLDER")
+    told = "as it was published, or the unzipped download"
+    convert_.add_argument("file", type=Path, metavar="FILE_OR_FOLDER", help=told)
     convert_.add_argument("--out", type=Path, required=True, help="folder of the bundle")
     convert_.add_argument("--triangles", type=Path, help="of a face model: tri.mat or tri.pkl")
     convert_.add_argument("--landmarks", type=Path, help="of a face model: keypoints_sim.npy")

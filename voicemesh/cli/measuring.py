@@ -23,7 +23,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     if arguments.system == "sf2f":
         return evaluate_sf2f(arguments)
     from voicemesh import pipeline
-    from voicemesh.evaluation import cmp, geometry, voxceleb3d
+    from voicemesh.evaluation import cmp, cmp_table, voxceleb3d
     from voicemesh.population.dataset import Population
 
     system = pipeline.load(arguments.bundle, arguments.device).system
@@ -35,7 +35,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
         print(voxceleb3d.table(results))
     else:
         results, _ = cmp.evaluate(system, Population.open(arguments.data))
-        print(geometry.table(results))
+        print(cmp_table.table(results))
     if arguments.out:
         arguments.out.write_text(json.dumps(results, indent=2) + "\n")
     return 0

@@ -68,14 +68,17 @@ class Pipeline:
             if key in statistics
         }
 
-    def __call__(self, recording: Recording, picture: bool = True) -> Portrait:
+    def __call__(self, recording: Recording | str | Path, picture: bool = True) -> Portrait:
         """The face that a voice suggests, with how sure each part of it is.
 
-        Without `picture` the image branch waits until `pictured` asks it.
+        The recording may be the path of one. Without `picture` the image branch waits until
+        `pictured` asks it.
 
         Raises:
-            UnusableRecording: there is too little speech in it.
+            UnusableRecording: it cannot be read, or there is too little speech in it.
         """
+        if not isinstance(recording, Recording):
+            recording = recordings.load(recording)
         clock = Clock()
         portrait = self.portrait(*self.hear(recording, clock), clock)
         return self.pictured(portrait) if picture else portrait
@@ -198,7 +201,7 @@ class Pipeline:
             notes=tuple(f"{one.name}: {note}" for one in recordings for note in one.notes),
         )
         fused = self.portrait(
-            fusion.mean_of(perceptions),
+            fusion.together(self.system, perceptions),
             together,
             np.concatenate([one + start for one, start in zip(segments, starts, strict=True)]),
             np.concatenate(log_mels, axis=1),
