@@ -24,6 +24,7 @@ from voicemesh.training.loop import read_metrics
 
 SMALL = replace(
     BUNDLE,
+    front_end="voicemesh",
     voice_widths=(6, 8),
     blocks=(1, 1),
     widths=(4, 6),
@@ -244,7 +245,9 @@ def test_heads_learn_on_the_codes_of_finished_backbones(tmp_path, monkeypatch):
         voice_code=6,
         face_code=5,
         features=8,
-        backbone_steps=4,
+        voice_steps=4,
+        face_steps=4,
+        masked_tracks=0.0,
         kept_views=1,
     )
     best = start(population.folder, run, recipe, bundle)

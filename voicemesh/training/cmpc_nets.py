@@ -57,7 +57,10 @@ class CmpcRecipe:
     held_out: int = 0  # people of a population's training split to measure on
     coded: bool = False  # heads on backbones that SSS trains, which stay as they are
     backbones: str = ""  # folder of a run of SSS that trained them; none: they are trained here
-    backbone_steps: int = 0  # of each, if so
+    voice_steps: int = 0  # if so
+    face_steps: int = 0
+    voice_start: str = ""  # part of the bundle that the voice backbone begins with
+    masked_tracks: float = 0.0  # share of what it hears without any tracks of cycles
     voice_blocks: tuple[int, ...] = ()
     voice_code: int = 0
     face_code: int = 0
@@ -70,8 +73,8 @@ class CmpcRecipe:
 
 
 BUNDLE = CmpcRecipe(
-    front_end="voicemesh",
-    voice_widths=(128, 192, 288, 432),
+    front_end="voicemesh-cycles",
+    voice_widths=(192, 288, 432, 648),
     blocks=(1, 1, 1, 1),
     widths=(24, 48, 96, 160),
     embedding=128,
@@ -91,8 +94,11 @@ BUNDLE = CmpcRecipe(
     long_videos=True,
     held_out=200,
     coded=True,
-    backbone_steps=3000,
-    voice_blocks=(0, 1, 1, 1),
+    voice_steps=1900,
+    face_steps=1200,
+    voice_start="cmp-voice-encoder",
+    masked_tracks=0.1,
+    voice_blocks=(0, 0, 1, 1),
     voice_code=64,
     face_code=48,
     features=256,
