@@ -6,12 +6,12 @@ one run compare.
 
 import argparse
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from timing import fastest
 from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -24,17 +24,6 @@ from voicemesh.training.cmpc import Clusters
 VIDEOS, BATCH, EMBEDDING = 18_057, 128, 512  # of the published run
 LEVELS = (500, 1000, 1500)
 SECONDS = 5.0
-
-
-def seconds(work: Callable[[], object], repeats: int) -> float:
-    """The best of some runs after one to warm up."""
-    work()
-    times = []
-    for _ in range(repeats):
-        started = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - started)
-    return min(times)
 
 
 def plain_instance(anchors: Tensor, others: Tensor, videos: Tensor, temperature: float) -> Tensor:
@@ -108,20 +97,20 @@ def main() -> None:
         for small in (True, False):
             for name, work in embedding_work(small).items():
                 size = "small" if small else "published"
-                print(f"{size:<10}{name:<24}{1e3 * seconds(work, chosen.repeats):>10.1f} ms")
+                print(f"{size:<10}{name:<24}{1e3 * fastest(work, chosen.repeats):>10.1f} ms")
     for published in (True, False):
         name = "as published" if published else "as meant"
-        took = seconds(losses_step(published), chosen.repeats)
+        took = fastest(losses_step(published), chosen.repeats)
         print(f"{'losses':<10}{name:<24}{1e3 * took:>10.1f} ms")
     anchors, others = torch.randn(2, BATCH, EMBEDDING)
     videos = torch.randint(VIDEOS, (BATCH,))
-    ours = seconds(lambda: cmpc.instance_contrast(anchors, others, 0.03, videos), chosen.repeats)
-    plain = seconds(lambda: plain_instance(anchors, others, videos, 0.03), 1)
+    ours = fastest(lambda: cmpc.instance_contrast(anchors, others, 0.03, videos), chosen.repeats)
+    plain = fastest(lambda: plain_instance(anchors, others, videos, 0.03), 1)
     print(f"{'instances':<10}{'ours / plain':<24}{1e3 * ours:>10.1f} ms{1e3 * plain:>10.1f} ms")
     bank = F.normalize(torch.randn(6000, 128))
-    ours = seconds(lambda: prototypes.clusters_of(bank, 256, 5), 1)
-    theirs = seconds(lambda: prototypes.clusters_of(bank, 256, 5, published=False), 1)
-    plain = seconds(lambda: plain_kmeans(bank, 256, 5), 1)
+    ours = fastest(lambda: prototypes.clusters_of(bank, 256, 5), 1)
+    theirs = fastest(lambda: prototypes.clusters_of(bank, 256, 5, published=False), 1)
+    plain = fastest(lambda: plain_kmeans(bank, 256, 5), 1)
     row = "".join(f"{1e3 * took:>10.1f} ms" for took in (ours, theirs, plain))
     print(f"{'clusters':<10}{'Lloyd / FAISS / plain':<24}{row}")
 

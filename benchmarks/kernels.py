@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 from rasterize import sphere
 from stylegan2_ops import FIR, depthwise, plain_bias_act, plain_styled_conv, plain_upfirdn2d
+from timing import fastest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -208,13 +209,7 @@ def milliseconds(run: Callable[[], object], device: str, repeats: int) -> float:
         from triton.testing import do_bench
 
         return do_bench(run, rep=20 * repeats, return_mode="median")
-    run()
-    times = []
-    for _ in range(repeats):
-        start = time.process_time()
-        run()
-        times.append(time.process_time() - start)
-    return 1e3 * min(times)
+    return 1e3 * fastest(run, repeats, time.process_time)
 
 
 def roofs(device: str, dtype: torch.dtype, repeats: int) -> tuple[float, float]:

@@ -2,13 +2,12 @@
 
 import argparse
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import librosa
 import numpy as np
 import torch
+from timing import fastest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -55,17 +54,6 @@ def by_torch(batch: torch.Tensor, taper: torch.Tensor, weights: torch.Tensor) ->
         batch, PUBLISHED.fft, PUBLISHED.hop, PUBLISHED.window, taper, return_complex=True
     )
     return (weights @ spectrum.abs().square()).clamp(min=1e-10).log()
-
-
-def fastest(run: Callable[[], object], repeats: int) -> float:
-    """Seconds of the fastest of `repeats` runs: the one that was disturbed least."""
-    run()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - start)
-    return min(times)
 
 
 def main() -> None:

@@ -2,12 +2,11 @@
 
 import argparse
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
+from timing import fastest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -35,17 +34,6 @@ def sphere(rings: int, sectors: int, size: int) -> tuple[np.ndarray, np.ndarray]
     return placed.astype(np.float32), triangles.astype(np.int32)
 
 
-def fastest(run: Callable[[], object], repeats: int) -> float:
-    """Milliseconds of the fastest of `repeats` runs: the one that was disturbed least."""
-    run()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - start)
-    return 1e3 * min(times)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=11)
@@ -68,7 +56,7 @@ def main() -> None:
                 lambda i=image, v=vertices, t=triangles: overlay(i, v, t),
                 lambda v=vertices, n=normals: light(v, n),
             ]
-            figures = "".join(f" {fastest(run, repeats):8.1f}" for run in runs)
+            figures = "".join(f" {1e3 * fastest(run, repeats):8.1f}" for run in runs)
             print(f"{len(vertices):>6} vertices, {size:>4} px {figures}")
     if torch.cuda.is_available():
         vertices, triangles = sphere(169, 227, 1024)
@@ -78,7 +66,7 @@ def main() -> None:
             rasterize(points, corners, (1024, 1024))
             torch.cuda.synchronize()
 
-        print(f"{len(vertices):>6} vertices, 1024 px, GPU {fastest(run, repeats):8.2f}")
+        print(f"{len(vertices):>6} vertices, 1024 px, GPU {1e3 * fastest(run, repeats):8.2f}")
 
 
 if __name__ == "__main__":

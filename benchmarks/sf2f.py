@@ -9,14 +9,13 @@ outputs compared.
 """
 
 import argparse
-import statistics
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
+from timing import median
 from torch.nn import functional
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -189,16 +188,6 @@ STEPS = {
 }
 
 
-def seconds(run: Callable[[], torch.Tensor], runs: int) -> tuple[float, torch.Tensor]:
-    """Median CPU time after one run to warm up, and what came out."""
-    result, measured = run(), []
-    for _ in range(runs):
-        start = time.process_time()
-        result = run()
-        measured.append(time.process_time() - start)
-    return statistics.median(measured), result
-
-
 def main() -> None:
     """Print one line a step."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -209,7 +198,7 @@ def main() -> None:
     torch.manual_seed(0)
     for name in arguments.only:
         ours, naive = STEPS[name]()
-        (fast, first), (slow, second) = (seconds(run, arguments.runs) for run in (ours, naive))
+        (fast, first), (slow, second) = (median(run, arguments.runs) for run in (ours, naive))
         error = float((first - second).norm() / second.norm())
         print(
             f"{name:11} ours {1000 * fast:7.1f} ms, naive {1000 * slow:7.1f} ms, ratio"

@@ -13,15 +13,14 @@ takes the place of the published sizes, whose images are compared as they are sh
 """
 
 import argparse
-import statistics
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import torch
+from timing import median
 from torch.nn import functional
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -108,16 +107,6 @@ def naive() -> Iterator[None]:
             setattr(layers, name, form)
 
 
-def seconds(run: Callable[[], torch.Tensor], runs: int) -> tuple[float, torch.Tensor]:
-    """Median CPU time after one run to warm up, and what came out."""
-    result, measured = run(), []
-    for _ in range(runs):
-        start = time.process_time()
-        result = run()
-        measured.append(time.process_time() - start)
-    return statistics.median(measured), result
-
-
 def forward(generator: Generator, w: torch.Tensor) -> dict[str, Callable[[], torch.Tensor]]:
     """One image."""
 
@@ -202,7 +191,7 @@ def halves(runs: int) -> None:
             return torch.autograd.grad(like.float().sum(), moved)[0]
 
         for name, run in (("image", image), ("step", step)):
-            (full, a), (half, b) = (seconds(partial(run, s), runs) for s in systems)
+            (full, a), (half, b) = (median(partial(run, s), runs) for s in systems)
             error = float((a - b).norm() / a.norm())
             shown = float((a - b).abs().mean() * 127.5) if name == "image" else 0.0
             words = f", {shown:.2f} of 255 a pixel" if name == "image" else ""
@@ -231,9 +220,9 @@ def main() -> None:
     w = generator.mapping(torch.randn(1, 512)).detach().requires_grad_()
     for name in arguments.only:
         forms = STEPS[name](generator, w)
-        ours, first = seconds(forms["ours"], arguments.runs)
+        ours, first = median(forms["ours"], arguments.runs)
         with naive():
-            theirs, second = seconds(forms["naive"], arguments.runs)
+            theirs, second = median(forms["naive"], arguments.runs)
         error = float((first - second).norm() / second.norm())
         print(
             f"{name:11} ours {ours:6.2f} s, naive {theirs:6.2f} s, ratio {ours / theirs:.2f}"

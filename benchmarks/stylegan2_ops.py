@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from timing import fastest
 from torch.nn import functional
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -89,17 +90,6 @@ def plain_styled_conv(
     return plain_bias_act(whole, bias, noise, strength)
 
 
-def fastest(run: Callable[[], object], repeats: int) -> float:
-    """Milliseconds of processor time of the fastest of `repeats` runs."""
-    run()
-    times = []
-    for _ in range(repeats):
-        start = time.process_time()
-        run()
-        times.append(time.process_time() - start)
-    return 1e3 * min(times)
-
-
 def with_gradients(run: Callable[[], torch.Tensor], wanted: list[torch.Tensor]) -> Callable:
     """The run and its gradients."""
     for tensor in wanted:
@@ -109,11 +99,12 @@ def with_gradients(run: Callable[[], torch.Tensor], wanted: list[torch.Tensor]) 
 
 def report(name: str, ours: Callable, plain: dict[str, Callable], repeats: int) -> None:
     """One line: our time, and every other as a multiple of it."""
-    base = fastest(ours, repeats)
+    base = fastest(ours, repeats, time.process_time)
     others = "".join(
-        f"  {other} {fastest(run, repeats) / base:.2f} x" for other, run in plain.items()
+        f"  {other} {fastest(run, repeats, time.process_time) / base:.2f} x"
+        for other, run in plain.items()
     )
-    print(f"{name:>44} {base:9.2f} ms{others}", flush=True)
+    print(f"{name:>44} {1e3 * base:9.2f} ms{others}", flush=True)
 
 
 def filters(size: int, channels: int, repeats: int) -> None:
