@@ -13,13 +13,14 @@ from voicemesh.figures.palette import DISTANCE_STOPS
 from voicemesh.figures.voice import MEL_COLUMNS, WAVEFORM_COLUMNS, envelope
 from voicemesh.mesh.hair_worn import worn
 from voicemesh.mesh.morphable import FaceMesh, MorphableModel
+from voicemesh.mesh.packing import load
 
 HEAD = Path(__file__).parents[1] / "assets" / "bundle" / "head.safetensors"
 
 
 @pytest.fixture(scope="module")
 def head_model() -> MorphableModel:
-    return MorphableModel.load(HEAD)
+    return load(HEAD)
 
 
 @pytest.fixture

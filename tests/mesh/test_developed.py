@@ -16,6 +16,7 @@ from voicemesh.mesh.hair_worn import STYLES, combed, grows, worn
 from voicemesh.mesh.lighting import vertex_normals
 from voicemesh.mesh.look import Look
 from voicemesh.mesh.morphable import FaceMesh, MorphableModel
+from voicemesh.mesh.packing import load
 from voicemesh.mesh.render import materials, openness_of, portrait
 from voicemesh.mesh.studio import Material
 from voicemesh.mesh.view import framing, project
@@ -25,7 +26,7 @@ HEAD = Path(__file__).parents[2] / "assets" / "bundle" / "head.safetensors"
 
 @pytest.fixture(scope="module")
 def model() -> MorphableModel:
-    return MorphableModel.load(HEAD)
+    return load(HEAD)
 
 
 @pytest.fixture(scope="module")

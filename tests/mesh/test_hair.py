@@ -14,7 +14,7 @@ from voicemesh.mesh.hair_locks import COLUMNS, curled, evened
 from voicemesh.mesh.hair_roots import SPACING, ground
 from voicemesh.mesh.hair_styles import HairStyle
 from voicemesh.mesh.look import Look
-from voicemesh.mesh.morphable import MorphableModel
+from voicemesh.mesh.packing import load
 from voicemesh.mesh.render import Material, portrait
 
 HEAD = Path(__file__).parents[2] / "assets" / "bundle" / "head.safetensors"
@@ -25,7 +25,7 @@ BEARDED = replace(CROP, beard=18.0, moustache=7.0, cheeks=0.8)
 
 @pytest.fixture(scope="module")
 def model():
-    return MorphableModel.load(HEAD)
+    return load(HEAD)
 
 
 @pytest.fixture(scope="module")

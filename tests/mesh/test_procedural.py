@@ -9,6 +9,7 @@ from scipy.spatial import Delaunay, cKDTree
 
 from voicemesh.mesh.landmarks import LENGTHS, RATIO_LENGTHS
 from voicemesh.mesh.morphable import MorphableModel
+from voicemesh.mesh.packing import load
 from voicemesh.mesh.procedural import chart, ears, eyes
 from voicemesh.mesh.procedural.anatomy import GLOBE, average, build, places
 from voicemesh.mesh.procedural.basis import shape_basis
@@ -32,7 +33,7 @@ def coarse():
 
 @pytest.fixture(scope="module")
 def packed() -> MorphableModel:
-    return MorphableModel.load(PACKED)
+    return load(PACKED)
 
 
 def edges(triangles):

@@ -9,6 +9,7 @@ import torch
 
 from voicemesh.mesh.landmarks import LENGTHS
 from voicemesh.mesh.morphable import Measure, MorphableModel
+from voicemesh.mesh.packing import load
 from voicemesh.population import faces
 from voicemesh.population.law import draw
 from voicemesh.population.tables import LENGTH_LAW
@@ -97,7 +98,7 @@ def test_a_model_without_the_lengths_is_refused(rods):
 
 
 def test_the_shipped_head_meets_the_law_within_a_millimetre():
-    fitted = faces.heads(draw(300, seed=5), MorphableModel.load(HEAD))
+    fitted = faces.heads(draw(300, seed=5), load(HEAD))
     assert max(fitted.rms.values()) < 1.0, fitted.rms
     assert fitted.misses.abs().max() < 8
     assert fitted.shape_params.square().mean() < 1.3  # about as likely as the model's own heads

@@ -12,7 +12,8 @@ from typing import Any
 from jaxtyping import Shaped
 from torch import Tensor, nn
 
-from voicemesh.mesh.morphable import MorphableModel, pack, unpack
+from voicemesh.mesh.morphable import MorphableModel
+from voicemesh.mesh.packing import pack, unpack
 
 from . import hub
 from .manifest import (

@@ -1,23 +1,15 @@
-"""A linear morphable head: whitened parameters to vertices, lengths, colours; one file on disk."""
+"""A linear morphable head: whitened parameters to vertices, lengths, colours."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, Float32, Int32, Int64, Shaped
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
 from .look import Look, paint, skin, srgb
-
-FORMAT = 1
-LARGEST_INT8 = 127.0
 
 
 @dataclass(frozen=True)
@@ -69,7 +61,7 @@ class MorphableModel:
 
     def to(self, device: torch.device | str) -> "MorphableModel":
         """The same model on another device."""
-        moved = {name: value.to(device) for name, value in self._tensors()}
+        moved = {name: value.to(device) for name, value in self.tensors()}
         regions = {name: value.to(device) for name, value in self.regions.items()}
         return replace(self, **moved, regions=regions)
 
@@ -125,33 +117,8 @@ class MorphableModel:
             landmarks=self.landmarks.cpu().numpy(),
         )
 
-    def save(self, path: str | Path, compact: bool = True) -> None:
-        """Write one safetensors file; compact bases are int8 (shape) and float16 (expression)."""
-        tensors, header = pack(self, compact)
-        words = {"net": "MorphableModel", "arguments": json.dumps(header, sort_keys=True)}
-        Path(path).write_bytes(save(tensors, words))
-
-    @classmethod
-    def load(cls, path: str | Path) -> "MorphableModel":
-        """Read a file that `save` wrote.
-
-        Raises:
-            ValueError: the file is no morphable model, or its tensors are not those of one.
-        """
-        if not Path(path).is_file():
-            raise ValueError(f"There is no file {path}")
-        try:
-            with safe_open(path, "pt") as file:
-                metadata = file.metadata() or {}
-                tensors = {name: file.get_tensor(name) for name in file.keys()}
-        except SafetensorError as error:
-            raise ValueError(f"{path} is no safetensors file: {error}") from error
-        if metadata.get("net") != "MorphableModel":
-            found = metadata.get("net", "no net")
-            raise ValueError(f"{path} holds {found}, not a MorphableModel")
-        return unpack(tensors, json.loads(metadata.get("arguments", "{}")), str(path))
-
-    def _tensors(self) -> Iterator[tuple[str, Shaped[Tensor, "..."]]]:
+    def tensors(self) -> Iterator[tuple[str, Shaped[Tensor, "..."]]]:
+        """All that is numbers, by name."""
         for entry in fields(self):
             value = getattr(self, entry.name)
             if isinstance(value, Tensor):
@@ -197,107 +164,3 @@ class MorphableModel:
         parts = (points[..., segments[:, 0], :] - points[..., segments[:, 1], :]).norm(dim=-1)
         lengths = parts.new_zeros(*parts.shape[:-1], len(self.measures))
         return lengths.index_add(-1, self._owners, parts)
-
-
-def pack(
-    model: MorphableModel, compact: bool = True
-) -> tuple[dict[str, Shaped[Tensor, "..."]], dict[str, Any]]:
-    """The tensors and the plain-data header that describe a model completely."""
-    tensors = {name: value.detach().cpu().contiguous() for name, value in model._tensors()}
-    for name in ("triangles", "landmarks"):
-        tensors[name] = tensors[name].int()
-    if compact:
-        basis = tensors.pop("shape_basis")
-        scale = (basis.abs().amax((0, 1)) / LARGEST_INT8).clamp(min=1e-30)
-        tensors["shape_basis_int8"] = (basis / scale).round().to(torch.int8)
-        tensors["shape_basis_scale"] = scale
-        for name in ("expression_basis", "paint"):
-            if name in tensors:
-                tensors[name] = tensors[name].half()
-    for name, region in model.regions.items():
-        tensors[f"region.{name}"] = region.cpu().int()
-    measures = {
-        name: {"vertices": list(m.vertices), "closed": m.closed, "label": m.label}
-        for name, m in model.measures.items()
-    }
-    header = {
-        "format": FORMAT,
-        "name": model.name,
-        "measures": list(measures.items()),
-        "paint_names": list(model.paint_names),
-    }
-    return tensors, header
-
-
-def unpack(
-    tensors: dict[str, Shaped[Tensor, "..."]], header: dict[str, Any], origin: str = "model"
-) -> MorphableModel:
-    """The model of packed tensors.
-
-    Raises:
-        ValueError: another format version, or tensors missing or unexpected; names `origin`.
-    """
-    if header.get("format") != FORMAT:
-        raise ValueError(f"{origin}: model format {header.get('format')}; this reads {FORMAT}")
-    tensors = dict(tensors)
-    if "shape_basis_int8" in tensors and "shape_basis_scale" in tensors:
-        scale = tensors.pop("shape_basis_scale")
-        tensors["shape_basis"] = tensors.pop("shape_basis_int8").float() * scale
-    regions = {
-        name.removeprefix("region."): tensors.pop(name).long()
-        for name in sorted(tensors)
-        if name.startswith("region.")
-    }
-    wanted = {entry.name for entry in fields(MorphableModel)}
-    wanted -= {"name", "measures", "paint_names", "regions"}
-    missing, unexpected = wanted - {"paint"} - set(tensors), set(tensors) - wanted
-    if missing or unexpected:
-        faults = [f"missing {name}" for name in missing] + [f"unexpected {n}" for n in unexpected]
-        raise ValueError(f"{origin}: {'; '.join(sorted(faults))}")
-    whole = {"triangles", "landmarks"}
-    values = {name: v.long() if name in whole else v.float() for name, v in tensors.items()}
-    try:
-        measures = {
-            name: Measure(tuple(m["vertices"]), m["closed"], m["label"])
-            for name, m in header["measures"]
-        }
-        name, names = header["name"], tuple(header["paint_names"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{origin}: the header of the model is incomplete ({error})") from error
-    ends = [end for measure in measures.values() for end in measure.vertices]
-    check(values, names, [*regions.values(), torch.tensor(ends, dtype=torch.int64)], origin)
-    return MorphableModel(
-        name=name, **values, measures=measures, paint_names=names, regions=regions
-    )
-
-
-def check(
-    tensors: dict[str, Shaped[Tensor, "..."]],
-    paint_names: tuple[str, ...],
-    indices: list[Int64[Tensor, " _"]],
-    origin: str,
-) -> None:
-    """Refuse tensors that do not agree in size or name vertices that are not there."""
-    v, s, e = (tensors[name].shape[:1] for name in ("mean", "shape_mean", "expression_mean"))
-    sizes = {
-        "mean": (*v, 3),
-        "shape_basis": (*v, 3, *s),
-        "shape_mean": s,
-        "shape_deviation": s,
-        "expression_basis": (*v, 3, *e),
-        "expression_mean": e,
-        "expression_deviation": e,
-        "landmarks": (68,),
-        "triangles": (*tensors["triangles"].shape[:1], 3),
-        "paint": (*v, len(paint_names)),
-    }
-    faults = [
-        f"{name} is {tuple(value.shape)}, not {tuple(sizes[name])}"
-        for name, value in sorted(tensors.items())
-        if value.shape != sizes[name]
-    ]
-    named = torch.cat([tensors["triangles"].flatten(), tensors["landmarks"].flatten(), *indices])
-    if not faults and not 0 <= named.min() <= named.max() < v[0]:
-        faults = [f"it names vertices {named.min()} to {named.max()} of {v[0]}"]
-    if faults:
-        raise ValueError(f"{origin}: {'; '.join(faults)}")
