@@ -33,6 +33,7 @@ SMALL = replace(
     expected_targets=False,
     measures_weight=0.0,
     habits_weight=0.0,
+    effort_weight=0.0,
     masked_tracks=0.0,
     clean=True,
     first_steps=0,

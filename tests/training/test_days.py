@@ -6,10 +6,10 @@ import torch
 from evaluation.toys import toy_population
 
 from voicemesh.evaluation import expectation
-from voicemesh.population.dataset import Population
+from voicemesh.population.dataset import RAISED, Population
 from voicemesh.population.streams import stream
 from voicemesh.population.tables import VOICE
-from voicemesh.population.voices import in_session
+from voicemesh.population.voices import draw_effort, in_session
 from voicemesh.training.data import features
 from voicemesh.training.days import Days, DayTargets
 
@@ -52,3 +52,22 @@ def test_what_is_asked_is_what_the_day_tells(made, monkeypatch):
     within = [np.corrcoef(ages[s], told[s])[0, 1] for s in (women.numpy(), ~women.numpy())]
     assert np.mean(within) > 0.3  # the law lets .34 of the variance be heard
     assert told.std() < 0.9 * ages.std()
+
+
+def test_efforts_are_those_of_the_recordings(made, monkeypatch):
+    monkeypatch.setattr(expectation, "DRAWN", 5000)
+    population, utterances = made
+    days, people = Days.of(population, utterances), population.people
+    recipe = population.recipe
+    last = len(days.identity) - 1
+    for day in (0, 5, last):
+        row = np.flatnonzero(days.of_row == day)[0]
+        person, session = int(utterances.identity[row]), int(utterances.session[row])
+        luck = stream(recipe.seed, "effort", person, session)
+        told = draw_effort(luck, recipe.calm, recipe.effort, recipe.effort_spread)
+        assert days.effort[day] == pytest.approx(RAISED if session == recipe.sessions else told)
+    shapes = torch.from_numpy(people.lengths).float()
+    asked = DayTargets.of(days, population, shapes)
+    louder, pitch = asked.effort.double().unbind(1)
+    heard = days.voice[:, VOICE.index("log_f0")] + 2.5 * louder.numpy() * np.log(2) / 12
+    np.testing.assert_allclose(pitch, (heard - 5.05) / 0.31, atol=1e-5)

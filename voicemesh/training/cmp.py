@@ -24,8 +24,9 @@ from .cmp_recipe import RECIPES as RECIPES
 from .cmp_recipe import CmpRecipe
 from .data import FeatureSet, PairSampler, features
 from .days import Days, DayTargets
-from .loop import Batch, LoopSettings, one_cycle, precisely, train
+from .loop import Batch, LoopSettings, precisely, train
 from .losses import session_triplet, weighted_error
+from .schedules import held_cycle
 
 VALIDATION_FRAMES = 300
 VALIDATION_ROWS = 1500
@@ -46,7 +47,8 @@ class CmpNets(nn.Module):
         self.voice = VoiceEncoder(channels, recipe.widths, recipe.embedding)
         self.head = SupervisedHead(recipe.embedding, shapes, expressions, recipe.dropout)
         self.traits = VoiceTraits(recipe.embedding)
-        asked = {"measures": len(LENGTH_LAW) + 1, "habits": len(VOICE)}  # in training alone
+        # in training alone
+        asked = {"measures": len(LENGTH_LAW) + 1, "habits": len(VOICE), "effort": 2}
         self.asked = nn.ModuleDict(
             {
                 name: nn.Linear(recipe.embedding, outputs)
@@ -108,14 +110,19 @@ class CmpTask:
         utterances: FeatureSet,
         face_model: MorphableModel,
     ) -> None:
-        self.recipe, self.utterances = recipe, utterances
+        self.recipe, self.utterances, self.face_model = recipe, utterances, face_model
         torch.manual_seed(recipe.seed)
         channels = utterances.shards[0].shape[2]
         self.net: nn.Module = CmpNets(recipe, face_model, channels)
         if recipe.start:
             self.net.load_state_dict(load_file(Path(recipe.start) / "best.safetensors"))
-        self.optimiser, self.schedule = one_cycle(
-            self.net.parameters(), recipe.steps, recipe.learning_rate, recipe.weight_decay
+        self.optimiser, self.schedule = held_cycle(
+            self.net.parameters(),
+            recipe.steps,
+            recipe.learning_rate,
+            recipe.weight_decay,
+            recipe.rise,
+            recipe.hold,
         )
         self.targets = people_targets(population.people, face_model)
         ours = np.isin(utterances.identity, population.train)
@@ -145,9 +152,10 @@ class CmpTask:
         traits, shape_params = self.targets.traits[people], self.targets.shape_params
         facts = {"traits": traits, "shape_params": shape_params[people]}
         recipe = self.recipe
-        if recipe.expected_targets or recipe.measures_weight or recipe.habits_weight:
+        asked = recipe.measures_weight, recipe.habits_weight, recipe.effort_weight
+        if recipe.expected_targets or any(asked):
             told = DayTargets.of(days, population, shape_params)
-            facts |= {"measures": told.measures, "habits": told.habits}
+            facts |= {"measures": told.measures, "habits": told.habits, "effort": told.effort}
             if recipe.expected_targets:
                 facts["shape_params"] = told.shape_params
                 traits[:, TRAITS.index("age")] = told.age

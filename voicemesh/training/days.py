@@ -12,11 +12,14 @@ from torch import Tensor
 
 from voicemesh.evaluation.expectation import Expectation
 from voicemesh.evaluation.targets import TRAIT_SCALES
-from voicemesh.population.dataset import Population
+from voicemesh.population.dataset import RAISED, Population
 from voicemesh.population.streams import stream
-from voicemesh.population.voices import daily_change
+from voicemesh.population.tables import VOICE
+from voicemesh.population.voices import daily_change, draw_effort
 
 from .data import FeatureSet
+
+EFFORT_SCALE = 2.5  # semitones
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,16 +29,20 @@ class Days:
     of_row: Int64[np.ndarray, " rows"]  # the day of every recording
     identity: Int64[np.ndarray, " days"]
     voice: Float[np.ndarray, "days quantities"]  # before any vocal effort
+    effort: Float[np.ndarray, " days"]  # semitones
 
     @classmethod
     def of(cls, population: Population, utterances: FeatureSet) -> "Days":
         """As the population drew them when its recordings were made."""
         pairs = np.stack([utterances.identity, utterances.session], 1)
         days, of_row = np.unique(pairs, axis=0, return_inverse=True)
-        seed = population.recipe.seed
+        recipe, seed = population.recipe, population.recipe.seed
         changes = [daily_change(stream(seed, "session", *map(int, day))) for day in days]
         voice = population.people.voice[days[:, 0]] + np.array(changes)
-        return cls(of_row.ravel(), days[:, 0], voice)
+        law = recipe.calm, recipe.effort, recipe.effort_spread
+        effort = [draw_effort(stream(seed, "effort", *map(int, day)), *law) for day in days]
+        loud = days[:, 1] == recipe.sessions
+        return cls(of_row.ravel(), days[:, 0], voice, np.where(loud, RAISED, effort))
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +53,7 @@ class DayTargets:
     age: Float[Tensor, " days"]  # z-score
     measures: Float[Tensor, "days 19"]  # lengths and age, of deviation 1 within a sex
     habits: Float[Tensor, "days quantities"]  # the voice itself, of deviation 1 within a sex
+    effort: Float[Tensor, "days 2"]  # in units of EFFORT_SCALE; z-score of the pitch raised by it
 
     @classmethod
     def of(
@@ -57,10 +65,14 @@ class DayTargets:
         expectation = Expectation.of_law(population.recipe.coupling, sessions=1)
         told = expectation.measures(days.voice, sex)
         mean, deviation = TRAIT_SCALES["age"]
+        usual_pitch, spread = TRAIT_SCALES["log_f0"]
+        raised = days.voice[:, VOICE.index("log_f0")] + days.effort * np.log(2) / 12
+        effort = np.stack([days.effort / EFFORT_SCALE, (raised - usual_pitch) / spread], 1)
         return cls(
             expectation.shapes(days.voice, people, shape_params, train),
             torch.from_numpy((told[:, -1] - mean) / deviation).float(),
             *(within_sex(values, sex, learnt) for values in (told, days.voice)),
+            torch.from_numpy(effort).float(),
         )
 
 
