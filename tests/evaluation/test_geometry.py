@@ -7,7 +7,7 @@ import pytest
 import torch
 from evaluation.toys import toy_face_model, toy_predictions, toy_targets
 
-from voicemesh.evaluation import geometry
+from voicemesh.evaluation import cmp_table, geometry
 from voicemesh.evaluation.geometry import Baselines
 
 
@@ -65,7 +65,7 @@ def test_one_recording_a_person_has_no_coherence(model, rng):
     single = toy_predictions(targets, rng, 0.3).rows(np.arange(0, 100, 2))
     results = geometry.evaluate(single, targets, means(targets), model)
     assert len(set(single.identity)) == len(single.identity) and results["coherence"] == {}
-    assert "coherence" not in geometry.table(results) and "nan" not in geometry.table(results)
+    assert "coherence" not in cmp_table.table(results) and "nan" not in cmp_table.table(results)
 
 
 def test_recordings_of_a_person_are_better_together(model, rng):
@@ -94,7 +94,7 @@ def test_the_table_and_json_hold_every_figure(model, rng):
     targets = toy_targets(40, rng)
     baselines = means(targets)
     results = geometry.evaluate(toy_predictions(targets, rng, 0.3), targets, baselines, model)
-    text = geometry.table(json.loads(json.dumps(results)))
+    text = cmp_table.table(json.loads(json.dumps(results)))
     assert "80 recordings of 40 people" in text and "bigonial" in text and "are_fore" in text
 
 

@@ -11,7 +11,7 @@ from voicemesh.population.dataset import Population
 from voicemesh.systems.cmp import CrossModalPerceptionist
 from voicemesh.systems.cmp_unsupervised import ImageBranch
 
-from . import geometry
+from . import geometry, together
 from .expectation import expected_shape
 from .predictions import Predictions, predict
 from .statistics import Tensors, coverage, error_statistics, people_statistics
@@ -43,6 +43,7 @@ def evaluate(
     best = expected_shape(people, targets.shape_params, everyone, coupling, sessions=1)
     heard, raised = known or predict(perceptionist, population)
     results = geometry.evaluate(heard, targets, baselines, face_model, best)
+    results["voice"] = together.voice(heard, targets)
     if perceptionist.images is not None and perceptionist.head is not None:
         pictured = imagined(perceptionist.images, heard)
         judged = geometry.evaluate(pictured, targets, baselines, face_model, best)
@@ -55,7 +56,10 @@ def evaluate(
     errors, covered = error_statistics(heard, targets, face_model, results["measures"])
     if "measure_interval" in own:
         covered = coverage(heard, targets, face_model, own["measure_interval"])
-    return {**results, "coverage": covered}, errors
+    results["coverage"] = covered
+    if whole := together.evaluate(perceptionist, population, heard, targets, baselines):
+        results["together"] = whole
+    return results, errors
 
 
 def imagined(images: ImageBranch, heard: Predictions) -> Predictions:

@@ -47,12 +47,23 @@ class Expectation:
         Shape parameters given lengths are learnt from the people in the rows `fitted`.
         """
         small = self.reader.small(heard)[:, None]
+        men, women = self.shapes_within(heard, people, shape_params, fitted)
+        return torch.from_numpy((1 - small) * men + small * women).float()
+
+    def shapes_within(
+        self,
+        heard: Float[np.ndarray, "voices quantities"],
+        people: People,
+        shape_params: Float[Tensor, "people s"],
+        fitted: Int[np.ndarray, " some"],
+    ) -> Float[np.ndarray, "2 voices s"]:
+        """Expected shape parameters given the voices, if they are men's and if they are women's."""
         answers = []
         for mode in (0, 1):
             rows = fitted[people.mode[fitted] == mode]
             lengths = self.reader.within(heard, mode)[0][:, : people.lengths.shape[1]]
             answers.append(_shape_of(lengths, people.lengths[rows], shape_params[rows].numpy()))
-        return torch.from_numpy((1 - small) * answers[0] + small * answers[1]).float()
+        return np.stack(answers)
 
 
 def expected_shape(

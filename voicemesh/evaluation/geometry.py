@@ -14,7 +14,7 @@ from voicemesh.mesh.metrics import keypoint_error, landmark_distance, named_leng
 from voicemesh.mesh.morphable import MorphableModel
 from voicemesh.systems.cmp import shape_gram, squared_distance
 
-from .bootstrap import Estimate, explained, identity_means, mean, resampled
+from .bootstrap import explained, identity_means, mean, resampled
 from .predictions import Predictions
 from .targets import Targets
 
@@ -261,86 +261,3 @@ def _measure_table(
             entry["share_of_ceiling"] = entry["explained"]["value"] / max(ceiling, 1e-9)
         results[name] = entry
     return results
-
-
-def branches(results: Mapping[str, Any]) -> list[str]:
-    """Voice to mesh and voice to picture to mesh beside the ceiling, as lines of text.
-
-    Gains over the mean face are shares of its error, with their intervals.
-    """
-    lines = [
-        f"{'error':<14}{'mean face':>10}  {'supervised: gain':<25}{'by picture: gain':<25}ceiling"
-    ]
-    for name, entry in results["errors"].items():
-        usual, told = entry["mean_face"], []
-        for branch in (results, results["pictured"]):
-            gain = branch["errors"][name]["gain_over_mean_face"]
-            share, low, high = (gain[key] / usual for key in ("value", "low", "high"))
-            told.append(f"{share:+.1%} [{low:+.1%}, {high:+.1%}]")
-        most = f"{1 - entry['ceiling'] / usual:+.1%}" if "ceiling" in entry else ""
-        lines.append(f"{name:<14}{usual:>10.4f}  {told[0]:<25}{told[1]:<25}{most}")
-    lines.append(f"{'measure':<24}  {'supervised: explained':<25}{'by picture':<25}ceiling")
-    for name, entry in results["measures"].items():
-        told = [
-            str(Estimate(**branch["measures"][name]["explained"]))
-            for branch in (results, results["pictured"])
-        ]
-        most = f"{entry['ceiling']:.3f}" if "ceiling" in entry else ""
-        lines.append(f"{name:<24}  {told[0]:<25}{told[1]:<25}{most}")
-    sexes = [str(Estimate(**b["sex"]["mesh"])) for b in (results, results["pictured"])]
-    lines.append(f"{'sex by mesh':<24}  {sexes[0]:<25}{sexes[1]:<25}")
-    shared = results["agreement"]
-    lines.append(f"both branches: one sex {Estimate(**shared['sex'])}, {shared['mm']:.2f} mm apart")
-    return lines
-
-
-def table(results: Mapping[str, Any]) -> str:
-    """The figures as lines of text."""
-
-    def told(entry: Mapping[str, float]) -> str:
-        return str(Estimate(**entry))
-
-    lines = [f"{results['recordings']} recordings of {results['people']} people", ""]
-    lines.append(f"{'error':<14}{'system':>8}{'mean':>8}{'sex':>8}{'ceiling':>9}  gain over sex")
-    for name, entry in results["errors"].items():
-        rivals = [entry[k] for k in ("system", "mean_face", "right_sex")]
-        figures = "".join(f"{value:>8.4f}" for value in rivals)
-        ceiling = f"{entry['ceiling']:>9.4f}" if "ceiling" in entry else " " * 9
-        gain = entry["gain_over_right_sex"]
-        lines.append(
-            f"{name:<14}{figures}{ceiling}"
-            f"  {gain['value']:+.5f} [{gain['low']:+.5f}, {gain['high']:+.5f}]"
-        )
-    lines += ["", f"{'measure':<22}{'explained':<24}{'ceiling':>8}  within sex (ceiling)"]
-    for name, entry in results["measures"].items():
-        ceiling = f"{entry['ceiling']:>8.3f}" if "ceiling" in entry else " " * 8
-        most = f" ({entry['ceiling_within_sex']:.3f})" if "ceiling" in entry else ""
-        lines.append(
-            f"{name:<22}{told(entry['explained']):<24}{ceiling}"
-            f"  {told(entry['explained_within_sex'])}{most}"
-        )
-    if "pictured" in results:
-        lines += ["", *branches(results)]
-    both = results["coherence"]
-    lines += [
-        "",
-        f"sex by mesh  {told(results['sex']['mesh'])}; by all meshes of a person together"
-        f" {told(results['sex']['person'])}",
-        f"sex by odds  {told(results['sex']['odds'])}",
-    ]
-    if both:
-        lines.append(
-            f"coherence    {both['same_mm']:.2f} mm one speaker, {both['different_mm']:.2f} mm two:"
-            f" ratio {both['ratio']:.2f} (within one sex {both['ratio_within_sex']:.2f})"
-        )
-    if "raised" in results:
-        lines.append(f"raised voice {told(results['raised']['mesh'])} sex by mesh")
-    for name, entry in results.get("nulls", {}).items():
-        lines.append(f"null {name:<18}{told(entry)}")
-    if "coverage" in results:
-        covered = results["coverage"].values()
-        lines.append(
-            f"80 % intervals cover {np.mean(list(covered)):.1%}"
-            f" ({min(covered):.1%} to {max(covered):.1%} by measure)"
-        )
-    return "\n".join(lines)

@@ -1,6 +1,6 @@
 """What a system says of a population's recordings, one row each."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -69,3 +69,9 @@ def predict(
         session=session,
     )
     return whole.rows(np.flatnonzero(~raised)), whole.rows(np.flatnonzero(raised))
+
+
+def perceived(perceptionist: CrossModalPerceptionist, heard: Predictions) -> Predictions:
+    """What a system says of embeddings that it, or one with the same voice encoder, gave before."""
+    seen = perceptionist.perceive_embedding(heard.embedding.to(perceptionist.face_model.mean))
+    return replace(heard, shape_params=seen.shape_params.cpu(), traits=seen.traits.cpu())

@@ -84,7 +84,7 @@ def of_one_voice(several: Several) -> tuple[object, str, str, str]:
         f"{several.between:.2f} <small>mm</small>",
         usual_words(several.usual) + shrunk,
     )
-    each = card("Each from the face of all", "", f"<ul class='files'>{rows}</ul>")
+    each = card("Each from the mean of all", "", f"<ul class='files'>{rows}</ul>")
     doubt = several.usual is not None and several.usual.same > HARDLY
     note = "<p class='note'>These recordings are hardly of one voice.</p>" if doubt else ""
     facts = f"{note}<div class='cards two'>{agreement}{each}</div>{summary(fused)}"

@@ -6,10 +6,11 @@ import numpy as np
 from jaxtyping import Float, Float32
 from scipy.special import gammaincinv
 from torch import Tensor
+from torch.nn import functional
 
 from voicemesh.mesh.morphable import MorphableModel
 from voicemesh.systems.cmp import CrossModalPerceptionist
-from voicemesh.systems.fusion import TRAITS, Repeats, interval_shares
+from voicemesh.systems.fusion import TRAITS, Repeats, interval_shares, without_negatives
 
 from .portrait import CONFIDENCE
 
@@ -43,21 +44,36 @@ class Certainty:
         """After `count` recordings of different days: what a session adds has averaged out."""
         known = system.statistics
         lengths, uncertainty = self.lengths, self.uncertainty
+        shapes, won = won_by(count, system, repeats)
         if "residual_covariance" in known:
             before = known["residual_covariance"]
-            left = Repeats.of(repeats).shrunk(before, count)
+            left = without_negatives(before.double() - shapes).to(before)
             uncertainty = vertex_radius(system.face_model, left)
             if lengths is not None:
                 lengths = lengths * interval_shares(system.face_model.sensitivity(), before, left)
-        session = Repeats.of(repeats, TRAITS).session.diagonal()
         heard = {}
         for name, column in HEARD.items():
             half = getattr(self, name)
             if half is not None:
                 variance = (half / NORMAL_80 / float(known[f"{name}_scale"][1])) ** 2
-                won = (1 - 1 / count) * float(session[column])
-                heard[name] = half * max(0.0, 1 - won / variance) ** 0.5
+                heard[name] = half * max(0.0, 1 - float(won[column]) / variance) ** 0.5
         return Certainty(uncertainty, lengths, **heard)
+
+
+def won_by(
+    count: int, system: CrossModalPerceptionist, repeats: dict[str, Tensor]
+) -> tuple[Float[Tensor, "s s"], Float[Tensor, " traits"]]:
+    """What `count` recordings take away of the errors of one: covariance of shapes, variances.
+
+    The variances are those of the traits' z-scores.
+    """
+    if system.joining is None:
+        share = 1 - 1 / count
+        shapes, traits = Repeats.of(repeats), Repeats.of(repeats, TRAITS)
+        return share * shapes.session.double(), share * traits.session.diagonal()
+    gained = system.joining.gained(count)
+    size = system.face_model.shape_basis.shape[2]
+    return gained[:size, :size], functional.pad(gained.diagonal()[size:], (1, 0))
 
 
 def vertex_radius(

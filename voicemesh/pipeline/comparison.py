@@ -76,8 +76,8 @@ class Several:
 
     each: tuple[Portrait, ...]
     fused: Portrait
-    apart: Float32[np.ndarray, " v"]  # mm, root mean square from the fused mesh
-    distances: tuple[float, ...]  # mm of each recording's mesh from the fused one
+    apart: Float32[np.ndarray, " v"]  # mm, root mean square from their mean
+    distances: tuple[float, ...]  # mm of each recording's mesh from their mean
     between: float  # mm, mean over the pairs of recordings
     narrower: float | None  # mean share that the intervals of lengths lost
     usual: Usual | None = None

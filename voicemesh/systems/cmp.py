@@ -18,6 +18,8 @@ from voicemesh.mesh.morphable import FaceMesh, MorphableModel
 from voicemesh.nets.cmp import SupervisedHead, VoiceEncoder, VoiceTraits
 
 from .cmp_unsupervised import GENERATOR, ImageBranch
+from .joining import HEARD as SCALED
+from .joining import Joining
 
 HEAD = "cmp-supervised-head"
 FEATURE_VOICE = "cmp-feature-encoder"  # reads published features where the voice encoder does not
@@ -26,7 +28,7 @@ FRONT_END_OF_CHANNELS = {
     112: "voicemesh",
     116: "voicemesh-cycles",
 }  # an encoder's input tells its front end
-SCALED = ("log_f0", "log_vtl", "age")  # traits that a net gives as z-scores
+REPEATS = "cmp-repeats"
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +65,7 @@ class CrossModalPerceptionist:
         statistics: Mapping[str, Tensor] | None = None,
         images: ImageBranch | None = None,
         feature_voice: VoiceEncoder | None = None,
+        joining: Joining | None = None,
     ) -> None:
         if head is None and images is None:
             raise ValueError("A supervised head, an image branch or both are needed, none is given")
@@ -73,6 +76,8 @@ class CrossModalPerceptionist:
         self.feature_voice = feature_voice.eval() if feature_voice else None
         self.face_model, self.traits = face_model, traits.eval() if traits else None
         self.statistics = dict(statistics or {})
+        self.joining = joining if head is not None and traits is not None else None
+        self._shape_columns = 1, 1 + face_model.shape_basis.shape[2]  # first, one behind the last
 
     @classmethod
     def from_bundle(
@@ -82,6 +87,7 @@ class CrossModalPerceptionist:
         voice = bundle.net("cmp-voice-encoder").to(device)
         traits = bundle.net("voice-traits").to(device) if "voice-traits" in bundle.parts else None
         statistics = bundle.tensors("cmp-statistics") if "cmp-statistics" in bundle.parts else {}
+        joining = Joining.of(bundle.tensors(REPEATS)) if REPEATS in bundle.parts else None
         face_model, imagines = bundle.face_model().to(device), GENERATOR in bundle.parts
         images_alone = imagines and HEAD not in bundle.parts
         return cls(
@@ -95,6 +101,7 @@ class CrossModalPerceptionist:
             feature_voice=(
                 bundle.net(FEATURE_VOICE).to(device) if FEATURE_VOICE in bundle.parts else None
             ),
+            joining=joining and joining.to(device),
         )
 
     @torch.inference_mode()
@@ -123,12 +130,44 @@ class CrossModalPerceptionist:
     @torch.inference_mode()
     def perceive_embedding(self, embedding: Float[Tensor, "batch embedding"]) -> Perception:
         """All that follows from embeddings of unit length."""
+        if self.joining is not None:
+            return self.perceive_several(embedding[None])
         if self.head is not None:
             parameters = self.head(embedding)
         else:
             parameters = self.images.imagine(embedding).parameters
-        shapes = self.face_model.shape_basis.shape[2]
         traits = None if self.traits is None else self.traits(embedding)
+        return self.perception(embedding, parameters, traits)
+
+    @torch.inference_mode()
+    def perceive_several(
+        self, embeddings: Float[Tensor, "recordings batch embedding"], days: int | None = None
+    ) -> Perception:
+        """What several recordings of each of a batch of voices tell together.
+
+        Without a number of `days` every recording is of another one.
+
+        Raises:
+            ValueError: the bundle does not know how recordings are joined.
+        """
+        if self.joining is None:
+            raise ValueError(f"This bundle does not tell in {REPEATS!r} how recordings are joined")
+        odds = self.traits(embeddings.flatten(0, 1))[:, 0]
+        mean, odds = embeddings.mean(0), odds.unflatten(0, embeddings.shape[:2]).mean(0)
+        odds, told = self.joining.expect(mean, odds, days or len(embeddings))
+        scale, _, expression = self.head(mean).tensor_split(self._shape_columns, 1)
+        shape, heard = told.tensor_split([told.shape[1] - len(SCALED)], 1)
+        parameters = torch.cat([scale, shape, expression], 1)
+        traits = torch.cat([odds[:, None], heard], 1)
+        return self.perception(functional.normalize(mean), parameters, traits)
+
+    def perception(
+        self,
+        embedding: Float[Tensor, "batch embedding"],
+        parameters: Float[Tensor, "batch params"],
+        traits: Float[Tensor, "batch 4"] | None,
+    ) -> Perception:
+        """All of it by name, and the traits in their units."""
         pitch = tract = age = None
         if traits is not None and f"{SCALED[0]}_scale" in self.statistics:
             log_pitch, log_tract, age = (
@@ -137,11 +176,12 @@ class CrossModalPerceptionist:
                 for column, name in enumerate(SCALED, 1)
             )
             pitch, tract = log_pitch.exp(), log_tract.exp()
+        _, shape, expression = parameters.tensor_split(self._shape_columns, 1)
         return Perception(
             embedding=embedding,
             parameters=parameters,
-            shape_params=parameters[:, 1 : 1 + shapes],
-            expression_params=parameters[:, 1 + shapes :],
+            shape_params=shape,
+            expression_params=expression,
             traits=traits,
             pitch_hz=pitch,
             tract_cm=tract,

@@ -1,9 +1,9 @@
-"""Several recordings of one voice to one estimate, and how much surer it is than one alone.
+"""How much surer several recordings of one voice make, and their plain mean.
 
 A reading of a voice is what stays of the person, plus what the session adds: mood, microphone,
-room. Averaging takes the session's share away and nothing else, so the intervals shrink towards
-those of a voice known for ever, never to zero. (Drawing the mean of several readings less to the
-middle than one, as Spearman and Brown would, was no nearer to the truth on people held out.)
+room. Several recordings take away the session's share and nothing else, so the intervals shrink
+towards those of a voice known for ever, never to zero. Where a bundle knows nothing better
+(`joining`), their readings are averaged.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,9 +14,9 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 from torch.nn import functional
 
-from .cmp import Perception
+from .cmp import REPEATS, CrossModalPerceptionist, Perception
 
-PART = "cmp-repeats"  # of a bundle
+PART = REPEATS  # of a bundle
 TRAITS = "traits_"  # before the names of what is known of traits; before those of shapes nothing
 
 
@@ -60,6 +60,13 @@ class Repeats:
         """Covariance of what is left after `count` recordings, from that after one."""
         won = (1 - 1 / count) * self.session.double()
         return without_negatives(residual.double() - won).to(residual)
+
+
+def together(system: CrossModalPerceptionist, heard: Sequence[Perception]) -> Perception:
+    """What several recordings of one voice tell together, as well as the system knows."""
+    if system.joining is None:
+        return mean_of(heard)
+    return system.perceive_several(torch.stack([one.embedding for one in heard]))
 
 
 def mean_of(heard: Sequence[Perception]) -> Perception:

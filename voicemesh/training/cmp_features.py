@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from voicemesh.audio.features import FRONT_ENDS, PUBLISHED, standardise
 from voicemesh.checkpoints.bundle import Bundle, BundleWriter
-from voicemesh.evaluation import geometry
+from voicemesh.evaluation import cmp_table
 from voicemesh.evaluation.cmp import evaluate
 from voicemesh.nets.cmp import SupervisedHead, VoiceEncoder
 from voicemesh.population.dataset import Population
@@ -196,4 +196,4 @@ def publish(
         " encoder; no recording of a person",
         results={"people_heard": results["people"], "sex_of_features": results["sex"]},
     )
-    return geometry.table(results)
+    return cmp_table.table(results)

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from voicemesh.checkpoints.bundle import Bundle, BundleWriter
 from voicemesh.checkpoints.upstream import arguments_of
-from voicemesh.evaluation import geometry
+from voicemesh.evaluation import cmp_table
 from voicemesh.evaluation.cmp import evaluate
 from voicemesh.evaluation.predictions import Predictions
 from voicemesh.mesh.morphable import MorphableModel
@@ -86,7 +86,7 @@ def publish(
     }
     writer.net(GENERATOR, nets.generator, arguments_of(nets.generator), half=True, **about)
     writer.net(STUDENT, nets.student, arguments_of(nets.student), half=True, results=brief, **about)
-    return geometry.table(results)
+    return cmp_table.table(results)
 
 
 def told_of(

@@ -4,19 +4,23 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+import torch
 from safetensors.torch import load_file
+from torch.nn import functional
 
 from voicemesh.audio.features import FRONT_ENDS
 from voicemesh.checkpoints.bundle import Bundle, BundleWriter
-from voicemesh.evaluation import geometry
+from voicemesh.evaluation import cmp_table, joining
 from voicemesh.evaluation.cmp import evaluate
-from voicemesh.evaluation.predictions import predict
+from voicemesh.evaluation.predictions import Predictions, perceived, predict
 from voicemesh.evaluation.repeats import repeat_statistics
 from voicemesh.evaluation.statistics import people_statistics
+from voicemesh.evaluation.targets import people_targets
 from voicemesh.mesh.morphable import MorphableModel
 from voicemesh.population.dataset import Population
 from voicemesh.systems import fusion
 from voicemesh.systems.cmp import CrossModalPerceptionist
+from voicemesh.systems.joining import Joining
 
 from .cmp import CmpNets, CmpTask
 from .cmp_recipe import CmpRecipe
@@ -25,6 +29,8 @@ from .loop import finished, read_metrics
 from .refit import refit_head
 
 LICENCE = "MIT"
+AT_ONCE = 64  # recordings
+TOGETHER = ("recordings_each", "days", "seconds", "sex", "errors", "voice", "coverage")
 
 
 def trained(run: Path, face_model: MorphableModel) -> tuple[CmpNets, CmpRecipe]:
@@ -39,6 +45,34 @@ def trained(run: Path, face_model: MorphableModel) -> tuple[CmpNets, CmpRecipe]:
     return nets.eval(), recipe
 
 
+@torch.inference_mode()
+def joining_of(
+    task: CmpTask, population: Population, judged: Predictions, judges: Population
+) -> Joining:
+    """How recordings are joined: from one of every day of the training people, as they are heard.
+
+    The sex's evidence is that of people held out.
+    """
+    utterances, voice = task.utterances, task.net.eval().voice
+    ours = np.flatnonzero(np.isin(utterances.identity, population.train) & ~utterances.clean)
+    days = np.stack([utterances.identity[ours], utterances.session[ours]], 1)
+    rows = ours[np.unique(days, axis=0, return_index=True)[1]]
+    parts = np.split(rows, range(AT_ONCE, len(rows), AT_ONCE))
+    units = [
+        functional.normalize(voice(utterances.crops(some, utterances.frames, None)))
+        for some in parts
+    ]
+    return joining.fit(
+        torch.cat(units),
+        utterances.identity[rows],
+        population.people,
+        task.targets,
+        population.recipe.coupling,
+        judged,
+        people_targets(judges.people, task.face_model),
+    )
+
+
 def publish(
     run: Path,
     population: Population,
@@ -48,7 +82,8 @@ def publish(
 ) -> str:
     """Write the nets of a run and their statistics as parts of a bundle; return the figures.
 
-    The head is fitted anew to the population and the face model, on the run's voice encoder.
+    The head is fitted anew to the population and the face model, on the run's voice encoder;
+    so is what several recordings of one voice tell together, where the judges have several days.
     Errors are measured and intervals calibrated on people held out: the population's own, or
     those of another population with more of them.
     """
@@ -64,8 +99,11 @@ def publish(
         FRONT_ENDS[recipe.front_end], nets.voice, nets.head, face_model, nets.traits, people
     )
     judges = judges or population
-    known = heard, _ = predict(perceptionist, judges)
-    results, errors = evaluate(perceptionist, judges, known)
+    heard, raised = predict(perceptionist, judges)
+    if len(np.unique(heard.session)) > 1:
+        perceptionist.joining = joining_of(task, population, heard, judges)
+        heard, raised = (perceived(perceptionist, one) for one in (heard, raised))
+    results, errors = evaluate(perceptionist, judges, (heard, raised))
     runs = (run, Path(recipe.start)) if recipe.start else (run,)
     steps = sum(max(line["step"] for line in read_metrics(r / "metrics.jsonl")) for r in runs)
     about = {
@@ -110,6 +148,8 @@ def publish(
     writer.net("voice-traits", nets.traits, {"embedding": recipe.embedding}, **about)
     measured = {"coverage": results["coverage"], "nulls": results["nulls"]}
     writer.tensors("cmp-statistics", people | errors, results=measured, **about)
-    if len(np.unique(heard.session)) > 1:
-        writer.tensors(fusion.PART, repeat_statistics(heard, face_model), **about)
-    return geometry.table(results)
+    if perceptionist.joining is not None:
+        repeats = repeat_statistics(heard, face_model) | perceptionist.joining.tensors()
+        brief = {name: results["together"][name] for name in TOGETHER}
+        writer.tensors(fusion.PART, repeats, results=brief, **about)
+    return cmp_table.table(results)
