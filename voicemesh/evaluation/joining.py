@@ -13,7 +13,7 @@ from .expectation import Expectation
 from .predictions import Predictions
 from .targets import TRAIT_SCALES, Targets
 
-RIDGE = 1e-5  # of the mean variance of an embedding's entry; its length leaves a direction empty
+RIDGE = 0.01  # of the mean variance of an embedding's entry: most directions are next to empty
 DRAWS = 4  # of the recordings of everyone, for the evidence of the sex
 
 

@@ -1,7 +1,8 @@
 """Cross-Modal Perceptionist: speech -> embedding -> 51 face parameters -> mesh.
 
 The supervised branch gets from the embedding to the parameters by one linear head, the
-unsupervised one by a face image.
+unsupervised one by a face image. Where a bundle tells what each sex's voices let expect
+(`joining`), that takes the head's place, for one recording of a voice and for several.
 """
 
 from collections.abc import Mapping
