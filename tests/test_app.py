@@ -16,11 +16,13 @@ from whole_bundles import SPEAKER, write_whole_bundle
 
 from voicemesh import figures, images, pipeline
 from voicemesh.latent.search import SearchOptions
-from voicemesh.page import build_page, comparison, image, matches, photograph, voice
+from voicemesh.page import build_page, comparison, image, matches, photograph, portraying
 from voicemesh.page.cards import summary
 from voicemesh.page.files import FILES, KEEP, save
 from voicemesh.page.lengths import strip
+from voicemesh.page.recorder import EXAMPLES
 from voicemesh.page.theme import SERVING
+from voicemesh.page.viewer import DRAW, switch_view
 from voicemesh.systems.voicestyle import Wish
 
 
@@ -38,29 +40,50 @@ def spoken(tmp_path_factory) -> str:
 
 @pytest.fixture(scope="module")
 def shown(whole, spoken):
-    return voice.portray(whole, spoken, "skin")
+    return portraying.portray(whole, spoken, "skin")
 
 
-def test_portray_shows_everything(shown):
-    portrait, head, caption, facts, lengths, sound, clock = shown
-    assert head.data[0].type == "mesh3d" and set(head.layout.meta["views"]) == set(figures.VIEWS)
+def test_portray_shows_the_head_and_its_facts(shown):
+    portrait, head, caption, facts, clock = shown
+    assert head["view"] == "skin" and list(head["views"]) == ["skin"]
+    assert [trace["type"] for trace in head["traces"][:2]] == ["mesh3d", "scatter3d"]
     assert f"{portrait.speech_seconds:.1f} s" in caption
     assert portrait.sex.capitalize() in facts and portrait.face_type.capitalize() in facts
     assert f"{portrait.pitch_hz.value:.0f} <small>Hz" in facts
-    assert lengths.count("class='length'") == len(portrait.measurements)
-    assert lengths.count("role='img'") == len(portrait.measurements)
-    assert len(sound.data) == 3
     assert "listening" in clock and "together" in clock
 
 
+def test_evidence_follows_the_head(shown):
+    views, lengths, sound = portraying.evidence(shown[0], "skin")
+    assert set(views) == set(figures.VIEWS) - {"skin"}
+    assert lengths.count("class='length'") == len(shown[0].measurements)
+    assert lengths.count("role='img'") == len(shown[0].measurements)
+    assert len(sound.data) == 3
+
+
 def test_best_explained_lengths_come_first(shown):
-    shares = [float(share) for share in re.findall(r"<span>(\d+) %", shown[4])]
+    lengths = portraying.evidence(shown[0], "skin")[1]
+    shares = [float(share) for share in re.findall(r"<span>(\d+) %", lengths)]
     assert len(shares) > 20 and shares == sorted(shares, reverse=True)
 
 
 def test_view_is_kept(whole, spoken):
-    assert voice.portray(whole, spoken, "uncertainty")[1].data[1].visible
-    assert not voice.portray(whole, spoken, "grey")[1].data[1].visible
+    for view in ("uncertainty", "grey"):
+        portrait, head, *_ = portraying.portray(whole, spoken, view)
+        assert head["view"] == view
+        assert head["views"][view]["visible"][1] is (view == "uncertainty")
+        assert set(portraying.evidence(portrait, view)[0]) == set(figures.VIEWS) - {view}
+
+
+def test_asked_hair_is_worn():
+    whole = pipeline.load(None, "cpu")
+    voice = str(EXAMPLES / "man-27.flac")
+    ribbons = {
+        style: len(portraying.portray(whole, voice, "skin", style)[0].hair.triangles)
+        for style in ("none", "short", "long", None)
+    }
+    assert ribbons["none"] < ribbons["short"] < ribbons["long"]
+    assert ribbons[None] == ribbons["short"]  # as is the custom of men
 
 
 @pytest.mark.parametrize(
@@ -75,7 +98,7 @@ def test_unusable_recordings_are_told_without_paths(whole, tmp_path, content, wo
     elif content is not None:
         path.write_bytes(content)
     with pytest.raises(gr.Error) as caught:
-        voice.portray(whole, str(path) if content is not None else None, "skin")
+        portraying.portray(whole, str(path) if content is not None else None, "skin")
     assert words in caught.value.message
     assert "server-folder" not in caught.value.message
     assert not caught.value.print_exception
@@ -113,23 +136,32 @@ def test_files_are_written_and_old_ones_swept(shown, tmp_path):
 
 
 def test_examples_are_there_and_synthetic():
-    entries = json.loads((voice.EXAMPLES / "examples.json").read_text())
+    entries = json.loads((EXAMPLES / "examples.json").read_text())
     assert {entry["label"].split(",")[0] for entry in entries} == {"Woman", "Man"}
     for entry in entries:
-        info = soundfile.info(voice.EXAMPLES / entry["file"])
+        info = soundfile.info(EXAMPLES / entry["file"])
         assert 4 <= info.duration <= 8 and info.samplerate == 16_000
         assert entry["source"].startswith("synthetic voice")
-        assert images.find_face(images.read(voice.EXAMPLES / entry["picture"])).notes == ()
+        assert images.find_face(images.read(EXAMPLES / entry["picture"])).notes == ()
 
 
 def test_page_has_named_events_and_keeps_no_history(whole):
     page = build_page(whole)
     events = {fn.api_name: fn for fn in page.fns.values()}
-    assert {"portray", "files", "average"} <= set(events)
+    assert {"portray", "evidence", "files", "average"} <= set(events)
     assert events["portray"].concurrency_limit == 2
     assert page.delete_cache == (KEEP // 2, KEEP)
-    switches = [fn for fn in page.fns.values() if fn.js == voice.switch_view("mesh")]
+    switches = [fn for fn in page.fns.values() if fn.js == switch_view("mesh")]
     assert len(switches) == 1 and switches[0].fn is None  # no voice is read again
+
+
+def test_nothing_is_asked_for_before_the_head_is_drawn(everything):
+    events = {number: fn for number, fn in build_page(everything).fns.items()}
+    portray = next(number for number, fn in events.items() if fn.api_name == "portray")
+    after = [fn for fn in events.values() if fn.trigger_after == portray]
+    assert [fn.js for fn in after] == [DRAW] and after[0].fn is None
+    follow = [fn for fn in events.values() if fn.trigger_after == after[0]._id]
+    assert [fn.api_name for fn in follow] == ["evidence"]
 
 
 def test_page_answers_over_http(whole, spoken, tmp_path, monkeypatch):
@@ -140,10 +172,13 @@ def test_page_answers_over_http(whole, spoken, tmp_path, monkeypatch):
     _, url, _ = page.queue().launch(prevent_thread_lock=True, quiet=True, **SERVING)
     try:
         client = Client(url, verbose=False, download_files=str(tmp_path / "client"))
-        plot, *texts, _, _, _ = client.predict(handle_file(spoken), "grey", api_name="/portray")
-        head = json.loads(plot["plot"])["data"][0]
-        assert (head["type"], head["x"]["dtype"], head["i"]["dtype"]) == ("mesh3d", "f4", "u2")
+        head, *texts = client.predict(handle_file(spoken), "grey", api_name="/portray")
+        assert head["view"] == "grey" and head["traces"][0]["type"] == "mesh3d"
         assert "Habitual pitch" in texts[1]
+        plot = json.loads(client.predict(api_name="/average")["plot"])["data"][0]
+        assert (plot["type"], plot["x"]["dtype"], plot["i"]["dtype"]) == ("mesh3d", "f4", "u2")
+        views, lengths, _ = client.predict("grey", api_name="/evidence")
+        assert set(views) == {"skin", "uncertainty"} and "class='length'" in lengths
         files = client.predict(api_name="/files")
         names = [Path(entry["value"] if isinstance(entry, dict) else entry).name for entry in files]
         assert names == ["mesh.glb", "mesh.obj", "mesh.ply", "preview.png", "report.json"]
@@ -184,12 +219,12 @@ def test_two_voices_and_one_voice_are_told_apart(everything, spoken, tmp_path):
 
 
 def test_matches_are_cards_with_their_baseline(everything, spoken):
-    portrait = everything(voice.heard(spoken))
+    portrait = everything(portraying.heard(spoken))
     shown = matches.of_voice(everything, portrait, spoken, "sss", matches.EVERYBODY)
     assert shown.count("<figure") == 8 and shown.count("data:image/webp") == 8
     assert "How unusual" in shown and "knowing the sex and nothing else" in shown
     assert "speaker is in the gallery" not in shown
-    example = str(voice.EXAMPLES / "woman-22.flac")
+    example = str(EXAMPLES / "woman-22.flac")
     assert matches.identity_of(example) == SPEAKER and matches.identity_of(spoken) is None
     told = matches.of_voice(everything, portrait, example, "sss", matches.EVERYBODY)
     assert "speaker is in the gallery" in told and "line class='true'" in told
@@ -201,7 +236,7 @@ def test_photograph_shows_its_head_and_voices(everything, spoken, tmp_path):
     seen, pictures, figure, views, _, table = photograph.read(everything, str(path), None)
     assert pictures.count("<img") == 2 and views["value"] == "skin"
     assert "Pupil distance" in table and figure.data[0].type == "mesh3d"
-    portrait = everything(voice.heard(spoken))
+    portrait = everything(portraying.heard(spoken))
     figure, views = photograph.read(everything, str(path), portrait)[2:4]
     assert set(figure.layout.meta["views"]) == {"voice", "photograph", "difference"}
     voices = matches.of_face(everything, seen, "cmpc", matches.SAME)
@@ -215,7 +250,7 @@ def test_photograph_shows_its_head_and_voices(everything, spoken, tmp_path):
 
 
 def test_images_stream_and_end_with_what_they_grew_from(everything, spoken):
-    portrait = everything(voice.heard(spoken))
+    portrait = everything(portraying.heard(spoken))
     wish = Wish(search=SearchOptions(steps=3))
     steps = list(image.imagine(everything, portrait, wish))
     assert "step 0 of 3" in steps[0][0] and "done" in steps[-1][0]
@@ -226,12 +261,12 @@ def test_images_stream_and_end_with_what_they_grew_from(everything, spoken):
 def test_published_features_are_read_without_sound(everything, tmp_path):
     path = tmp_path / "features.npy"
     np.save(path, np.random.default_rng(0).normal(size=(400, 64)).astype(np.float32))
-    portrait, head, _, facts, _, sound, _ = voice.of_features(everything, str(path), "grey")
-    assert head.data[0].type == "mesh3d" and sound is None
+    portrait, head, _, facts, _ = portraying.of_features(everything, str(path), "grey")
+    assert head["view"] == "grey" and portraying.evidence(portrait, "grey")[2] is None
     assert portrait.recording.name == "features.npy" and "without sound" in facts
     path.write_bytes(b"nothing")
     with pytest.raises(gr.Error):
-        voice.of_features(everything, str(path), "skin")
+        portraying.of_features(everything, str(path), "skin")
 
 
 def test_measured_skill_stands_beside_its_baselines(everything):

@@ -131,6 +131,29 @@ def test_two_heads_wear_their_own_hair(head_model):
     assert len(views["first"]["vertexcolor"]) == len(figure.data)
 
 
+def test_another_head_is_the_same_but_for_its_triangles(head_model):
+    shape = torch.full((head_model.shape_basis.shape[2],), 0.7)
+    face = head_model.mesh(shape)
+    uncertainty = np.linspace(0, 9, len(face.vertices), dtype=np.float32)
+    hair = worn(head_model, face, "long")
+    figure = figures.mesh(face, uncertainty, "uncertainty", hair=hair)
+    told = figures.another(face, uncertainty, "uncertainty", hair=hair)
+    assert [trace["type"] for trace in told["traces"]] == [one.type for one in figure.data]
+    assert not {"i", "j", "k"} & set(told["traces"][0]) and "i" in told["traces"][-1]
+    for trace, whole in zip(told["traces"], figure.data, strict=True):
+        for axis in "xyz":
+            letters, step = trace[axis]["bdata"], trace[axis]["step"]
+            places = np.frombuffer(base64.b64decode(letters), "<i2") * step
+            assert np.abs(places - np.asarray(whole[axis])).max() < 0.01  # millimetres
+    for axis, ends in told["ranges"].items():
+        assert tuple(ends) == figure.layout.scene[f"{axis}axis"].range
+    views = figures.other_views(face, uncertainty, "uncertainty", hair=hair) | told["views"]
+    assert views == figure.layout.meta["views"]
+    assert len(json.dumps(told)) < 0.45 * len(figure.to_json())
+    with pytest.raises(ValueError, match="no view 'uncertainty' here; there are skin, grey"):
+        figures.another(face, None, "uncertainty")
+
+
 def test_voice_marks_speech():
     waveform = np.zeros(32_000, np.float32)
     waveform[8_000:16_000] = 0.5

@@ -1,18 +1,19 @@
 """The head to be turned by hand: in three colourings, or beside another head."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from jaxtyping import Float, Float32, Int, UInt8
+from jaxtyping import Float, Int, UInt8
 
-from voicemesh.mesh.bust import on_shoulders
-from voicemesh.mesh.developed import LUMINANCE, developed
+from voicemesh.mesh.bust import neck_rim
 from voicemesh.mesh.hair import Hair
 from voicemesh.mesh.morphable import FaceMesh
 
-from .palette import DISTANCE_STOPS, FONT, SIGNED_STOPS, levels, scaled, stops
+from .dressing import dressed, on_scale, packed, sculpted
+from .moved import KEPT, moved
+from .palette import DISTANCE_STOPS, SIGNED_STOPS, levels
+from .scene import Trace, colour_bar, figure, ranges_about, trace
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -20,26 +21,7 @@ if TYPE_CHECKING:
 View = Literal["skin", "grey", "uncertainty"]
 VIEWS: tuple[View, ...] = ("skin", "grey", "uncertainty")
 
-GREY = (0.78, 0.765, 0.75)
-CLOTH = (0.46, 0.50, 0.56)
-DEEPEST = 0.5  # of a colour on a scale that is left where the least light falls
-# The light is in the colours, as a studio throws it on a head that is walked around: Plotly's own
-# lamps know neither shadows nor folds, and its highlights see a wrong eye.
-LIGHT = {"ambient": 1.0, "diffuse": 0.0, "specular": 0.0, "fresnel": 0.0}
-UNIT = 200.0  # mm per unit of the scene: a head fills the view, and a large one more of it
-BESIDE, BELOW, ABOVE = 235.0, 330.0, 195.0  # mm of the scene about the middle of a head
-LIFTED = 2.0  # mm from the middle of a head to that of the view
-FROM = {"x": 0.3, "y": -2.0, "z": 0.08}  # where the camera stands, seen from the view's middle
-
-Trace = dict[str, Any]
-
-
-@dataclass(frozen=True, eq=False)
-class Dressed:
-    """A head as it is shown: its own colours, and traces of what stands under and grows on it."""
-
-    head: UInt8[np.ndarray, "v 3"]
-    extras: tuple[Trace, ...]  # shoulders, hair
+Shown = Mapping[str, Mapping[str, list[Any]]]  # attributes of all traces, by view
 
 
 def mesh(
@@ -60,22 +42,93 @@ def mesh(
     Raises:
         ValueError: an unknown view, or the uncertainty view without uncertainty.
     """
-    top = 1.0 if uncertainty is None else largest(uncertainty)
     worn = dressed(face, openness, material, hair)
-    grey = sculpted(face, openness)
-    painted = {"skin": worn.head, "grey": levels(grey)}
-    if uncertainty is not None:
-        painted["uncertainty"] = on_scale(uncertainty / top, DISTANCE_STOPS, grey)
+    colours = {"skin": worn.head} | unworn(face, uncertainty, openness)
     extras = worn.extras
-    views = {
-        name: {
-            "vertexcolor": [packed(colours), *[None] * (1 + len(extras))],
-            "visible": [True, name == "uncertainty", *[name == "skin"] * len(extras)],
-        }
-        for name, colours in painted.items()
+    traces = [trace(face.vertices, face.triangles), scale_of(face, uncertainty), *extras]
+    return figure(traces, shown_by(colours, len(extras)), view, [face])
+
+
+def another(
+    face: FaceMesh,
+    uncertainty: Float[np.ndarray, " v"] | None = None,
+    view: View = "skin",
+    openness: Float[np.ndarray, " v"] | None = None,
+    material: Int[np.ndarray, " v"] | None = None,
+    hair: Hair | None = None,
+) -> dict[str, Any]:
+    """What a page that shows one head of a model needs to show another: a third of a figure.
+
+    Plain data: `traces` as `mesh` has them, but for the triangles of the head and with points in
+    steps of 1/64 mm; `ranges` of the axes; `view`, and in `views` the attributes of that view
+    alone. `other_views` has the rest.
+
+    Raises:
+        ValueError: an unknown view, or the uncertainty view without uncertainty.
+    """
+    known = VIEWS if uncertainty is not None else VIEWS[:2]
+    if view not in known:
+        raise ValueError(f"There is no view {view!r} here; there are {', '.join(known)}")
+    worn = dressed(face, openness, material, hair)
+    colours = worn.head if view == "skin" else unworn(face, uncertainty, openness)[view]
+    head = moved(trace(face.vertices, face.triangles), KEPT)
+    rest = (scale_of(face, uncertainty), *worn.extras)
+    return {
+        "traces": [head, *(moved(one) for one in rest)],
+        "ranges": {axis: list(ends) for axis, ends in ranges_about([face]).items()},
+        "view": view,
+        "views": shown_by({view: colours}, len(worn.extras)),
     }
-    bar = colour_bar(face, (0.0, top), DISTANCE_STOPS, "within mm")
-    return figure([trace(face.vertices, face.triangles), bar, *extras], views, view, [face])
+
+
+def other_views(
+    face: FaceMesh,
+    uncertainty: Float[np.ndarray, " v"] | None = None,
+    view: View = "skin",
+    openness: Float[np.ndarray, " v"] | None = None,
+    material: Int[np.ndarray, " v"] | None = None,
+    hair: Hair | None = None,
+) -> Shown:
+    """The views that `another` left out."""
+    colours = unworn(face, uncertainty, openness)
+    extras = (hair is not None and len(hair.triangles) > 0) + bool(len(neck_rim(face)))
+    if view != "skin":
+        colours["skin"] = dressed(face, openness, material, hair).head
+    return shown_by({name: told for name, told in colours.items() if name != view}, extras)
+
+
+def unworn(
+    face: FaceMesh,
+    uncertainty: Float[np.ndarray, " v"] | None,
+    openness: Float[np.ndarray, " v"] | None,
+) -> dict[str, UInt8[np.ndarray, "v 3"]]:
+    """The colours of the bare head in the views that have no skin."""
+    grey = sculpted(face, openness)
+    colours = {"grey": levels(grey)}
+    if uncertainty is not None:
+        colours["uncertainty"] = on_scale(uncertainty / top_of(uncertainty), DISTANCE_STOPS, grey)
+    return colours
+
+
+def shown_by(colours: Mapping[str, UInt8[np.ndarray, "v 3"]], extras: int) -> Shown:
+    """What each view of a head, its scale and so many extras changes."""
+    return {
+        name: {
+            "vertexcolor": [packed(told), *[None] * (1 + extras)],
+            "visible": [True, name == "uncertainty", *[name == "skin"] * extras],
+        }
+        for name, told in colours.items()
+    }
+
+
+def top_of(uncertainty: Float[np.ndarray, " v"] | None) -> float:
+    """The upper end of the scale of the uncertainty view."""
+    return 1.0 if uncertainty is None else largest(uncertainty)
+
+
+def scale_of(face: FaceMesh, uncertainty: Float[np.ndarray, " v"] | None) -> Trace:
+    """The scale of the uncertainty view."""
+    return colour_bar(face, (0.0, top_of(uncertainty)), DISTANCE_STOPS, "within mm")
 
 
 def difference(
@@ -156,160 +209,3 @@ def largest(distances: Float[np.ndarray, " v"]) -> float:
     high = float(np.percentile(distances, 95))
     step = 1.0 if high > 2 else 0.5 if high > 0.5 else 0.1
     return max(step * float(np.ceil(high / step)), step)
-
-
-def dressed(
-    face: FaceMesh,
-    openness: Float[np.ndarray, " v"] | None,
-    material: Int[np.ndarray, " v"] | None,
-    hair: Hair | None,
-) -> Dressed:
-    """The head in its skin and hair, on shoulders if it has a neck to stand on them."""
-    count, sides = len(face.vertices), len(face.triangles)
-    seen = np.ones(count, np.float32) if openness is None else openness
-    whole, seen, hair = on_shoulders(face, seen, hair, CLOTH)
-    if material is not None:
-        material = np.pad(material, (0, len(whole.vertices) - count))  # the rest is skin
-    colours, locks = developed(whole, material, seen, hair)
-    extras = []
-    if len(whole.triangles) > sides:
-        used, corners = np.unique(whole.triangles[sides:], return_inverse=True)
-        stand = trace(whole.vertices[used], corners.reshape(-1, 3))
-        extras.append(stand | {"vertexcolor": packed(levels(colours[used]))})
-    if hair is not None and len(hair.triangles):
-        ribbons = trace(hair.vertices, hair.triangles)
-        extras.append(ribbons | {"vertexcolor": packed(levels(locks))})
-    return Dressed(levels(colours[:count]), tuple(extras))
-
-
-def sculpted(
-    face: FaceMesh, openness: Float[np.ndarray, " v"] | None
-) -> Float32[np.ndarray, "v 3"]:
-    """The bare head as if it were of grey clay."""
-    clay = np.broadcast_to(np.array(GREY, np.float32), face.colours.shape)
-    return developed(replace(face, colours=clay), None, openness)[0]
-
-
-def on_scale(
-    shares: Float[np.ndarray, " v"],
-    colours: tuple[str, ...],
-    grey: Float32[np.ndarray, "v 3"],
-) -> UInt8[np.ndarray, "v 3"]:
-    """Colours of places on a scale, a little darker where the grey head is."""
-    light = grey @ LUMINANCE
-    light = (light / np.percentile(light, 80)).clip(0, 1)[:, None]
-    return levels(scaled(shares, colours) * (DEEPEST + (1 - DEEPEST) * light))
-
-
-def packed(colours: UInt8[np.ndarray, "v 3"]) -> dict[str, str]:
-    """Colours as Plotly reads them from bytes: a third of the letters of '#rrggbb'."""
-    import base64
-
-    letters = base64.b64encode(np.ascontiguousarray(colours).tobytes()).decode()
-    return {"dtype": "u1", "bdata": letters, "shape": f"{len(colours)}, 3"}
-
-
-def trace(vertices: Float32[np.ndarray, "v 3"], triangles: Int[np.ndarray, "t 3"]) -> Trace:
-    """A mesh without its colours. The scene is z up and faces -y: Plotly's turntable needs it."""
-    x, y, z = vertices.T
-    i, j, k = triangles.T.astype(np.uint16 if len(vertices) < 2**16 else np.int32)
-    return {
-        "type": "mesh3d",
-        **{"x": x, "y": np.negative(z), "z": y, "i": i, "j": j, "k": k},
-        "flatshading": False,
-        "lighting": LIGHT,
-        "hoverinfo": "skip",
-    }
-
-
-def colour_bar(
-    face: FaceMesh, ends: tuple[float, float], colours: tuple[str, ...], title: str
-) -> Trace:
-    """A scale as a trace of its own: a mesh that once had intensities keeps their colours."""
-    x, y, z = face.vertices[:1].T
-    return {
-        "type": "scatter3d",
-        "mode": "markers",
-        **{"x": x, "y": np.negative(z), "z": y},
-        "hoverinfo": "skip",
-        "showlegend": False,
-        "marker": {
-            "size": 0.1,
-            "opacity": 0,
-            "color": [0.0],
-            "cmin": ends[0],
-            "cmax": ends[1],
-            "colorscale": stops(colours),
-            "showscale": True,
-            "colorbar": {
-                "title": {"text": title, "side": "right"},
-                "thickness": 10,
-                "len": 0.6,
-                "x": 0.98,
-                "xanchor": "right",
-                "outlinewidth": 0,
-                "tickfont": FONT,
-            },
-        },
-    }
-
-
-def scene_about(faces: Sequence[FaceMesh]) -> dict[str, Any]:
-    """Axes and camera that keep their place whatever is shown: sizes can be compared."""
-    points = np.concatenate([face.vertices for face in faces])
-    x, y, z = ((points.min(0) + points.max(0)) / 2).tolist()
-    hidden = {"visible": False, "showspikes": False, "autorange": False}
-    ends = {
-        "x": (x - BESIDE, x + BESIDE),
-        "y": (-z - BESIDE, -z + BESIDE),
-        "z": (y - BELOW, y + ABOVE),
-    }
-    up = (LIFTED - (ABOVE - BELOW) / 2) / UNIT
-    return {
-        **{f"{axis}axis": hidden | {"range": list(pair)} for axis, pair in ends.items()},
-        "aspectmode": "manual",
-        "aspectratio": {axis: (high - low) / UNIT for axis, (low, high) in ends.items()},
-        "camera": {
-            "eye": FROM | {"z": FROM["z"] + up},
-            "center": {"x": 0, "y": 0, "z": up},
-            "up": {"x": 0, "y": 0, "z": 1},
-            "projection": {"type": "orthographic"},  # a near camera swells the nose
-        },
-    }
-
-
-def figure(
-    traces: Sequence[Trace],
-    views: Mapping[str, Mapping[str, list[Any]]],
-    view: str,
-    faces: Sequence[FaceMesh],
-) -> "Figure":
-    """The traces under one of their views, with all views for the page to switch between.
-
-    Raises:
-        ValueError: an unknown view.
-    """
-    import plotly.graph_objects as go
-
-    if view not in views:
-        raise ValueError(f"There is no view {view!r} here; there are {', '.join(views)}")
-    shown = [dict(one) for one in traces]
-    for name, values in views[view].items():
-        for one, value in zip(shown, values, strict=True):
-            if value is not None:
-                one[name] = value
-    layout = {
-        "meta": {"views": views},
-        "font": FONT,
-        "margin": {"l": 0, "r": 0, "t": 0, "b": 0},
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "showlegend": False,
-        "scene": {
-            **scene_about(faces),
-            "dragmode": "turntable",
-            "uirevision": "head",
-            "bgcolor": "rgba(0,0,0,0)",
-        },
-        "uirevision": "head",
-    }
-    return go.Figure({"data": shown, "layout": layout})

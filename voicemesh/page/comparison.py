@@ -15,8 +15,11 @@ from voicemesh.pipeline import Comparison, Part, Pipeline, Portrait, Several, Us
 from .cards import card, quantity, signed, summary
 from .files import fresh
 from .lengths import measurements
+from .portraying import heard, refused
+from .recorder import recorder
 from .theme import ASSETS
-from .voice import NETS, heard, recorder, refused, switch_view
+from .viewer import switch_view
+from .voice import NETS
 
 TWO, ONE = "two", "one"
 KINDS = [("Two voices", TWO), ("One voice, several recordings", ONE)]

@@ -15,7 +15,8 @@ from .comparison import parts_table
 from .files import KEEP
 from .image import figure
 from .lengths import measurements_of
-from .voice import NETS, Heard, switch_view
+from .viewer import switch_view
+from .voice import NETS, Heard
 
 ALONE = [("Skin", "skin"), ("Grey", "grey")]
 BESIDE = [("Voice", "voice"), ("Photograph", "photograph"), ("Difference", "difference")]

@@ -7,6 +7,7 @@ import gradio as gr
 ASSETS = Path(__file__).parents[2] / "assets"
 SERVING = {
     "css_paths": ASSETS / "style.css",
+    "head": f"<script>{(ASSETS / 'viewer.js').read_text(encoding='utf-8')}</script>",
     "footer_links": ["api"],
     "run_history": False,  # or the browser would store voices
     "enable_monitoring": False,

@@ -1,233 +1,36 @@
 """One voice: speak or choose a recording, see the face; the first thing on the page."""
 
-import json
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.data_classes import FileData
 
 from voicemesh import figures
-from voicemesh.audio import recording
-from voicemesh.audio.recording import UnusableRecording
 from voicemesh.mesh.hair_worn import USUAL, grows
 from voicemesh.pipeline import Pipeline, Portrait
 
 from . import fused, image, matches
-from .cards import card, summary
 from .files import FILES, KEEP, save
-from .lengths import measurements
-from .theme import ASSETS
+from .portraying import evidence, head_of, of_features, portray, views_of, waiting, wearing
+from .recorder import offer_examples, recorder
+from .viewer import ADD_VIEWS, ATTEND, DRAW, switch_view
 from .words import HINT, HONEST, measured
 
-EXAMPLES = ASSETS / "examples"
-LIMIT = 60.0  # seconds of a recording that are used
 VIEWS = [("Skin", "skin"), ("Grey", "grey"), ("How sure", "uncertainty")]
 HAIR = [("No hair", "none"), ("Short", "short"), ("Long", "long")]
 SKIN = "skin"  # the view in which hair is seen
 FIRST_HAIR = "short"  # of the average head
-SET = "Hair, skin and eyes are set, not predicted."
 QUIET = {"show_progress": "hidden"}
 NETS = {"concurrency_limit": 2, "concurrency_id": "nets", "show_progress": "minimal"}
-
-# On a phone the face is below the button.
-SHOW_FACE = """() => {
-  if (window.innerWidth <= 820)
-    document.querySelector("#viewer").scrollIntoView({ behavior: "smooth", block: "start" });
-}"""
-
-
-# The heads can be turned without a mouse, and say what they are.
-TURN = """() => {
-  for (const [place, words] of Object.entries({
-    mesh: "The head that the voice suggests",
-    "compare-mesh": "The two heads, one on the other",
-    "photo-mesh": "The head on the photograph",
-  })) {
-    const box = document.getElementById(place);
-    if (!box || box.tabIndex === 0) continue;
-    box.tabIndex = 0;
-    box.setAttribute("role", "application");
-    box.setAttribute("aria-label", words + "; the arrow keys turn it");
-    box.addEventListener("keydown", (event) => {
-      const aside = { ArrowLeft: -1, ArrowRight: 1 }[event.key] || 0;
-      const plot = box.querySelector(".js-plotly-plot");
-      if (!window.Plotly || !plot || !(aside || /^Arrow(Up|Down)$/.test(event.key))) return;
-      event.preventDefault();
-      const { eye, center } = plot._fullLayout.scene._scene.getCamera();
-      const [x, y, z] = [eye.x - center.x, eye.y - center.y, eye.z - center.z];
-      const flat = Math.hypot(x, y), far = Math.hypot(flat, z);
-      const yaw = Math.atan2(y, x) + aside * 0.2;
-      let up = Math.atan2(z, flat) + (aside ? 0 : event.key === "ArrowUp" ? 0.15 : -0.15);
-      up = Math.max(-1.3, Math.min(1.3, up));
-      const at = (value, name) => center[name] + far * value;
-      window.Plotly.relayout(plot, { "scene.camera.eye": {
-        x: at(Math.cos(up) * Math.cos(yaw), "x"),
-        y: at(Math.cos(up) * Math.sin(yaw), "y"),
-        z: at(Math.sin(up), "z"),
-      } });
-    });
-  }
-}"""
-
-
-def switch_view(place: str) -> str:
-    """The colourings travel with the figure: switching them asks nobody for anything."""
-    return f"""(view) => {{
-  const plot = document.querySelector("#{place} .js-plotly-plot");
-  const views = plot && plot.layout.meta && plot.layout.meta.views;
-  if (!window.Plotly || !views || !views[view]) return;
-  const vertexcolor = views[view].vertexcolor.map((colours) => colours ?? undefined);
-  window.Plotly.restyle(plot, {{ vertexcolor, visible: views[view].visible }});
-}}"""
-
-
-def heard(path: str | None) -> recording.Recording:
-    """A visitor's recording, or an error that tells what to do."""
-    if not path:
-        raise gr.Error("Record your voice or choose a file first.", print_exception=False)
-    try:
-        return recording.load(path, limit=LIMIT)
-    except UnusableRecording as error:
-        raise refused(error) from error
-
-
-def refused(error: ValueError) -> gr.Error:
-    """An expected error as the page shows it."""
-    return gr.Error(str(error), title="No face from this", print_exception=False)
-
-
-def portray(
-    whole: Pipeline, path: str | None, view: str, asked: str | None = None
-) -> tuple[Portrait, object, str, str, str, object, str]:
-    """A recording to everything that the page shows of it; the portrait itself comes first.
-
-    `asked` is the hair that the visitor wants; None leaves it to custom.
-    """
-    started = time.perf_counter()
-    voice = heard(path)
-    read = time.perf_counter() - started
-    try:
-        portrait = wearing(whole, whole(voice, picture=False), asked)
-        return told(portrait, view, {"reading the file": read})
-    except UnusableRecording as error:
-        raise refused(error) from error
-
-
-def of_features(
-    whole: Pipeline, path: str, view: str, asked: str | None = None
-) -> tuple[Portrait, object, str, str, str, object, str]:
-    """The same of a published feature file."""
-    try:
-        return told(wearing(whole, whole.of_features(path), asked), view, {})
-    except UnusableRecording as error:
-        raise refused(error) from error
-
-
-def wearing(whole: Pipeline, portrait: Portrait, asked: str | None) -> Portrait:
-    """The portrait in the hair that was asked for."""
-    return portrait if asked is None else replace(portrait, hair=whole.worn(portrait.face, asked))
-
-
-def head_of(portrait: Portrait, view: str) -> object:
-    """The figure of a portrait in one of its views."""
-    shown = view if view != "uncertainty" or portrait.uncertainty is not None else "skin"
-    return figures.mesh(
-        portrait.face,
-        portrait.uncertainty,
-        shown,
-        portrait.openness,
-        portrait.material,
-        portrait.hair,
-    )
-
-
-def told(
-    portrait: Portrait, view: str, timings: dict[str, float]
-) -> tuple[Portrait, object, str, str, str, object, str]:
-    """A portrait, and all that the page shows of it."""
-    started = time.perf_counter()
-    head = head_of(portrait, view)
-    waveform = portrait.recording.waveform
-    sound = figures.voice(waveform, portrait.segments, portrait.log_mel) if len(waveform) else None
-    drawn = time.perf_counter() - started
-    timings = {**timings, **portrait.timings, "drawing": drawn}
-    caption = f"<p>Read from {portrait.speech_seconds:.1f} s of speech. {SET}</p>"
-    facts, lengths = summary(portrait), measurements(portrait)
-    return portrait, head, caption, facts, lengths, sound, clock(timings)
-
-
-def clock(timings: dict[str, float]) -> str:
-    """Where the time went."""
-    parts = " · ".join(
-        f"{name} {1000 * seconds:.0f} ms" for name, seconds in timings.items() if name != "total"
-    )
-    total = sum(seconds for name, seconds in timings.items() if name != "total")
-    return f"<p class='clock'>{parts} · <b>together {total:.2f} s</b></p>"
-
-
-def waiting() -> tuple[str, str, str, str]:
-    """What stands in the places of the results before there are any: their outlines."""
-    titles = ("Nearest mean face", "Face type", "Habitual pitch", "Vocal tract")
-    cards = "".join(card(title, "&ndash;", "") for title in titles)
-    return (
-        "<p>The middle of all faces. Speak, and it becomes the one that your voice suggests.</p>",
-        f"<div class='cards empty'>{cards}</div>",
-        "<section class='lengths empty'><p>Lengths of the head, each beside the people of that"
-        " sex, will stand here.</p></section>",
-        "<p class='clock'>&nbsp;</p>",
-    )
-
-
-def offer_examples(voice: gr.Audio) -> gr.helpers.Examples:
-    """The voices that ship with the page, and what they are."""
-    entries = json.loads((EXAMPLES / "examples.json").read_text())
-    return gr.Examples(
-        [[str(EXAMPLES / entry["file"])] for entry in entries],
-        voice,
-        label="Or try a synthetic voice (computed, nobody's recording)",
-        example_labels=[entry["label"] for entry in entries],
-        elem_id="examples",
-    )
-
-
-def unprobed(postprocess: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """The same for all but the page's own examples: each of those would be probed at the start."""
-
-    def told(value: Any) -> Any:
-        if isinstance(value, str) and Path(value).parent == EXAMPLES:
-            return FileData(path=value, orig_name=Path(value).name)
-        return postprocess(value)
-
-    return told
-
-
-def recorder(label: str, elem_id: str) -> gr.Audio:
-    """Where a voice comes in; the file arrives as it was chosen."""
-    recorder = gr.Audio(
-        sources=["microphone", "upload"],
-        type="filepath",
-        format=None,
-        label=label,
-        elem_id=elem_id,
-        elem_classes="recorder",
-        waveform_options=gr.WaveformOptions(
-            sample_rate=recording.SAMPLE_RATE,
-            waveform_color="#94a3b8",
-            waveform_progress_color="#c65b3a",
-        ),
-    )
-    recorder.postprocess = unprobed(recorder.postprocess)
-    return recorder
+PRIVATE = {"api_visibility": "private"}
 
 
 @dataclass(frozen=True)
 class Heard:
-    """What other parts of the page build on: the portrait, and the events that made it."""
+    """What other parts of the page build on: the portrait, and the events once it is shown."""
 
     portrait: gr.State
     events: tuple[gr.events.Dependency, ...]
@@ -261,6 +64,7 @@ def build(whole: Pipeline, page: gr.Blocks) -> Heard:
     description = escape(whole.bundle.description)
     portrait = gr.State(time_to_live=KEEP)
     asked = gr.State()  # the hair that the visitor chose, if any
+    head, others = gr.JSON(visible=False), gr.JSON(visible=False)  # what the browser draws
     with gr.Row(elem_id="stage"):
         with gr.Column(elem_id="input", min_width=0):
             voice = recorder("Your voice", "voice")
@@ -332,9 +136,10 @@ def build(whole: Pipeline, page: gr.Blocks) -> Heard:
 
     def comb(portrait: Portrait | None, asked: str):
         if portrait is None:
-            return asked, gr.skip(), average(asked), SKIN
+            bare = average(whole, asked)
+            return asked, gr.skip(), figures.another(*bare), figures.other_views(*bare), SKIN
         portrait = wearing(whole, portrait, asked)
-        return asked, portrait, head_of(portrait, SKIN), SKIN
+        return asked, portrait, head_of(portrait, SKIN), views_of(portrait, SKIN), SKIN
 
     def files(portrait: Portrait):
         portrait = whole.matched(whole.pictured(portrait))
@@ -348,38 +153,46 @@ def build(whole: Pipeline, page: gr.Blocks) -> Heard:
         seen = whole.pictured(portrait)
         return gr.update(visible=True), image.branches(seen) + fused.fused(seen)
 
-    def average(style: str = FIRST_HAIR):
-        face = whole.average()
-        worn = whole.worn(face, style)
-        return figures.mesh(face, whole.uncertainty, "skin", whole.openness, whole.material, worn)
-
-    results = [portrait, mesh, caption, facts, lengths, sound, timings, hair]
-    pressed = run.click(show, [voice, view, asked], results, api_name="portray", **NETS)
-    pressed.success(files, portrait, buttons, api_name="files", show_progress="hidden")
-    chosen = examples.load_input_event.success(
-        show, [voice, view, asked], results, api_visibility="private", **NETS
-    )
+    results = [portrait, head, caption, facts, timings, hair]
+    inputs = [voice, view, asked]
+    pressed = run.click(show, inputs, results, api_name="portray", **NETS)
+    chosen = examples.load_input_event.success(show, inputs, results, **PRIVATE, **NETS)
     given = published.upload(
         show_features, [published, view, asked], results, api_name="features", **NETS
     )
-    for event in (chosen, given):
-        event.success(files, portrait, buttons, api_visibility="private", show_progress="hidden")
+    # The head is drawn before anything else is asked for: the rest would only slow it down.
+    proof, named = [others, lengths, sound], {"api_name": "evidence"}
+    followed = []
     for event in (pressed, chosen, given):
-        event.success(None, None, None, js=SHOW_FACE, api_visibility="private")
-    if whole.system.images is not None or whole.speech_to_face is not None:
-        for event in (pressed, chosen, given):
-            event.success(
-                show_branches, portrait, [branches, both], api_visibility="private", **QUIET
-            )
+        drawn = event.success(None, head, None, js=DRAW, **PRIVATE)
+        followed.append(drawn.success(evidence, [portrait, view], proof, **named, **QUIET))
+        followed[-1].success(None, [others, view], None, js=ADD_VIEWS, **PRIVATE)
+        named = PRIVATE
+    spoken = tuple(followed[:2])
     with image_place:
-        image.build(whole, portrait, (pressed, chosen), (run.click, examples.dataset.click))
+        image.build(whole, portrait, spoken, (run.click, examples.dataset.click))
     if faces:
-        find_faces(whole, faces, portrait, voice, (pressed, chosen))
-    view.change(None, view, None, js=switch_view("mesh"), api_visibility="private")
-    combed = hair.input(
-        comb, [portrait, hair], [asked, portrait, mesh, view], api_visibility="private", **NETS
-    )
-    combed.success(anew, portrait, buttons, api_visibility="private", **QUIET)
-    page.load(None, None, None, js=TURN, api_visibility="private")
-    page.load(average, None, mesh, api_name="average", show_progress="hidden")
-    return Heard(portrait, (pressed, chosen))
+        find_faces(whole, faces, portrait, voice, spoken)
+    if whole.system.images is not None or whole.speech_to_face is not None:
+        for event in followed:
+            event.success(show_branches, portrait, [branches, both], **PRIVATE, **QUIET)
+    named = {"api_name": "files"}
+    for event in followed:
+        event.success(files, portrait, buttons, **named, **QUIET)
+        named = PRIVATE
+    view.change(None, view, None, js=switch_view("mesh"), **PRIVATE)
+    worn = [asked, portrait, head, others, view]
+    combed = hair.input(comb, [portrait, hair], worn, **PRIVATE, **NETS)
+    redrawn = combed.success(None, head, None, js=DRAW, **PRIVATE)
+    redrawn.success(None, [others, view], None, js=ADD_VIEWS, **PRIVATE)
+    redrawn.success(anew, portrait, buttons, **PRIVATE, **QUIET)
+    page.load(None, None, None, js=ATTEND, **PRIVATE)
+    page.load(lambda: figures.mesh(*average(whole)), None, mesh, api_name="average", **QUIET)
+    return Heard(portrait, spoken)
+
+
+def average(whole: Pipeline, style: str = FIRST_HAIR) -> tuple[Any, ...]:
+    """What figures need of the head that is there before anybody has spoken."""
+    face = whole.average()
+    worn = whole.worn(face, style)
+    return face, whole.uncertainty, SKIN, whole.openness, whole.material, worn

@@ -68,11 +68,13 @@ class Pipeline:
             if key in statistics
         }
 
-    def __call__(self, recording: Recording | str | Path, picture: bool = True) -> Portrait:
+    def __call__(
+        self, recording: Recording | str | Path, picture: bool = True, style: str | None = None
+    ) -> Portrait:
         """The face that a voice suggests, with how sure each part of it is.
 
         The recording may be the path of one. Without `picture` the image branch waits until
-        `pictured` asks it.
+        `pictured` asks it. `style` is the hair that the head wears; None leaves it to custom.
 
         Raises:
             UnusableRecording: it cannot be read, or there is too little speech in it.
@@ -80,7 +82,7 @@ class Pipeline:
         if not isinstance(recording, Recording):
             recording = recordings.load(recording)
         clock = Clock()
-        portrait = self.portrait(*self.hear(recording, clock), clock)
+        portrait = self.portrait(*self.hear(recording, clock), clock, style=style)
         return self.pictured(portrait) if picture else portrait
 
     def hear(
@@ -283,6 +285,7 @@ class Pipeline:
         log_mel: Float[np.ndarray, "mels frames"],
         clock: Clock,
         certainty: Certainty | None = None,
+        style: str | None = None,
     ) -> Portrait:
         """Everything that follows from what was heard in one voice."""
         model, certainty = self.system.face_model, certainty or self.certainty
@@ -316,7 +319,7 @@ class Pipeline:
             timings=clock.finish(),
             bundle=self.bundle.title,
             notes=recording.notes,
-            hair=self.worn(face, USUAL[sex]),
+            hair=self.worn(face, style or USUAL[sex]),
         )
 
     def worn(self, face: FaceMesh, style: str) -> Hair | None:

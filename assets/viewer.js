@@ -1,0 +1,136 @@
+// What the browser itself does with the heads on the page: draw, colour, turn and sharpen them.
+window.voicemesh = (() => {
+  const COARSE = 1, FINE = 2; // pixels of the drawing in a pixel of the page, along a side
+  const REST = 700; // ms without a movement after which a head is drawn finely again
+
+  const wait = (ms) => new Promise((done) => setTimeout(done, ms));
+  const frame = () => new Promise((done) => requestAnimationFrame(done));
+  const plotIn = (box) => {
+    const plot = box?.querySelector(".js-plotly-plot");
+    return window.Plotly && plot?._fullLayout?.scene?._scene && plot.data?.length ? plot : null;
+  };
+
+  // Where graphics are drawn by the processor, fine ones take four times as long as coarse ones.
+  const slow = new WeakMap();
+  const isSlow = ({ gl }) => {
+    if (!slow.has(gl)) {
+      const told = gl.getExtension("WEBGL_debug_renderer_info");
+      const name = gl.getParameter(told ? told.UNMASKED_RENDERER_WEBGL : gl.RENDERER) || "";
+      slow.set(gl, /swiftshader|llvmpipe|softpipe|software|basic render/i.test(name));
+    }
+    return slow.get(gl);
+  };
+  const timers = new WeakMap();
+  const coarsen = (plot) => {
+    const graphics = plot._fullLayout.scene._scene.glplot;
+    clearTimeout(timers.get(plot));
+    if (!isSlow(graphics)) return;
+    graphics.pixelRatio = COARSE;
+  };
+  const refine = (plot, after = REST) => {
+    clearTimeout(timers.get(plot));
+    timers.set(plot, setTimeout(() => {
+      const graphics = plot.isConnected && plot._fullLayout?.scene?._scene?.glplot;
+      if (!graphics || graphics.pixelRatio >= FINE) return;
+      graphics.pixelRatio = FINE;
+      graphics.redraw();
+    }, after));
+  };
+
+  const millimetres = ({ step, bdata }) => {
+    const letters = atob(bdata), bytes = new Uint8Array(letters.length);
+    for (let n = 0; n < bytes.length; n++) bytes[n] = letters.charCodeAt(n);
+    return Float32Array.from(new Int16Array(bytes.buffer), (steps) => steps * step);
+  };
+
+  // Another head in the plot of the first one, whose triangles it has: a plot of its own would
+  // start the graphics anew, which takes longest of all. Done when the head is on the screen.
+  const draw = async (place, head) => {
+    if (!head?.traces) return;
+    const box = document.getElementById(place);
+    for (let n = 0; n < 1200 && !plotIn(box); n++) await wait(25);
+    const plot = plotIn(box);
+    if (!plot) return;
+    const { i, j, k } = plot.data[0], { view, views } = head;
+    const data = head.traces.map((trace, n) => {
+      const whole = n ? { ...trace } : { ...trace, i, j, k };
+      for (const axis of ["x", "y", "z"])
+        if (whole[axis].step) whole[axis] = millimetres(whole[axis]);
+      for (const [name, values] of Object.entries(views[view]))
+        if (values[n] !== null) whole[name] = values[n];
+      return whole;
+    });
+    const scene = { ...plot.layout.scene };
+    for (const [axis, range] of Object.entries(head.ranges))
+      scene[axis + "axis"] = { ...scene[axis + "axis"], range };
+    coarsen(plot);
+    for (const one of plot._fullLayout.scene._scene.glplot.objects)
+      one.drawPick = null; // nothing is told of what is pointed at
+    await window.Plotly.react(plot, data, { ...plot.layout, scene, meta: { views } });
+    await Promise.race([frame().then(frame), wait(1000)]);
+    refine(plot, 4 * REST);
+    if (window.innerWidth <= 820) // on a phone the face is below the button
+      box.parentElement.scrollIntoView({ behavior: "smooth", block: "start" });
+  };
+
+  // The colourings travel with the figure: switching them asks nobody for anything.
+  const switchView = (place, view) => {
+    const plot = plotIn(document.getElementById(place)), shown = plot?.layout.meta?.views?.[view];
+    if (!shown) return;
+    const vertexcolor = shown.vertexcolor.map((colours) => colours ?? undefined);
+    window.Plotly.restyle(plot, { vertexcolor, visible: shown.visible });
+  };
+
+  // Colourings that follow the head, and the one among them that was chosen meanwhile.
+  const addViews = (place, views, view) => {
+    const plot = plotIn(document.getElementById(place));
+    if (!views || !plot?.layout.meta?.views) return;
+    Object.assign(plot.layout.meta.views, views);
+    if (view in views) switchView(place, view);
+  };
+
+  const arrow = (plot, key) => {
+    const aside = { ArrowLeft: -1, ArrowRight: 1 }[key] || 0;
+    const { eye, center } = plot._fullLayout.scene._scene.getCamera();
+    const [x, y, z] = [eye.x - center.x, eye.y - center.y, eye.z - center.z];
+    const flat = Math.hypot(x, y), far = Math.hypot(flat, z);
+    const yaw = Math.atan2(y, x) + aside * 0.2;
+    let up = Math.atan2(z, flat) + (aside ? 0 : key === "ArrowUp" ? 0.15 : -0.15);
+    up = Math.max(-1.3, Math.min(1.3, up));
+    const at = (value, name) => center[name] + far * value;
+    window.Plotly.relayout(plot, { "scene.camera.eye": {
+      x: at(Math.cos(up) * Math.cos(yaw), "x"),
+      y: at(Math.cos(up) * Math.sin(yaw), "y"),
+      z: at(Math.sin(up), "z"),
+    } });
+  };
+
+  // Heads can be turned without a mouse, say what they are, and are coarse only while they move.
+  const attend = (places) => {
+    for (const [place, words] of Object.entries(places)) {
+      const box = document.getElementById(place);
+      if (!box || box.tabIndex === 0) continue;
+      box.tabIndex = 0;
+      box.setAttribute("role", "application");
+      box.setAttribute("aria-label", words + "; the arrow keys turn it");
+      const moving = (act) => (event) => {
+        const plot = plotIn(box);
+        if (plot) act(plot, event);
+      };
+      box.addEventListener("keydown", moving((plot, event) => {
+        if (!/^Arrow(Up|Down|Left|Right)$/.test(event.key)) return;
+        event.preventDefault();
+        coarsen(plot);
+        arrow(plot, event.key);
+        refine(plot);
+      }));
+      const options = { capture: true, passive: true };
+      box.addEventListener("pointerdown", moving(coarsen), options);
+      for (const end of ["pointerup", "pointercancel", "pointerleave", "touchend"])
+        box.addEventListener(end, moving((plot) => refine(plot)), options);
+      box.addEventListener("wheel", moving((plot) => { coarsen(plot); refine(plot); }), options);
+    }
+  };
+
+  return { draw, switchView, addViews, attend };
+})();

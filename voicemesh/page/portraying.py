@@ -1,0 +1,124 @@
+"""From what a visitor gave to what the page shows: the portrait first, then its evidence."""
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import gradio as gr
+
+from voicemesh import figures
+from voicemesh.audio import recording
+from voicemesh.audio.recording import UnusableRecording
+from voicemesh.pipeline import Pipeline, Portrait
+
+from .cards import card, summary
+from .lengths import measurements
+
+LIMIT = 60.0  # seconds of a recording that are used
+SET = "Hair, skin and eyes are set, not predicted."
+
+Told = tuple[Portrait, dict[str, Any], str, str, str]  # the head, its caption, facts, the time
+
+
+def heard(path: str | None) -> recording.Recording:
+    """A visitor's recording, or an error that tells what to do."""
+    if not path:
+        raise gr.Error("Record your voice or choose a file first.", print_exception=False)
+    try:
+        return recording.load(path, limit=LIMIT)
+    except UnusableRecording as error:
+        raise refused(error) from error
+
+
+def refused(error: ValueError) -> gr.Error:
+    """An expected error as the page shows it."""
+    return gr.Error(str(error), title="No face from this", print_exception=False)
+
+
+def portray(whole: Pipeline, path: str | None, view: str, asked: str | None = None) -> Told:
+    """A recording to its head and what is told first; the portrait itself comes before them.
+
+    `asked` is the hair that the visitor wants; None leaves it to custom.
+    """
+    started = time.perf_counter()
+    voice = heard(path)
+    read = time.perf_counter() - started
+    try:
+        portrait = whole(voice, picture=False, style=asked)
+    except UnusableRecording as error:
+        raise refused(error) from error
+    return told(portrait, view, {"reading the file": read})
+
+
+def of_features(whole: Pipeline, path: str, view: str, asked: str | None = None) -> Told:
+    """The same of a published feature file."""
+    try:
+        return told(wearing(whole, whole.of_features(path), asked), view, {})
+    except UnusableRecording as error:
+        raise refused(error) from error
+
+
+def wearing(whole: Pipeline, portrait: Portrait, asked: str | None) -> Portrait:
+    """The portrait in the hair that was asked for."""
+    return portrait if asked is None else replace(portrait, hair=whole.worn(portrait.face, asked))
+
+
+def head_of(portrait: Portrait, view: str) -> dict[str, Any]:
+    """The head of a portrait in one of its views, for a page that shows another already."""
+    return figures.another(*drawn(portrait, view))
+
+
+def views_of(portrait: Portrait, view: str) -> dict[str, Any]:
+    """The views of a head that `head_of` left out."""
+    return dict(figures.other_views(*drawn(portrait, view)))
+
+
+def evidence(portrait: Portrait, view: str) -> tuple[dict[str, Any], str, object]:
+    """What may follow the head: its other views, its lengths, the voice as it was heard."""
+    waveform = portrait.recording.waveform
+    sound = figures.voice(waveform, portrait.segments, portrait.log_mel) if len(waveform) else None
+    return views_of(portrait, view), measurements(portrait), sound
+
+
+def drawn(portrait: Portrait, view: str) -> tuple[Any, ...]:
+    """What figures need of a portrait."""
+    shown = view if view != "uncertainty" or portrait.uncertainty is not None else "skin"
+    return (
+        portrait.face,
+        portrait.uncertainty,
+        shown,
+        portrait.openness,
+        portrait.material,
+        portrait.hair,
+    )
+
+
+def told(portrait: Portrait, view: str, timings: dict[str, float]) -> Told:
+    """A portrait, and what the page shows of it first."""
+    started = time.perf_counter()
+    head = head_of(portrait, view)
+    timings = {**timings, **portrait.timings, "drawing": time.perf_counter() - started}
+    caption = f"<p>Read from {portrait.speech_seconds:.1f} s of speech. {SET}</p>"
+    return portrait, head, caption, summary(portrait), clock(timings)
+
+
+def clock(timings: dict[str, float]) -> str:
+    """Where the time went."""
+    parts = " · ".join(
+        f"{name} {1000 * seconds:.0f} ms" for name, seconds in timings.items() if name != "total"
+    )
+    total = sum(seconds for name, seconds in timings.items() if name != "total")
+    return f"<p class='clock'>{parts} · <b>together {total:.2f} s</b></p>"
+
+
+def waiting() -> tuple[str, str, str, str]:
+    """What stands in the places of the results before there are any: their outlines."""
+    titles = ("Nearest mean face", "Face type", "Habitual pitch", "Vocal tract")
+    cards = "".join(card(title, "&ndash;", "") for title in titles)
+    return (
+        "<p>The middle of all faces. Speak, and it becomes the one that your voice suggests.</p>",
+        f"<div class='cards empty'>{cards}</div>",
+        "<section class='lengths empty'><p>Lengths of the head, each beside the people of that"
+        " sex, will stand here.</p></section>",
+        "<p class='clock'>&nbsp;</p>",
+    )
