@@ -85,8 +85,7 @@ class Several:
     def save(self, folder: str | Path) -> dict[str, Path]:
         """Write what a portrait writes, of all recordings together; the paths by suffix."""
         paths = self.fused.save(folder)
-        told = json.dumps(self.report(), indent=2, ensure_ascii=False)
-        paths["json"].write_text(told + "\n")
+        write_report(paths["json"], self.report())
         return paths
 
     def report(self) -> dict[str, Any]:

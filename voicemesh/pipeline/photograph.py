@@ -46,18 +46,16 @@ class Photographed:
         """Write the mesh (obj, ply, glb), the cropped face, the mesh on it, the report."""
         from PIL import Image
 
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        paths = {kind: folder / f"mesh.{kind}" for kind in ("obj", "ply", "glb")}
-        for path in paths.values():
-            export.write(self.face, path)
-        for name, pixels in (("face", self.picture), ("overlay", self.overlay)):
-            paths[name] = folder / f"{name}.png"
-            Image.fromarray(pixels).save(paths[name])
-        paths["json"] = folder / "report.json"
-        told = json.dumps(self.report(), indent=2, ensure_ascii=False) + "\n"
-        paths["json"].write_text(told, encoding="utf-8", errors="replace")  # names may be no text
-        return paths
+        names = {kind: f"mesh.{kind}" for kind in ("obj", "ply", "glb")}
+        with together(folder) as scratch:
+            for name in names.values():
+                export.write(self.face, scratch / name)
+            for name, pixels in (("face", self.picture), ("overlay", self.overlay)):
+                names[name] = f"{name}.png"
+                Image.fromarray(pixels).save(scratch / names[name])
+            names["json"] = REPORT
+            write_report(scratch / REPORT, self.report())
+        return {kind: Path(folder) / name for kind, name in names.items()}
 
     def report(self) -> dict[str, Any]:
         """All but the arrays, as plain data."""

@@ -1,6 +1,5 @@
 """What is read from one voice, as plain values, and the files it becomes."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from voicemesh.mesh.morphable import FaceMesh
 from voicemesh.systems.sf2f import Spoken
 
 from .matching import Ranking
-from .plain import rounded
+from .plain import REPORT, rounded, together, write_report
 
 CONFIDENCE = 0.8  # of every interval
 
@@ -165,23 +164,22 @@ class Portrait:
         """
         from PIL import Image
 
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        paths = {kind: folder / f"mesh.{kind}" for kind in ("obj", "ply", "glb")}
-        for path in paths.values():
-            export.write(self.face, path, self.hair)
-        paths |= {"png": folder / "preview.png", "json": folder / "report.json"}
-        Image.fromarray(self.picture(768, yaw=-14)).save(paths["png"])
-        if self.pictured:
-            images = {"image": self.pictured.image, "overlay": self.pictured.overlay}
-            for name, pixels in images.items():
-                paths[name] = folder / f"{name}.png"
-                Image.fromarray(pixels).save(paths[name])
-            paths["image_mesh"] = folder / "image_mesh.glb"
-            export.write(self.pictured.face, paths["image_mesh"])
-        if self.spoken:
-            paths["sf2f"] = folder / "sf2f.png"
-            Image.fromarray(self.spoken.image).save(paths["sf2f"])
-        told = json.dumps(self.report(), indent=2, ensure_ascii=False) + "\n"
-        paths["json"].write_text(told, encoding="utf-8", errors="replace")  # names may be no text
-        return paths
+        names = {kind: f"mesh.{kind}" for kind in ("obj", "ply", "glb")}
+        pictures = {"preview.png": self.picture(768, yaw=-14)}
+        with together(folder) as scratch:
+            for name in names.values():
+                export.write(self.face, scratch / name, self.hair)
+            names |= {"png": "preview.png", "json": REPORT}
+            if self.pictured:
+                names |= {"image": "image.png", "overlay": "overlay.png"}
+                pictures["image.png"] = self.pictured.image
+                pictures["overlay.png"] = self.pictured.overlay
+                names["image_mesh"] = "image_mesh.glb"
+                export.write(self.pictured.face, scratch / names["image_mesh"])
+            if self.spoken:
+                names["sf2f"] = "sf2f.png"
+                pictures["sf2f.png"] = self.spoken.image
+            for name, pixels in pictures.items():
+                Image.fromarray(pixels).save(scratch / name)
+            write_report(scratch / REPORT, self.report())
+        return {kind: Path(folder) / name for kind, name in names.items()}
