@@ -110,7 +110,7 @@ def test_tensors_that_do_not_agree(model, change, fault):
 def test_a_header_with_a_hole(model, lost):
     tensors, header = pack(model)
     del header[lost]
-    with pytest.raises(ValueError, match=f"x: the header of the model is incomplete .*{lost}"):
+    with pytest.raises(ValueError, match=f"x: the header of the model is damaged .*{lost}"):
         unpack(tensors, header, "x")
 
 
@@ -159,7 +159,7 @@ def test_a_mirror_that_does_not_fit_is_refused(mirrored):
         unpack(tensors | {"mirror": turned}, header, "x")
     with pytest.raises(ValueError, match="mirror does not pair the 90 vertices"):
         unpack(tensors | {"mirror": torch.full((90,), 90)}, header)
-    with pytest.raises(ValueError, match="x: mean has 49 rows, not 50 for one side of 90 vertices"):
+    with pytest.raises(ValueError, match=r"x: mean is \(49, 3\), not of 50 rows for one side"):
         unpack(tensors | {"mean": tensors["mean"][1:]}, header, "x")
 
 
@@ -181,3 +181,18 @@ def test_our_head_is_small_and_loses_nothing_when_packed_again():
         farthest = torch.maximum(farthest, apart)
     assert farthest < 0.001  # millimetres
     torch.testing.assert_close(again.paint, head.paint, rtol=0, atol=0)
+
+
+def test_damaged_headers_and_scales_are_refused(model, tmp_path):
+    tensors, header = pack(model)
+    with pytest.raises(ValueError, match=r"x: shape_basis_scale is \(4,\), not \(5,\)"):
+        unpack(tensors | {"shape_basis_scale": torch.ones(4)}, header, "x")
+    with pytest.raises(ValueError, match=r"x: model format \[1\]; this reads 2"):
+        unpack(tensors, [1], "x")
+    odd = {"vertices": ["here", 2], "closed": False, "label": ""}
+    with pytest.raises(ValueError, match="x: the header of the model is damaged"):
+        unpack(tensors, header | {"measures": [["width", odd]]}, "x")
+    words = {"net": "MorphableModel", "arguments": "{broken"}
+    save_file({"mean": torch.ones(2, 3)}, tmp_path / "odd.safetensors", words)
+    with pytest.raises(ValueError, match=r"odd\.safetensors: the header of the model is damaged"):
+        load(tmp_path / "odd.safetensors")

@@ -1,6 +1,7 @@
 """A morphable head in one file: bases in few bits, and one half of a head that mirrors itself."""
 
 import json
+import operator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,11 @@ def load(path: str | Path) -> MorphableModel:
     if metadata.get("net") != MorphableModel.__name__:
         found = metadata.get("net", "no net")
         raise ValueError(f"{path} holds {found}, not a MorphableModel")
-    return unpack(tensors, json.loads(metadata.get("arguments", "{}")), str(path))
+    try:
+        header = json.loads(metadata.get("arguments", "{}"))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path}: the header of the model is damaged ({error})") from error
+    return unpack(tensors, header, str(path))
 
 
 def pack(model: MorphableModel, compact: bool = True) -> tuple[Packed, dict[str, Any]]:
@@ -133,25 +138,30 @@ def unhalved(tensors: Packed, origin: str) -> Packed:
     rows = int((itself <= mirror).sum())
     for name in HALVED:
         if name in tensors:
-            if len(tensors[name]) != rows:
-                told = f"{name} has {len(tensors[name])} rows, not {rows}"
+            shape = tuple(tensors[name].shape)
+            if len(shape) < 2 or shape[0] != rows:
+                told = f"{name} is {shape}, not of {rows} rows"
                 raise ValueError(f"{origin}: {told} for one side of {len(mirror)} vertices")
             tensors[name] = doubled(name, tensors[name], mirror)
     return tensors
 
 
-def unpack(tensors: Packed, header: dict[str, Any], origin: str = "model") -> MorphableModel:
+def unpack(tensors: Packed, header: Any, origin: str = "model") -> MorphableModel:
     """The model of packed tensors.
 
     Raises:
         ValueError: another format version, or tensors missing or unexpected; names `origin`.
     """
-    if header.get("format") not in READABLE:
-        raise ValueError(f"{origin}: model format {header.get('format')}; this reads {FORMAT}")
+    if not isinstance(header, dict) or header.get("format") not in READABLE:
+        told = header.get("format") if isinstance(header, dict) else header
+        raise ValueError(f"{origin}: model format {told}; this reads {FORMAT}")
     tensors = unhalved(dict(tensors), origin)
     if "shape_basis_int8" in tensors and "shape_basis_scale" in tensors:
-        scale = tensors.pop("shape_basis_scale")
-        tensors["shape_basis"] = tensors.pop("shape_basis_int8").float() * scale
+        steps, scale = tensors.pop("shape_basis_int8"), tensors.pop("shape_basis_scale")
+        if scale.shape != steps.shape[2:]:
+            told = f"shape_basis_scale is {tuple(scale.shape)}, not {tuple(steps.shape[2:])}"
+            raise ValueError(f"{origin}: {told}")
+        tensors["shape_basis"] = steps.float() * scale
     regions = {
         name.removeprefix("region."): tensors.pop(name).long()
         for name in sorted(tensors)
@@ -167,12 +177,12 @@ def unpack(tensors: Packed, header: dict[str, Any], origin: str = "model") -> Mo
     values = {name: v.long() if name in whole else v.float() for name, v in tensors.items()}
     try:
         measures = {
-            name: Measure(tuple(m["vertices"]), m["closed"], m["label"])
+            name: Measure(tuple(map(operator.index, m["vertices"])), m["closed"], m["label"])
             for name, m in header["measures"]
         }
         name, names = header["name"], tuple(header["paint_names"])
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{origin}: the header of the model is incomplete ({error})") from error
+        raise ValueError(f"{origin}: the header of the model is damaged ({error})") from error
     ends = [end for measure in measures.values() for end in measure.vertices]
     check(values, names, [*regions.values(), torch.tensor(ends, dtype=torch.int64)], origin)
     return MorphableModel(
