@@ -10,7 +10,8 @@ from torch import nn
 
 from voicemesh.evaluation import realness, voicestyle, voicestyle_sheets
 from voicemesh.evaluation.face_reading import Look, Reader, correlation, figures
-from voicemesh.evaluation.voicestyle import Judges, Seen, plain_limit, refinement, samples_of, table
+from voicemesh.evaluation.voicestyle import Judges, Seen, plain_limit, refinement, table
+from voicemesh.evaluation.voicestyle_images import drawn_images, samples_of
 from voicemesh.images import Convention
 from voicemesh.latent.statistics import Statistics
 from voicemesh.nets.patch_critic import PatchCritic
@@ -151,17 +152,20 @@ def test_realness_and_sheets_of_all_images(system, space, rng, tmp_path):
     true = rng.integers(0, 255, (30, 8, 8, 3)).astype(np.uint8)
     heard = tuple(Heard(v, v) for v in nn.functional.normalize(torch.randn(3, 4)))
     samples = samples_of(system, 40, 0)
-    seen = Seen(true[:3], samples[:3], samples[3:5], samples, heard)
+    seen = Seen(
+        true[:3], samples[:3], samples[3:5], samples, heard, true, drawn_images(system, 20, 0)
+    )
     told = voicestyle.realness(Judges(Look(space)), seen, true)
     assert told["refined in range"] >= 0 and told["score"].startswith("classifier")
     assert told["frechet of our features"] > told["frechet of true portraits"] >= 0
     assert told["classifier right"] > 0.5
+    assert told["drawn classifier right"] > 0.9 and told["drawn taken for true"] < 0.2
     assert "classifier" in table({"people": 3, "realness": told})
     inverter = Inverter(system.generator, system.statistics)
     inverter.invert = lambda pictures: iter([SimpleNamespace(w=torch.zeros(len(pictures), 5))])
     written = voicestyle_sheets.write(tmp_path, seen, system, inverter)
     sizes = {path.name: Image.open(path).size for path in written}
-    assert sizes["samples.jpg"] == (2 * 64 + 12, 8)
+    assert sizes["samples.jpg"] == (2 * 64 + 12, 3 * 8)
     assert sizes["voices.jpg"] == (7 * 8, 2 * 8)
     assert sizes["inversions.jpg"] == (2 * 2 * 8 + 12, 2 * 8)
 

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from voicemesh.checkpoints.store import fill
 from voicemesh.checkpoints.stylegan2 import discriminator_arguments
-from voicemesh.nets.patch_critic import PatchCritic
+from voicemesh.nets.patch_critic import PatchCritic, scales_of
 from voicemesh.nets.stylegan2 import Discriminator
 
 Pictures = Sequence[UInt8[np.ndarray, "_ _ 3"]]
@@ -80,7 +80,9 @@ def critic_of(run: Path, device: torch.device | str = "cpu") -> Discriminator | 
         raise ValueError(f"{run} holds no state-*/{CRITIC}; runs with an adversarial stage do")
     tensors = load_file(states[-1])
     if "score.weight" in tensors:
-        critic: Discriminator | PatchCritic = PatchCritic(len(tensors["convs.0.weight"]))
+        critic: Discriminator | PatchCritic = PatchCritic(
+            len(tensors["convs.0.weight"]), scales_of(tensors)
+        )
     else:
         critic = Discriminator(**discriminator_arguments(tensors))
     return fill(critic, tensors, str(states[-1])).eval().requires_grad_(False).to(device)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, Float, Int
 
 from voicemesh.checkpoints.bundle import Bundle
 from voicemesh.latent.projection import pixels_of
@@ -24,10 +24,10 @@ from voicemesh.systems.voicestyle import Heard, VoiceStyle, Wish
 from .face_reading import Look, Reader, figures, read
 from .realness import Classifier, critic_of, discriminator_scores, fid, frechet_distance, within
 from .voice_faces import SPLIT, together, voices_of
+from .voicestyle_images import Portraits, drawn_images, mean_face, samples_of, varied_pictures
 
 LIKELY = 95.0  # per cent of plain samples that are as near to the mean or nearer
 AT_ONCE = 20  # voices that are refined together
-Portraits = UInt8[np.ndarray, "_ size size 3"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,8 +74,10 @@ class Seen:
     true: Portraits
     first: Portraits
     refined: Portraits  # of the first people
-    samples: Portraits  # of the law of portraits, of no voice
+    samples: Portraits  # of the law of portraits at rest, of no voice
     voices: tuple[Heard, ...]
+    varied: Portraits  # true pictures in any pose and light, or at rest where there are no others
+    drawn: Portraits  # images of Gaussian z
 
 
 def evaluate(
@@ -103,7 +105,9 @@ def evaluate(
     first = np.concatenate([pixels_of(system.images(system.first(one))) for one in voices])
     gains, refined = refinement(system, voices[: counts.refined], counts.seed)
     samples = samples_of(system, counts.samples, counts.seed)
-    seen = Seen(tested.pixels, first, refined, samples, tuple(voices))
+    varied = varied_pictures(portraits.gathered(SPLIT), counts.samples)
+    drawn = drawn_images(system, counts.samples, counts.seed)
+    seen = Seen(tested.pixels, first, refined, samples, tuple(voices), varied, drawn)
     male = population.people.mode[tested.identity] == 0
     age, faces = population.people.age[tested.identity], tested.pixels
     mean = np.repeat(mean_face(system), len(who), 0)
@@ -154,23 +158,6 @@ def hear(
     """Each person's voice, all usual recordings in one piece."""
     for person, waveforms in voices_of(population, who):
         yield person, system.hear(together(waveforms))
-
-
-@torch.no_grad()
-def mean_face(system: VoiceStyle) -> UInt8[np.ndarray, "1 size size 3"]:
-    """The image of the mean latent: what is shown to everyone if a voice tells nothing."""
-    return pixels_of(system.images(system.statistics.mean[None]))
-
-
-@torch.no_grad()
-def samples_of(system: VoiceStyle, count: int, seed: int) -> Portraits:
-    """Images of latents drawn from their law."""
-    rng = torch.Generator().manual_seed(seed)
-    v = torch.randn(count, len(system.statistics.axes), generator=rng)
-    parts = v.to(system.statistics.mean.device).split(AT_ONCE)
-    return np.concatenate(
-        [pixels_of(system.images(system.statistics.unwhiten(part))) for part in parts]
-    )
 
 
 def refinement(
@@ -249,6 +236,7 @@ def realness(judges: Judges, seen: Seen, known: Portraits) -> dict[str, Any]:
         scores = {name: discriminator_scores(judges.critic, pixels) for name, pixels in pairs}
     for name in scores.keys() - {"plain samples"}:
         told[f"{name} in range"] = within(scores[name], scores["plain samples"])
+    told |= drawn_realness(judges, seen)
     half = len(others) // 2
     told["frechet of our features"] = frechet_distance(others, look["samples"])
     told["frechet of true portraits"] = frechet_distance(others[:half], others[half:])
@@ -256,6 +244,19 @@ def realness(judges: Judges, seen: Seen, known: Portraits) -> dict[str, Any]:
     if judges.inception is not None:
         told["FID"] = fid(list(known), list(seen.samples), judges.inception)
     return told
+
+
+def drawn_realness(judges: Judges, seen: Seen) -> dict[str, float]:
+    """How images of Gaussian z compare with true pictures in any pose and light."""
+    true, made = (judges.look.features(list(images)) for images in (seen.varied, seen.drawn))
+    classifier = Classifier.fit(true, made)
+    half, scores = len(true) // 2, classifier.scores(made[len(made) // 2 :])
+    return {
+        "drawn classifier right": classifier.accuracy,
+        "drawn taken for true": float((scores > 0).mean()),
+        "frechet of drawn": frechet_distance(true, made),
+        "frechet of varied portraits": frechet_distance(true[:half], true[half:]),
+    }
 
 
 def table(results: dict[str, Any]) -> str:

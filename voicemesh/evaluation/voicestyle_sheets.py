@@ -22,7 +22,7 @@ def write(folder: Path, seen: Seen, system: VoiceStyle, inverter: Inverter) -> l
     """Write all sheets into a folder; their names."""
     sheets = {
         "samples.jpg": samples_sheet(seen),
-        "inversions.jpg": inversions_sheet(inverter, seen.true[: 2 * ROWS]),
+        "inversions.jpg": inversions_sheet(inverter, inverted_of(seen)),
         "voices.jpg": voices_sheet(system, seen),
     }
     for name, sheet in sheets.items():
@@ -30,10 +30,15 @@ def write(folder: Path, seen: Seen, system: VoiceStyle, inverter: Inverter) -> l
     return [folder / name for name in sheets]
 
 
+def inverted_of(seen: Seen) -> Portraits:
+    """Pictures to invert: as many at rest as in any pose and light."""
+    return np.concatenate([seen.true[:ROWS], seen.varied[-ROWS:]])
+
+
 def samples_sheet(seen: Seen) -> UInt8[np.ndarray, "_ _ 3"]:
     """True portraits on the left, as many samples of the generator on the right."""
-    count = min(BLOCK, len(seen.true), len(seen.samples))
-    return beside([tiled(pixels[:count], ROW) for pixels in (seen.true, seen.samples)])
+    count = min(BLOCK, len(seen.varied), len(seen.drawn))
+    return beside([tiled(pixels[:count], ROW) for pixels in (seen.varied, seen.drawn)])
 
 
 def inversions_sheet(inverter: Inverter, true: Portraits) -> UInt8[np.ndarray, "_ _ 3"]:

@@ -1,7 +1,8 @@
-"""A critic of patches: one score for every neighbourhood of a picture, not for the whole.
+"""A critic of patches: scores for every neighbourhood of a picture, not for the whole.
 
 It sees about a fifth of a portrait at once and where that is, so it judges skin, eyes and strands
-and leaves what belongs together to others. Idea: Isola et al., CVPR 2017 (pix2pix).
+and leaves what belongs together to others. Idea: Isola et al., CVPR 2017 (pix2pix). Copies of it
+that see the picture at half the size or less judge curls and the outline of the hair.
 """
 
 import torch
@@ -16,7 +17,8 @@ DETAIL = 4.0  # gain of what is finer than three pixels, which is faint
 class PatchCritic(nn.Module):
     """Pictures to maps of scores at a quarter of their size: high is real."""
 
-    def __init__(self, width: int = 32) -> None:
+    def __init__(self, width: int = 32, scales: int = 1) -> None:
+        """`scales` maps, each next one of the picture at half the size."""
         super().__init__()
         self.convs = nn.ModuleList(
             [
@@ -29,15 +31,27 @@ class PatchCritic(nn.Module):
         self.width = width
         for conv in self.convs:
             nn.init.kaiming_normal_(conv.weight, SLOPE)
+        self.coarser = PatchCritic(width, scales - 1) if scales > 1 else None
 
-    def forward(self, image: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 1 _ _"]:
-        """Scores, of no fixed range."""
+    def forward(
+        self, image: Float[Tensor, "batch 3 height width"]
+    ) -> Float[Tensor, "batch scales _ _"]:
+        """Scores, of no fixed range; those of smaller pictures are repeated to the same size."""
         detail = DETAIL * (image - functional.avg_pool2d(image, 3, 1, 1, count_include_pad=False))
         x = torch.cat([image, detail, places(image)], 1)
         x = x.contiguous(memory_format=torch.channels_last)
         for conv in self.convs:
             x = functional.leaky_relu(conv(x), SLOPE)
-        return self.score(x)
+        scores = self.score(x)
+        if self.coarser is None:
+            return scores
+        wider = self.coarser(functional.avg_pool2d(image, 2))
+        return torch.cat([scores, functional.interpolate(wider, scores.shape[2:])], 1)
+
+
+def scales_of(tensors: dict[str, Tensor]) -> int:
+    """How many scales a stored critic has."""
+    return 1 + max(name.count("coarser.") for name in tensors)
 
 
 def places(image: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 2 height width"]:

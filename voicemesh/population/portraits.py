@@ -117,12 +117,23 @@ def sitting(luck: np.random.Generator, expressions: int) -> Sitting:
     azimuth, elevation = luck.uniform(-75, 75), luck.uniform(0, 65)
     key, fill, sky = np.exp(np.array([0.35, 0.5, 0.3]) * luck.standard_normal(3))
     warmth, rims = luck.uniform(-0.5, 1.0), luck.uniform(0, 1.3)
-    facing = np.cos(np.radians(azimuth)) * np.cos(np.radians(elevation))
-    light = 2.2 * key * (0.35 + 0.65 * facing) + 0.6 * fill + 0.6 * sky
-    exposure = 3.0 / light * np.exp(0.15 * luck.standard_normal())
+    exposure = np.exp(0.15 * luck.standard_normal()) / shed(azimuth, elevation, key, fill, sky)
     backdrop, cloth = paint_of(luck, 0.95), paint_of(luck, 0.8)
     values = (azimuth, elevation, key, warmth, fill, rims, sky, exposure)
     return Sitting(yaw, pitch, expression, tuple(map(float, values)), backdrop, cloth)
+
+
+def shed(azimuth: float, elevation: float, key: float, fill: float, sky: float) -> float:
+    """How much light falls on a face, against an even one."""
+    facing = np.cos(np.radians(azimuth)) * np.cos(np.radians(elevation))
+    return float(2.2 * key * (0.35 + 0.65 * facing) + 0.6 * fill + 0.6 * sky) / 3.0
+
+
+def cloth_of(seed: int, person: int, picture: int, expressions: int) -> Triple:
+    """The colour of what a person wears in a picture, which is drawn with the sitting."""
+    if not picture:
+        return NEUTRAL_CLOTH
+    return sitting(stream(seed, "portrait", person, picture), expressions).cloth
 
 
 def paint_of(luck: np.random.Generator, lightest: float) -> Triple:

@@ -65,11 +65,13 @@ class Inverter:
         """What a bundle has of it; only the generator has to be there."""
         generator = bundle.net(GENERATOR).to(device)
         assert isinstance(generator, Generator)
-        nets = (
+        nets = [
             bundle.net(part).to(device) if part in bundle.parts else None
             for part in (DISTANCE, IDENTITY, ENCODER)
-        )
-        statistics = statistics_of(bundle, generator)
+        ]
+        encoder = nets[2]
+        axes = 0 if encoder is None else encoder.output_layer[-1].num_features
+        statistics = statistics_of(bundle, generator, axes)
         return cls(generator, statistics, *nets, half=named(precision, device))
 
     def invert(

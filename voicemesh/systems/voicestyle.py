@@ -256,12 +256,17 @@ class VoiceStyle:
         return functional.normalize(self.start.as_face(voice[None])[0], dim=0)
 
 
-def statistics_of(bundle: Bundle, generator: Generator) -> Statistics:
-    """The law of a generator's latents: of portraits at rest where it is known, else of samples."""
-    held = next((part for part in (NEUTRAL, STATISTICS) if part in bundle.parts), None)
-    if held is None:
+def statistics_of(bundle: Bundle, generator: Generator, axes: int = 0) -> Statistics:
+    """The law of a generator's latents: of portraits at rest where it is known, else of all.
+
+    A voice tells nothing of light and pose, so a search for its face keeps to portraits at rest.
+    Pictures to be inverted are of any kind: the law of as many `axes` as their encoder tells.
+    """
+    found = [Statistics.read(bundle.tensors(p)) for p in (NEUTRAL, STATISTICS) if p in bundle.parts]
+    found = [one for one in found if not axes or len(one.axes) == axes] or found
+    if not found:
         return Statistics.sampled(generator)
-    return Statistics.read(bundle.tensors(held)).to(generator.input.input.device)
+    return found[0].to(generator.input.input.device)
 
 
 def space_of(bundle: Bundle, device: torch.device | str = "cpu") -> Cmpc:

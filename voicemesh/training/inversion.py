@@ -36,6 +36,7 @@ class EncoderRecipe:
     units: tuple[int, ...] = (1, 1, 1, 1)
     widths: tuple[int, ...] = (32, 64, 128, 192)
     reduction: int = 8
+    axes: int = 192  # of the latents of all portraits
     samples: int = 3000  # of the generator
     portraits: int = 3000  # at most
     steps: int = 300  # 0 fits the last layer alone
@@ -63,12 +64,12 @@ class EncoderRecipe:
 def samples_of(
     generator: Generator, statistics: Statistics, count: int, seed: int
 ) -> tuple[UInt8[np.ndarray, "count size size 3"], Float[Tensor, "count axes"]]:
-    """Images of latents drawn from their law, and the latents whitened."""
+    """Images of Gaussian z, and their latents whitened."""
     rng = torch.Generator().manual_seed(seed)
-    v = torch.randn(count, len(statistics.axes), generator=rng)
-    device = generator.input.input.device
-    parts = (generator(statistics.unwhiten(part.to(device))) for part in v.split(CHUNK))
-    return np.concatenate([pixels_of(images) for images in parts]), v
+    z = torch.randn(count, generator.features, generator=rng)
+    w = generator.mapping(z.to(generator.input.input.device))
+    images = [pixels_of(generator(part)) for part in w.split(CHUNK)]
+    return np.concatenate(images), statistics.whiten(w).cpu()
 
 
 def fit_encoder(

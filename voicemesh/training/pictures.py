@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Bool, Float, Float32, Int64, UInt8
 from torch import Tensor
 from torch.nn import functional
 
 from voicemesh import images
 from voicemesh.population.portrait_set import PortraitSet
 
-from .portrait_law import chosen
+from .portrait_law import chosen, mixed_rows
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 
@@ -25,7 +25,12 @@ class Pictures:
     size: int
     held: UInt8[np.ndarray, "pictures size size 3"] | None = None
     files: Sequence[Path] = ()
-    z: Float[Tensor, "pictures z"] | None = None  # whitened parameters, of portraits alone
+    # Of portraits alone: whitened parameters, drawn several times; how many of them are the
+    # head's, not the sitting's; which portraits are neutral, and their share of what is drawn.
+    z: Float32[np.ndarray, "draws pictures z"] | None = None
+    head: int = 0
+    neutral: Bool[np.ndarray, " pictures"] | None = None
+    resting: float = 0.0
 
     @classmethod
     def open(cls, folder: Path, size: int, neutral: bool = False) -> "Pictures":
@@ -61,20 +66,30 @@ class Pictures:
         return self.of(rng.integers(len(self), size=count), rng, flips)
 
     def draw_known(
-        self, count: int, rng: np.random.Generator, style: int
+        self, count: int, rng: np.random.Generator, style: int, loose: int = 0
     ) -> tuple[Float[Tensor, "count 3 size size"], Float[Tensor, "count style"]]:
         """Random portraits and for each a whole z: its own, and a meaningless random rest.
 
         The rest makes up the length that the mapping's normalisation wants, so that it leaves the
-        parameters as they are.
+        parameters as they are. The last `loose` z are of nobody: Gaussian heads, of which as many
+        sit neutrally as of the portraits.
         """
         assert self.z is not None
-        rows = rng.integers(len(self), size=count)
-        known = self.z[rows]
-        rest = torch.from_numpy(rng.standard_normal((count, style - known.shape[1]))).float()
-        length = (style - known.square().sum(1, keepdim=True)).clamp(min=0).sqrt()
-        whole = torch.cat([known, functional.normalize(rest) * length], 1)
-        return self.of(rows, rng, False), whole
+        neutral = np.zeros(len(self), bool) if self.neutral is None else self.neutral
+        rows = mixed_rows(neutral, count, self.resting, rng)
+        known = self.z[rng.integers(len(self.z)), rows]
+        chance = rng.standard_normal(known.shape)
+        chance[:, self.head :] = np.where(
+            neutral[rows, None], known[:, self.head :], chance[:, self.head :]
+        )
+        free = rng.permutation(count)[:loose]
+        known[free] = chance[free]
+        order = np.concatenate([np.setdiff1d(np.arange(count), free), free])
+        kept = torch.from_numpy(known[order]).float()
+        rest = torch.from_numpy(rng.standard_normal((count, style - kept.shape[1]))).float()
+        length = (style - kept.square().sum(1, keepdim=True)).clamp(min=0).sqrt()
+        whole = torch.cat([kept, functional.normalize(rest) * length], 1)
+        return self.of(rows[order], rng, False), whole
 
     def of(
         self, rows: Int64[np.ndarray, " count"], rng: np.random.Generator, flips: bool

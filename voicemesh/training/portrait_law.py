@@ -1,33 +1,45 @@
-"""What a rendered portrait is made of as one row of numbers, and as Gaussian z."""
+"""What a rendered portrait is made of as one row of numbers, and as Gaussian z.
+
+z has one number for the sex, one for each number of a head, one for each of a sitting. Heads of
+men and of women have laws of their own, so that Gaussian z is never between the two.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
-from jaxtyping import Float, Float32
-from safetensors.torch import load_file, save_file
+from jaxtyping import Bool, Float32, Float64, Int64
+from safetensors.numpy import load_file, save_file
 from scipy.special import ndtri
-from torch import Tensor
 
 from voicemesh.population.portrait_set import PortraitSet, PortraitShard
+from voicemesh.population.portraits import LIGHTS, LOOKS, NEUTRAL_CLOTH, cloth_of, shed
+
+from .copula import Copula, inside, middle
 
 LAW = "law.safetensors"  # its file in the folder of a run
-KNOTS = 257  # of each column's quantiles
-NEVER = 1e-5  # deviation of a column that does not vary but for rounding
-LEAST = 1e-3  # variance of a direction that carries anything
+BEARDED = LOOKS.index("stubble")  # above zero for men, zero for women
+EXPOSURE = LIGHTS.index("exposure")
 
 
-def parameters_of(shard: PortraitShard) -> Float32[np.ndarray, "rows parameters"]:
-    """Shape, expression, pose, look, light and backdrop of every picture, side by side."""
+def parameters_of(shard: PortraitShard, seed: int = 0) -> Float32[np.ndarray, "rows parameters"]:
+    """Shape and look, then expression, pose, light, backdrop and cloth of every picture.
+
+    The exposure is told against that which would light every face alike. `seed` is that of the
+    portraits' recipe: the cloth is not kept with them.
+    """
     rotation = shard.camera[:, :, :3] / np.linalg.norm(shard.camera[:, :, :3], axis=2)[:, :, None]
     forward = rotation[:, :2, 2]  # where the nose points: right and down
-    parts = (
-        *(shard.shape_params, shard.expression_params, forward),
-        *(shard.look, shard.light, shard.backdrop),
-    )
-    return np.concatenate(parts, 1).astype(np.float32)
+    light, cloth = shard.light.copy(), np.tile(np.float32(NEUTRAL_CLOTH), (len(shard), 1))
+    light[:, EXPOSURE] *= [shed(*row[:3], row[4], row[6]) for row in light.tolist()]
+    expressions = shard.expression_params.shape[1]
+    for row in np.flatnonzero(shard.picture):
+        who, which = int(shard.identity[row]), int(shard.picture[row])
+        cloth[row] = cloth_of(seed, who, which, expressions)
+    who = shard.shape_params, shard.look
+    how = shard.expression_params, forward, light, shard.backdrop, cloth
+    return np.concatenate([*who, *how], 1).astype(np.float32)
 
 
 def chosen(portraits: PortraitSet, split: str, neutral: bool) -> PortraitShard:
@@ -47,71 +59,106 @@ def joined(shards: Sequence[PortraitShard]) -> PortraitShard:
 
 @dataclass(frozen=True, eq=False)
 class ParameterLaw:
-    """The law of portraits as a map to N(0, I): each column to normal scores, then whitened.
+    """The law of portraits as a map to N(0, I)."""
 
-    The inverse square root of the correlations keeps every z nearest to its own column.
-    """
-
-    knots: Float[Tensor, "parameters knots"]  # values, ascending
-    scores: Float[Tensor, "parameters knots"]
-    whitening: Float[Tensor, "parameters kept"]
+    heads: tuple[Copula, Copula]  # of women, of men
+    sitting: Copula
+    women: float  # share
+    place: int  # column of a head that is above zero for men alone
 
     @classmethod
-    def of(cls, values: Float32[np.ndarray, "rows parameters"]) -> "ParameterLaw":
-        """The law of samples; columns that never change count as nothing."""
-        tables = [normal_scores(column) for column in values.T]
-        knots, scores = (torch.from_numpy(np.stack(side)) for side in zip(*tables, strict=True))
-        law = cls(knots, scores, torch.eye(values.shape[1]))
-        whitened = law.z(torch.from_numpy(values)).double()
-        power, axes = torch.linalg.eigh(whitened.T @ whitened / len(whitened))
-        inverse = torch.where(power > LEAST, power.clamp(min=LEAST).rsqrt(), 0.0)
-        return cls(knots, scores, (axes * inverse @ axes.T).float())
+    def of(
+        cls, values: Float32[np.ndarray, "rows parameters"], shape: int, seed: int = 0
+    ) -> "ParameterLaw":
+        """The law of samples, `shape` of whose first columns are of the shape."""
+        who, place = shape + len(LOOKS), shape + BEARDED
+        male = values[:, place] > 0
+        sexes = [values[male == sex, :who] for sex in (False, True)]
+        # Where only one sex is known, both have its law.
+        heads = tuple(Copula.of(rows if len(rows) else values[:, :who], seed) for rows in sexes)
+        return cls(heads, Copula.of(values[:, who:], seed), float((~male).mean()), place)
 
     @classmethod
     def read(cls, path: Path) -> "ParameterLaw":
         """From the file that `save` wrote.
 
         Raises:
-            ValueError: there is none.
+            ValueError: there is none, or one of another layout.
         """
         if not path.exists():
             raise ValueError(
                 f"{path.parent} is no run of stylegan2-portraits: it has no {path.name}; train one"
             )
-        return cls(**load_file(path))
+        held = load_file(path)
+        if "sex" not in held:
+            raise ValueError(
+                f"{path} is of an older version, which knew no sexes; train in a new folder"
+            )
+        copulas = [Copula(held[f"{n}.knots"], held[f"{n}.correlation"]) for n in range(3)]
+        share, place = held["sex"].tolist()
+        return cls((copulas[0], copulas[1]), copulas[2], share, int(place))
 
     def save(self, path: Path) -> None:
         """Write it, whole or not at all."""
+        tables = {"sex": np.array([self.women, self.place])}
+        for n, copula in enumerate((*self.heads, self.sitting)):
+            tables |= {f"{n}.knots": copula.knots, f"{n}.correlation": copula.correlation}
         temporary = path.with_suffix(".partial")
-        save_file(vars(self), temporary)
+        save_file(tables, temporary)
         temporary.replace(path)
 
-    def z(self, values: Float[Tensor, "rows parameters"]) -> Float[Tensor, "rows kept"]:
-        """Gaussian values of rows of parameters; beyond the samples the tables' ends."""
-        columns = values.T.contiguous()
-        right = torch.searchsorted(self.knots, columns).clamp(1, self.knots.shape[1] - 1)
-        (low, low_score), (high, high_score) = (
-            tuple(table.gather(1, place) for table in (self.knots, self.scores))
-            for place in (right - 1, right)
-        )
-        share = ((columns - low) / (high - low).clamp(min=1e-12)).clamp(0, 1)
-        return (low_score + share * (high_score - low_score)).T @ self.whitening
+    @property
+    def size(self) -> int:
+        """Numbers of z."""
+        return 1 + len(self.heads[0].knots) + len(self.sitting.knots)
+
+    @property
+    def sitting_from(self) -> int:
+        """Where in z the sitting begins."""
+        return 1 + len(self.heads[0].knots)
+
+    def z(
+        self,
+        values: Float32[np.ndarray, "rows parameters"],
+        rng: np.random.Generator | None = None,
+    ) -> Float32[np.ndarray, "rows z"]:
+        """Gaussian values of rows of parameters.
+
+        What many have alike, no beard for one, is a whole range of z: somewhere within it by
+        chance if there is `rng`, else in its middle.
+        """
+        male, who = values[:, self.place] > 0, len(self.heads[0].knots)
+        found = np.zeros((len(values), self.size))
+        found[:, 0] = self._sexes(male, rng)
+        for sex, copula in enumerate(self.heads):
+            rows = np.flatnonzero(male == bool(sex))
+            found[rows, 1 : 1 + who] = copula.z(values[rows, :who], rng)
+        found[:, 1 + who :] = self.sitting.z(values[:, who:], rng)
+        return found.astype(np.float32)
+
+    def _sexes(
+        self, male: Bool[np.ndarray, " rows"], rng: np.random.Generator | None
+    ) -> Float64[np.ndarray, " rows"]:
+        """Low for women, high for men."""
+        edge = ndtri(self.women)
+        low, high = np.where(male, edge, -np.inf), np.where(male, np.inf, edge)
+        return middle(low, high) if rng is None else inside(low, high, rng)
 
 
-def normal_scores(
-    column: Float32[np.ndarray, " rows"],
-) -> tuple[Float32[np.ndarray, " knots"], Float32[np.ndarray, " knots"]]:
-    """Values and the normal scores of their ranks at knots; equal values share one score."""
-    if column.std() < NEVER * max(1.0, float(np.abs(column).max())):
-        column = np.full_like(column, column.mean())
-    values, inverse, counts = np.unique(column, return_inverse=True, return_counts=True)
-    ranks = np.cumsum(counts) - counts / 2
-    scores = ndtri(ranks / len(column))
-    spread = np.sqrt(np.square(scores[inverse]).mean())
-    if spread > 0:
-        scores = scores / spread
-    chosen = np.linspace(0, len(values) - 1, KNOTS).round().astype(int)
-    if len(values) > KNOTS:  # evenly by people, so that a tail of few keeps few
-        places = np.searchsorted(ranks, np.linspace(ranks[0], ranks[-1], KNOTS))
-        chosen = places.clip(0, len(values) - 1)
-    return values[chosen].astype(np.float32), scores[chosen].astype(np.float32)
+def drawn_z(
+    law: ParameterLaw, shard: PortraitShard, draws: int, seed: int
+) -> Float32[np.ndarray, "draws rows z"]:
+    """z of portraits, each drawn so many times."""
+    values = parameters_of(shard)
+    return np.stack([law.z(values, np.random.default_rng((seed, n))) for n in range(draws)])
+
+
+def mixed_rows(
+    neutral: Bool[np.ndarray, " rows"], count: int, resting: float, rng: np.random.Generator
+) -> Int64[np.ndarray, " count"]:
+    """Random rows, this share of them of neutral portraits if there are others."""
+    rows, some = rng.integers(len(neutral), size=count), round(resting * count)
+    if some and neutral.any() and not neutral.all():
+        rows[:some] = rng.choice(np.flatnonzero(neutral), some)
+        rows[some:] = rng.choice(np.flatnonzero(~neutral), count - some)
+    return rows

@@ -22,10 +22,11 @@ from voicemesh.nets.stylegan2 import SILENT, Generator
 from voicemesh.population.dataset import Population
 from voicemesh.population.portrait_set import PortraitSet, PortraitShard
 
+from . import portraits_recipe
 from . import stylegan2_portraits as portraits
 from .loop import Journal, LoopSettings, claim, read_metrics, seed_step
 from .pictures import Pictures
-from .portrait_law import LAW, ParameterLaw, chosen, joined, parameters_of
+from .portrait_law import LAW, ParameterLaw, chosen, drawn_z, joined, parameters_of
 from .sheets import save_sheet
 from .stylegan2_anchored import AnchoredPlayers
 from .stylegan2_players import NET, Players, StyleGan2Recipe, generator_of
@@ -36,7 +37,7 @@ SHEET = 64  # samples
 LOOK = 250  # steps from sheet to sheet of an anchored run
 
 
-BUNDLE = StyleGan2Recipe(
+NEUTRAL = StyleGan2Recipe(
     size=128,
     base=2048,
     cap=128,
@@ -63,8 +64,24 @@ BUNDLE = StyleGan2Recipe(
     growing=0.15,
     cooling=0.12,
     half=True,
+    neutral=True,
 )
-RECIPES = {"published": StyleGan2Recipe(), "bundle": BUNDLE}
+# Any pose, light and expression, with the layers of a generator of heads at rest.
+BUNDLE = replace(
+    NEUTRAL,
+    neutral=False,
+    before="neutral",
+    regression=2000,
+    steps=4200,
+    critic_rate=2e-3,
+    anchor=6.0,
+    adversarial=0.5,
+    critic_scales=3,
+    loose=0.25,
+    growing=0.21,
+    cooling=0.2,
+)
+RECIPES = {"published": StyleGan2Recipe(), "bundle": BUNDLE, "neutral": NEUTRAL}
 
 
 def start(
@@ -78,11 +95,18 @@ def start(
     """Train on a population's portraits or a folder of photographs; call again to go on.
 
     The folder holds the averaged generator and sheets of its samples. Returns the last measures.
-    An anchored recipe (`bundle`) begins with the regression of `stylegan2-portraits`.
+    An anchored recipe (`bundle`) begins with the regression of `stylegan2-portraits`, that one
+    with the layers of the recipe `before`, which is run first.
     """
     if recipe.anchor:
         started = time.monotonic()
-        recipe, pictures = anchored(data, run, recipe, bundle, minutes, workers)
+        if recipe.before and not recipe.start:
+            older = RECIPES[recipe.before]
+            told = start(data, run / recipe.before, older, bundle, minutes, workers)
+            if time.monotonic() - started > 60 * minutes:
+                return told
+        left = minutes - (time.monotonic() - started) / 60
+        recipe, pictures = anchored(data, run, recipe, bundle, left, workers)
         minutes -= (time.monotonic() - started) / 60
         if minutes <= 0:
             return {}
@@ -101,19 +125,22 @@ def anchored(
     Without a run to start from, that is done first, in `portraits` inside the folder of the run.
     """
     if not recipe.start:
+        layers = str(run / recipe.before) if recipe.before else ""
         recipe = replace(recipe, start=str(run / "portraits"))
         shared = ("size", "base", "cap", "style", "depth", "mapping_rate", "half", "seed")
         same = {name: getattr(recipe, name) for name in shared}
-        sizes, steps = (recipe.size // 4, recipe.size // 2), recipe.regression
-        same |= {"sizes": sizes, "steps": steps, "people": recipe.people}
-        first = replace(portraits.BUNDLE, **same)
+        same |= {"steps": recipe.regression, "people": recipe.people, "layers": layers}
+        first = portraits_recipe.NEUTRAL if recipe.neutral else portraits_recipe.BUNDLE
+        sizes = tuple(size * recipe.size // first.size for size in first.sizes)
+        first = replace(first, **same, sizes=sizes)
         portraits.start(data, Path(recipe.start), first, bundle, minutes, workers)
     first = Path(recipe.start)
-    law, regression = ParameterLaw.read(first / LAW), portraits.recipe_of(first)
+    law, regression = ParameterLaw.read(first / LAW), portraits_recipe.recipe_of(first)
     sets = portraits.sources(data, first, regression, bundle, workers)
     shard = joined([chosen(one, "train", regression.neutral) for one in sets])
-    z = law.z(torch.from_numpy(parameters_of(shard)))
-    return recipe, Pictures(recipe.size, shard.pixels, z=z)
+    z = drawn_z(law, shard, regression.draws, recipe.seed)
+    neutral, head = shard.picture == 0, law.sitting_from
+    return recipe, Pictures(recipe.size, shard.pixels, (), z, head, neutral, regression.resting)
 
 
 def play(
@@ -134,7 +161,8 @@ def play(
     while step < settings.steps:
         rng = seed_step(settings.seed, step, accelerator.process_index)
         if recipe.anchor:
-            drawn = pictures.draw_known(recipe.batch_size, rng, recipe.style)
+            loose = round(recipe.loose * recipe.batch_size)
+            drawn = pictures.draw_known(recipe.batch_size, rng, recipe.style, loose)
         else:
             drawn = (pictures.draw(recipe.batch_size, rng, recipe.flips),)
         told |= players.iterate(step, *(part.to(accelerator.device) for part in drawn))
@@ -196,7 +224,7 @@ def publish(
 @torch.no_grad()
 def pixel_error(generator: Generator, law: ParameterLaw, shard: PortraitShard) -> float:
     """Mean absolute difference to portraits, by their parameters alone; black and white are 1."""
-    z, total = law.z(torch.from_numpy(parameters_of(shard))), 0.0
+    z, total = torch.from_numpy(law.z(parameters_of(shard))), 0.0
     for row, values in enumerate(z):
         whole = functional.pad(values[None], (0, generator.features - len(values)))
         image = generator(generator.style[1:](whole)).clamp(-1, 1)[0].permute(1, 2, 0)

@@ -1,7 +1,7 @@
 """The players of an anchored run: fine detail is learnt from a critic, all else from portraits.
 
-Half of a batch are portraits whose parameters are known: the generator is to make these very
-pictures. The other half are of Gaussian z, so that samples are judged as well. One pass of the
+Most of a batch are portraits whose parameters are known: the generator is to make these very
+pictures. The others are of Gaussian z, so that samples are judged as well. One pass of the
 generator serves both players.
 """
 
@@ -49,7 +49,9 @@ class AnchoredPlayers(Players):
     """Players whose generator knows what it is to paint."""
 
     def _nets(self, generator: Generator, recipe: StyleGan2Recipe) -> tuple[nn.Module, nn.Module]:
-        return Portraitist(generator, recipe.half), PatchCritic(recipe.critic_width)
+        return Portraitist(generator, recipe.half), PatchCritic(
+            recipe.critic_width, recipe.critic_scales
+        )
 
     def iterate(
         self,
@@ -64,9 +66,7 @@ class AnchoredPlayers(Players):
         if step < recipe.growing * recipe.steps:
             real = functional.avg_pool2d(real, 2)
         own = len(real) - round(recipe.loose * len(real))  # the others are of nobody
-        rng = torch.Generator().manual_seed(torch.initial_seed())
-        free = torch.randn(len(real) - own, known.shape[1], generator=rng).to(known.device)
-        fake = self.player(torch.cat([known[:own], free]), real.shape[2])
+        fake = self.player(known, real.shape[2])
         self.critic.requires_grad_(False)
         # Parameters decide a face: the critic is heard least where the anchor counts most.
         patches = self._scores(fake)
@@ -103,7 +103,7 @@ class AnchoredPlayers(Players):
             for group in adam.param_groups:
                 group["lr"], group["betas"] = rate * min(1.0, left), BETAS
 
-    def _scores(self, images: Float[Tensor, "batch 3 _ _"]) -> Float[Tensor, "batch 1 _ _"]:
+    def _scores(self, images: Float[Tensor, "batch 3 _ _"]) -> Float[Tensor, "batch scales _ _"]:
         """Of every patch of every image."""
         with torch.autocast(images.device.type, torch.bfloat16, enabled=self.recipe.half):
             scores = self.critic(images)

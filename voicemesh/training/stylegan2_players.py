@@ -68,6 +68,7 @@ class StyleGan2Recipe:
     anchor: float = 0.0
     regression: int = 0  # steps of an anchored run's own regression, if it does not start from one
     people: int = 0  # further people whose portraits it draws
+    before: str = ""  # another anchored recipe, whose layers that regression begins with
     texture: float = 0.0  # of their local contrast, likewise
     colour: float = 0.0  # of their colours, whatever the brightness and the detail
     faces: float = 0.0  # how much more a pixel of eyes, nose or mouth counts than a corner
@@ -76,6 +77,7 @@ class StyleGan2Recipe:
     growing: float = 0.0  # share of the steps of an anchored run at half the size
     cooling: float = 0.0  # share of the steps of an anchored run over which its rates fall to 0
     critic_width: int = 32  # channels of the critic of an anchored run, which sees patches
+    critic_scales: int = 1  # sizes of the picture that it sees
     half: bool = False  # convolutions of an anchored run in bfloat16
     neutral: bool = False  # of portraits, only those at rest in neutral light
     critic_rate: float = 0.0  # of the discriminator if another

@@ -2,20 +2,19 @@
 
 Every rendered portrait is made of known numbers. Whitened, they are the generator's z, so what
 comes out is an ordinary StyleGAN2 whose Gaussian z follows the population, and which adversarial
-training can go on with. The net's own noise maps stay as they are: images are a function of w, and
-the maps are what fine strands grow from.
+training can go on with. Its mapping is learnt first, alone. The net's own noise maps stay as they
+are: images are a function of w, and the maps are what fine strands grow from.
 """
 
-import json
+import logging
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -27,60 +26,28 @@ from voicemesh.population.dataset import Population
 from voicemesh.population.portrait_set import PortraitSet
 
 from .loop import Batch, LoopSettings, read_metrics, train
-from .portrait_law import LAW, ParameterLaw, chosen, joined, parameters_of
+from .portrait_law import (
+    LAW,
+    ParameterLaw,
+    chosen,
+    drawn_z,
+    joined,
+    mixed_rows,
+    parameters_of,
+)
 from .portrait_people import drawn
+from .portraits_recipe import RECIPES as RECIPES
+from .portraits_recipe import PortraitsRecipe, rate_share, recipe_of
 from .sheets import save_sheet
 from .stylegan2_losses import average
+from .stylegan2_mapping import MappingRecipe, fit_mapping
+from .stylegan2_transfer import begin_with
 from .voicestyle import publish_generator
 
+log = logging.getLogger(__name__)
+MAPPING = "mapping.safetensors"  # what was learnt first
 VALIDATION_BATCH = 32
 SHEET = 32  # portraits on a sheet, each beside its own picture
-
-
-@dataclass(frozen=True)
-class PortraitsRecipe:
-    """Regression of a small generator, small pictures first."""
-
-    size: int = 128  # pixels
-    base: int = 2048  # channels times the pixels of a row
-    cap: int = 128  # channels at most
-    style: int = 256
-    depth: int = 4  # layers of the mapping
-    mapping_rate: float = 0.5
-    # Share of the usual modulation to begin with: images are nearly linear in w at first, and
-    # need not unlearn what random products of many layers make of it.
-    modulation: float = 0.1
-    neutral: bool = False  # only heads at rest, facing the camera in neutral light
-    more: tuple[str, ...] = ()  # folders of further populations whose portraits to learn from
-    people: int = 0  # further people, without voices, drawn to learn from their neutral portraits
-    steps: int = 20_000
-    sizes: tuple[int, ...] = (32, 64, 128)  # that are trained one after another
-    shares: tuple[float, ...] = (0.3, 0.35, 0.35)  # of the steps
-    batch_size: int = 16
-    learning_rate: float = 4e-3
-    warming: float = 0.02  # share of the steps over which the rate rises
-    cooling: float = 0.2  # share of the steps at the end over which it falls to nothing
-    edges: float = 1.0  # weight of each level of the Laplacian pyramid against plain differences
-    texture: float = 0.0  # weight of local contrast, band by band, in pictures of full size
-    faces: float = 0.0  # how much more a pixel of eyes, nose or mouth counts than a corner
-    kept: float = 0.0  # share of the averaged net that a step leaves; 0 keeps no average
-    half: bool = False  # convolutions in bfloat16: twice as fast on CPUs that know it
-    start: str = ""  # folder of a finished run to start from
-    seed: int = 0
-
-
-BUNDLE = PortraitsRecipe(
-    neutral=True,
-    people=3000,
-    steps=4500,
-    sizes=(32, 64),
-    shares=(0.64, 0.36),
-    cooling=0.0,  # adversarial training goes on
-    faces=4.0,
-    kept=0.995,
-    half=True,
-)
-RECIPES = {"varied": PortraitsRecipe(), "bundle": BUNDLE}
 
 
 class PortraitNet(nn.Module):
@@ -142,13 +109,6 @@ class PortraitNet(nn.Module):
         return told
 
 
-def rate_share(passed: float, recipe: PortraitsRecipe) -> float:
-    """Share of the learning rate when so much of the steps has passed."""
-    rising = passed / recipe.warming if recipe.warming else 1.0
-    falling = (1 - passed) / recipe.cooling if recipe.cooling else 1.0
-    return max(0.0, min(1.0, rising, falling))
-
-
 class PortraitsTask:
     """Portraits in memory and the net: what the loop needs to train."""
 
@@ -161,7 +121,7 @@ class PortraitsTask:
     ) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe, self.run = recipe, run
-        self.net: nn.Module = PortraitNet(recipe, len(law.whitening))
+        self.net: nn.Module = PortraitNet(recipe, law.size)
         if recipe.start:
             self.net.load_state_dict(load_file(Path(recipe.start) / "best.safetensors"))
         trained = [p for p in self.net.parameters() if p.requires_grad]
@@ -174,10 +134,36 @@ class PortraitsTask:
             "train": joined(parts),
             "validation": chosen(portraits[0], "validation", recipe.neutral),
         }
+        self._neutral = shards["train"].picture == 0
         self._pixels = {split: shard.pixels for split, shard in shards.items()}
         self._z = {
-            split: law.z(torch.from_numpy(parameters_of(shard))) for split, shard in shards.items()
+            "train": drawn_z(law, shards["train"], recipe.draws, recipe.seed),
+            "validation": law.z(parameters_of(shards["validation"]))[None],
         }
+        if recipe.mapping:
+            self._map()
+        if recipe.layers:
+            net = self.net
+            assert isinstance(net, PortraitNet)
+            values = parameters_of(shards["train"])
+            still = values[self._neutral.argmax()]
+            begin_with(net.generator, law, Path(recipe.layers), values, still)
+            net.result.load_state_dict(net.generator.state_dict())
+
+    def _map(self) -> None:
+        """Take the mapping that was learnt first, or learn it."""
+        path, net = self.run / MAPPING, self.net
+        assert isinstance(net, PortraitNet)
+        if not path.exists():
+            made = MappingRecipe(steps=self.recipe.mapping)
+            told = fit_mapping(
+                net.generator, self._z["train"], self._pixels["train"], made, self.recipe.seed
+            )
+            log.info("the mapping tells %.1f %% of what pictures show", 100 * told)
+            save_file(net.generator.style.state_dict(), path.with_suffix(".partial"))
+            path.with_suffix(".partial").replace(path)
+        for one in (net.generator, net.result):
+            one.style.load_state_dict(load_file(path))
 
     @property
     def size(self) -> int:
@@ -190,8 +176,8 @@ class PortraitsTask:
 
     def batch(self, rng: np.random.Generator) -> Batch:
         """Random portraits."""
-        rows = rng.integers(len(self._pixels["train"]), size=self.recipe.batch_size)
-        return self._collate("train", rows, self.size)
+        rows = mixed_rows(self._neutral, self.recipe.batch_size, self.recipe.resting, rng)
+        return self._collate("train", rows, self.size, int(rng.integers(self.recipe.draws)))
 
     def validate(self, device: torch.device) -> dict[str, float]:
         """Losses on people held out, and sheets to look at."""
@@ -218,14 +204,14 @@ class PortraitsTask:
         samples = generator(generator.mapping(z.to(device)), size=self.size)
         save_sheet(self.run / f"samples-{step:06d}.jpg", samples.cpu(), 8)
 
-    def _collate(self, split: str, rows: np.ndarray, size: int) -> Batch:
+    def _collate(self, split: str, rows: np.ndarray, size: int, draw: int = 0) -> Batch:
         chosen: UInt8[np.ndarray, "batch height width 3"] = self._pixels[split][rows]
         pixels = torch.from_numpy(chosen)
         factor = pixels.shape[1] // size
         if factor > 1:
             means = functional.avg_pool2d(pixels.permute(0, 3, 1, 2).float(), factor)
             pixels = means.round().byte().permute(0, 2, 3, 1)
-        return {"pixels": pixels, "z": self._z[split][rows]}
+        return {"pixels": pixels, "z": torch.from_numpy(self._z[split][draw, rows])}
 
 
 def start(
@@ -246,7 +232,8 @@ def start(
     if not path.exists():
         shard = chosen(portraits[0], "train", recipe.neutral)
         varied = shard.picture >= (0 if recipe.neutral else 1)
-        ParameterLaw.of(parameters_of(shard)[varied]).save(path)
+        values = parameters_of(shard.rows(np.flatnonzero(varied if varied.any() else ~varied)))
+        ParameterLaw.of(values, shard.shape_params.shape[1], recipe.seed).save(path)
     task = PortraitsTask(recipe, portraits, ParameterLaw.read(path), run)
     settings = LoopSettings(recipe.steps, recipe.seed, minutes=minutes)
     return train(task, recipe, run, settings)
@@ -287,14 +274,6 @@ def publish(
 
 def trained(run: Path, law: ParameterLaw) -> Generator:
     """The generator that a run has made so far."""
-    net = PortraitNet(recipe_of(run), len(law.whitening))
+    net = PortraitNet(recipe_of(run), law.size)
     net.load_state_dict(load_file(run / "best.safetensors"))
     return net.result
-
-
-def recipe_of(run: Path) -> PortraitsRecipe:
-    """The recipe of a run."""
-    written = json.loads((run / "recipe.json").read_text())["recipe"]
-    return PortraitsRecipe(
-        **{k: tuple(v) if isinstance(v, list) else v for k, v in written.items()}
-    )

@@ -58,24 +58,25 @@ def publish_generator(
     }
     arguments, told = arguments_of(generator), {}
     writer.net(GENERATOR, generator, arguments, half=True, results=dict(results), **about)
-    writer.tensors(STATISTICS, Statistics.sampled(generator).tensors(), **about)
     if law is None:
+        writer.tensors(STATISTICS, Statistics.sampled(generator).tensors(), **about)
         return f"{GENERATOR}: {dict(results)}; nothing is known of its z, so no voice has a start"
-    shard = shard.rows(np.flatnonzero(shard.picture == 0))
-    z = law.z(torch.from_numpy(parameters_of(shard)))
-    w = latents_of(generator, z)
+    axes = recipe.axes if encoding is None else encoding.axes
+    every = latents_of(generator, torch.from_numpy(law.z(parameters_of(shard))))
+    overall = Statistics.of(every).shortened(axes)
+    writer.tensors(STATISTICS, overall.tensors(), **about)
+    resting = np.flatnonzero(shard.picture == 0)
+    w, people = every[torch.from_numpy(resting)], shard.identity[resting]
     statistics = Statistics.of(w).shortened(recipe.axes)
     writer.tensors(NEUTRAL, statistics.tensors(), **about)
     if set(Cmpc.parts) <= set(source.parts):
         space = space_of(source)
-        start, members, told = prepare(
-            generator, statistics, space, population, w, shard.identity, recipe
-        )
+        start, members, told = prepare(generator, statistics, space, population, w, people, recipe)
         writer.net(START, start, arguments_of(start), results=told, **about)
         writer.tensors(MEMBERS, members.tensors(), **about)
     if encoding is not None:
         told |= write_encoder(
-            generator, statistics, shard.pixels, w, source, writer, encoding, about
+            generator, overall, shard.pixels, every, source, writer, encoding, about
         )
     return f"{GENERATOR}: {dict(results)}\n{START}, {ENCODER}: {told}"
 
