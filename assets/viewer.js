@@ -69,8 +69,9 @@ window.voicemesh = (() => {
     await window.Plotly.react(plot, data, { ...plot.layout, scene, meta: { views } });
     await Promise.race([frame().then(frame), wait(1000)]);
     refine(plot, 4 * REST);
-    if (window.innerWidth <= 820) // on a phone the face is below the button
-      box.parentElement.scrollIntoView({ behavior: "smooth", block: "start" });
+    const viewer = box.closest(".viewer") ?? box, { top } = viewer.getBoundingClientRect();
+    if (window.innerWidth <= 820 && Math.abs(top) > window.innerHeight / 3) // as on a phone
+      viewer.scrollIntoView({ behavior: "smooth", block: "start" });
   };
 
   // The colourings travel with the figure: switching them asks nobody for anything.

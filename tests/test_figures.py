@@ -2,20 +2,24 @@
 
 import base64
 import json
+import re
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from voicemesh import figures
 from voicemesh.figures.palette import DISTANCE_STOPS
-from voicemesh.figures.voice import MEL_COLUMNS, WAVEFORM_COLUMNS, envelope
+from voicemesh.figures.voice import MEL_COLUMNS, WAVEFORM_COLUMNS, axis, envelope
 from voicemesh.mesh.hair_worn import worn
 from voicemesh.mesh.morphable import FaceMesh, MorphableModel
 from voicemesh.mesh.packing import load
 
 HEAD = Path(__file__).parents[1] / "assets" / "bundle" / "head.safetensors"
+KINDS = ("speech", "silence")
 
 
 @pytest.fixture(scope="module")
@@ -141,12 +145,12 @@ def test_another_head_is_the_same_but_for_its_triangles(head_model):
     assert [trace["type"] for trace in told["traces"]] == [one.type for one in figure.data]
     assert not {"i", "j", "k"} & set(told["traces"][0]) and "i" in told["traces"][-1]
     for trace, whole in zip(told["traces"], figure.data, strict=True):
-        for axis in "xyz":
-            letters, step = trace[axis]["bdata"], trace[axis]["step"]
+        for name in "xyz":
+            letters, step = trace[name]["bdata"], trace[name]["step"]
             places = np.frombuffer(base64.b64decode(letters), "<i2") * step
-            assert np.abs(places - np.asarray(whole[axis])).max() < 0.01  # millimetres
-    for axis, ends in told["ranges"].items():
-        assert tuple(ends) == figure.layout.scene[f"{axis}axis"].range
+            assert np.abs(places - np.asarray(whole[name])).max() < 0.01  # millimetres
+    for name, ends in told["ranges"].items():
+        assert tuple(ends) == figure.layout.scene[f"{name}axis"].range
     views = figures.other_views(face, uncertainty, "uncertainty", hair=hair) | told["views"]
     assert views == figure.layout.meta["views"]
     assert len(json.dumps(told)) < 0.45 * len(figure.to_json())
@@ -154,33 +158,54 @@ def test_another_head_is_the_same_but_for_its_triangles(head_model):
         figures.another(face, None, "uncertainty")
 
 
+def drawn(figure: str) -> tuple[list[str], np.ndarray]:
+    """The strokes of speech and silence, and the pixels of the picture below them."""
+    paths = [re.search(rf"<path class='{name}' d='([^']*)'", figure)[1] for name in KINDS]
+    content = base64.b64decode(re.search(r"src='data:image/webp;base64,([^']+)'", figure)[1])
+    return paths, np.asarray(Image.open(BytesIO(content)).convert("RGB"))
+
+
 def test_voice_marks_speech():
     waveform = np.zeros(32_000, np.float32)
-    waveform[8_000:16_000] = 0.5
-    segments = np.array([[8_000, 16_000]])
-    log_mel = np.random.default_rng(0).normal(size=(64, 200))
-    figure = figures.voice(waveform, segments, log_mel)
-    shade = figure.layout.shapes[0]
-    assert (shade.x0, shade.x1) == (0.5, 1.0)
-    speech, silence, heat = figure.data
-    assert 0.49 < np.min(speech.x) and np.max(speech.x) < 1.0
-    assert np.nanmax(speech.y) == 1.0 and np.nanmax(np.abs(silence.y)) == 0.0
-    assert np.asarray(heat.z).dtype == np.uint8 and np.asarray(heat.z).shape == (64, 200)
-    assert np.isclose(heat.dx * 200, 2.0)
+    waveform[8_000:16_000] = 0.5 * (-1) ** np.arange(8_000)
+    log_mel = np.zeros((64, 200))
+    log_mel[:8, :100] = 5.0  # low and early
+    figure = figures.voice(waveform, np.array([[8_000, 16_000]]), log_mel)
+    assert "<rect x='150.0' width='150.0'" in figure and figure.count("<rect") == 1
+    assert "2.0 s, of which 0.5 s are speech" in figure
+    (speech, silence), picture = drawn(figure)
+    places = [float(x) for x in re.findall(r"M([\d.]+)", speech)]
+    assert 150 <= min(places) and max(places) <= 300 and len(places) == WAVEFORM_COLUMNS / 4
+    for path, height in ((speech, 97), (silence, 1)):
+        ends = re.findall(r" ([\d.]+)V([\d.]+)", path)
+        assert {round(float(bottom) - float(top)) for top, bottom in ends} == {height}
+    assert picture.shape == (64, 200, 3)
+    bright = picture.mean(2)
+    assert bright[-6:, 5:90].min() > 2 * bright[:40].max() > bright[-6:, 110:].max()
 
 
 def test_long_recordings_stay_small():
     waveform = np.random.default_rng(0).normal(size=16_000 * 120).astype(np.float32)
     log_mel = np.random.default_rng(0).normal(size=(64, 12_000)).astype(np.float32)
     figure = figures.voice(waveform, np.zeros((0, 2), np.int64), log_mel)
-    assert np.asarray(figure.data[2].z).shape == (64, MEL_COLUMNS)
-    assert len(figure.data[1].x) == 3 * WAVEFORM_COLUMNS
-    assert len(figure.to_json()) < 300_000
+    (speech, silence), picture = drawn(figure)
+    assert picture.shape == (64, MEL_COLUMNS, 3)
+    assert silence.count("M") == WAVEFORM_COLUMNS and not speech
+    assert len(figure) < 150_000
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(0.0, ["0"]), (2.6, ["0", "0.5", "1", "1.5", "2", "2.5"]), (10.0, ["0", "2", "4", "6", "8"])],
+)
+def test_few_seconds_are_numbered(seconds, told):
+    assert re.findall(r"%'>([\d.]+)<", axis(seconds)) == told
 
 
 def test_empty_voice_is_a_figure():
     empty = figures.voice(np.zeros(0, np.float32), np.zeros((0, 2), np.int64), np.zeros((64, 0)))
-    assert len(empty.layout.shapes) == 0
+    paths, picture = drawn(empty)
+    assert paths == ["", ""] and picture.shape == (64, 1, 3)
 
 
 def test_envelope_keeps_extremes():

@@ -1,4 +1,4 @@
-"""Plotly figures: heads to be turned by hand, the voice, the place among a gallery."""
+"""Figures: heads to be turned by hand, for Plotly, and the voice as it was heard."""
 
 from .head import VIEWS, View, another, difference, mesh, other_views, spread
 from .voice import voice

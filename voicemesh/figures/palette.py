@@ -4,8 +4,6 @@ import numpy as np
 from jaxtyping import Float, Float32, UInt8
 
 INK = "#7d8590"  # legible on white and on black: a figure does not know the page's mode
-ACCENT = "#e07a4f"
-SILENCE = "#9aa3ad"
 FONT = {"family": "IBM Plex Sans, ui-sans-serif, system-ui, sans-serif", "size": 12, "color": INK}
 # Light to dark in one hue, so that it also reads in grey: near is pale, far is deep.
 DISTANCE_STOPS = ("#f4efe6", "#f2cf9b", "#e8935b", "#c4503f", "#7d2248")

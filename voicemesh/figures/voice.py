@@ -1,18 +1,18 @@
 """The voice that was read: its waveform with the speech marked, over its log-mel picture."""
 
-from typing import TYPE_CHECKING, Any
+import base64
+from io import BytesIO
 
 import numpy as np
-from jaxtyping import Float, Float32, Int
+from jaxtyping import Bool, Float, Float32, Int, UInt8
 
-from .palette import ACCENT, FONT, SILENCE, stops
-
-if TYPE_CHECKING:
-    from plotly.graph_objects import Figure
+from .palette import levels, scaled
 
 MEL_STOPS = ("#10131f", "#2b2a5c", "#6d3278", "#b8476b", "#ee7d55", "#fbd28b", "#fdf6d8")
-WAVEFORM_COLUMNS = 1200  # pairs of minimum and maximum: more than a screen shows
+WAVEFORM_COLUMNS = 600  # strokes from minimum to maximum: as many as the page has pixels for
 MEL_COLUMNS = 1200
+HEIGHT = 100  # of the drawing of the waveform, whose width is its columns
+TICKS = (0.5, 1, 2, 5, 10, 20)  # seconds between the numbers below, of which few are shown
 
 
 def voice(
@@ -20,63 +20,39 @@ def voice(
     segments: Int[np.ndarray, "segments 2"],
     log_mel: Float[np.ndarray, "mels frames"],
     sample_rate: int = 16_000,
-) -> "Figure":
-    """Waveform with its speech marked, over the log-mel picture; one time axis for both."""
-    import plotly.graph_objects as go
-
+) -> str:
+    """Waveform with its speech marked, over the log-mel picture, as HTML; one axis for both."""
     seconds = len(waveform) / sample_rate
     times, low, high = envelope(waveform, WAVEFORM_COLUMNS)
     speaking = inside(segments, times)
-    bands = [
-        band(times / sample_rate, low, high, speaking, ACCENT, "speech"),
-        band(times / sample_rate, low, high, ~speaking, SILENCE, "left out"),
-    ]
-    picture, step = mel_picture(log_mel, seconds)
-    heat = {
-        "type": "heatmap",
-        "z": picture,
-        "x0": step / 2,
-        "dx": step,
-        "yaxis": "y2",
-        "colorscale": stops(MEL_STOPS),
-        "showscale": False,
-        "zsmooth": "fast",
-        "hoverinfo": "skip",
-    }
-    shades = [
-        {
-            "type": "rect",
-            "xref": "x",
-            "yref": "y domain",
-            **{"x0": start / sample_rate, "x1": stop / sample_rate, "y0": 0, "y1": 1},
-            "fillcolor": ACCENT,
-            "opacity": 0.09,
-            "line": {"width": 0},
-            "layer": "below",
-        }
+    scale = WAVEFORM_COLUMNS / max(len(waveform), 1)
+    shades = "".join(
+        f"<rect x='{start * scale:.1f}' width='{(stop - start) * scale:.1f}' height='{HEIGHT}'/>"
         for start, stop in segments.tolist()
-    ]
-    bare = {"showgrid": False, "zeroline": False, "showticklabels": False, "fixedrange": True}
-    layout = {
-        "font": FONT,
-        "margin": {"l": 4, "r": 4, "t": 4, "b": 34},
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "showlegend": False,
-        "dragmode": False,
-        "shapes": shades,
-        "xaxis": {
-            "range": [0, max(seconds, 0.1)],
-            "title": {"text": "seconds", "standoff": 4},
-            "showgrid": False,
-            "zeroline": False,
-            "anchor": "y2",
-            "fixedrange": True,
-        },
-        "yaxis": bare | {"domain": [0.56, 1], "range": [-1.05, 1.05]},
-        "yaxis2": bare | {"domain": [0, 0.5]},
-    }
-    return go.Figure({"data": [*bands, heat], "layout": layout})
+    )
+    bands = "".join(
+        f"<path class='{name}' d='{strokes(times * scale, low, high, shown)}'/>"
+        for name, shown in (("speech", speaking), ("silence", ~speaking))
+    )
+    spoken = float(np.diff(segments, axis=1).sum()) / sample_rate
+    told = f"A recording of {seconds:.1f} s, of which {spoken:.1f} s are speech"
+    return (
+        f"<figure class='heard' role='img' aria-label='{told}'>"
+        f"<svg viewBox='0 0 {WAVEFORM_COLUMNS} {HEIGHT}' preserveAspectRatio='none'>"
+        f"{shades}{bands}</svg>"
+        f"<img alt='' src='{inline(mel_picture(log_mel))}'>{axis(seconds)}</figure>"
+    )
+
+
+def axis(seconds: float) -> str:
+    """Numbers of seconds below, as many as there is room for."""
+    step = next((step for step in TICKS if seconds / step <= 6), max(1, round(seconds / 6)))
+    marks = np.arange(0, seconds, step) if seconds else np.zeros(1)
+    places = "".join(
+        f"<span style='left:{100 * mark / max(seconds, 1e-6):.1f}%'>{mark:g}</span>"
+        for mark in marks.tolist()
+    )
+    return f"<p>{places}<b>seconds</b></p>"
 
 
 def envelope(
@@ -94,7 +70,7 @@ def envelope(
 
 def inside(
     segments: Int[np.ndarray, "segments 2"], times: Int[np.ndarray, " c"]
-) -> np.ndarray[Any, np.dtype[np.bool_]]:
+) -> Bool[np.ndarray, " c"]:
     """Which sample indices lie in a segment."""
     if len(segments) == 0:
         return np.zeros(len(times), bool)
@@ -102,37 +78,37 @@ def inside(
     return (at >= 0) & (times < segments[at.clip(0), 1])
 
 
-def band(
-    seconds: Float[np.ndarray, " c"],
+def strokes(
+    places: Float[np.ndarray, " c"],
     low: Float32[np.ndarray, " c"],
     high: Float32[np.ndarray, " c"],
-    shown: np.ndarray[Any, np.dtype[np.bool_]],
-    colour: str,
-    name: str,
-) -> dict[str, Any]:
-    """One vertical stroke per column that is shown, as a single line with gaps."""
-    seconds, low, high = seconds[shown], low[shown], high[shown]
-    gap = np.full(len(low), np.nan, np.float32)
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "name": name,
-        "x": np.repeat(seconds.astype(np.float32), 3),
-        "y": np.stack([low, high, gap], 1).ravel(),
-        "line": {"color": colour, "width": 1},
-        "hoverinfo": "skip",
-    }
+    shown: Bool[np.ndarray, " c"],
+) -> str:
+    """One vertical stroke per column that is shown, at least as long as it is wide."""
+    middle, half = HEIGHT / 2, 0.48 * HEIGHT
+    rows = zip(places[shown], low[shown], high[shown], strict=True)
+    return "".join(
+        f"M{x + 0.5:.1f} {middle - half * top - 0.5:.1f}V{middle - half * bottom + 0.5:.1f}"
+        for x, bottom, top in rows
+    )
 
 
-def mel_picture(
-    log_mel: Float[np.ndarray, "mels frames"], seconds: float
-) -> tuple[np.ndarray[Any, np.dtype[np.uint8]], float]:
-    """Log-mel as 256 grey levels between its quiet and loud ends, and the seconds per column."""
+def mel_picture(log_mel: Float[np.ndarray, "mels frames"]) -> UInt8[np.ndarray, "mels columns 3"]:
+    """Log-mel in colours between its quiet and loud ends, low pitches below."""
     frames = log_mel.shape[1]
     if frames == 0:
-        return np.zeros((log_mel.shape[0], 1), np.uint8), max(seconds, 0.1)
+        return np.zeros((max(log_mel.shape[0], 1), 1, 3), np.uint8)
     edges = np.unique(np.linspace(0, frames, MEL_COLUMNS + 1).astype(np.int64)[:-1])
-    columns = np.maximum.reduceat(log_mel, edges, axis=1)
+    columns = np.maximum.reduceat(log_mel, edges, axis=1)[::-1]
     quiet, loud = np.percentile(columns, [5, 99.8])
-    levels = (columns - quiet) / max(loud - quiet, 1e-6)
-    return np.round(np.clip(levels, 0, 1) * 255).astype(np.uint8), seconds / len(edges)
+    shares = (columns - quiet) / max(loud - quiet, 1e-6)
+    return levels(scaled(shares.ravel().clip(0, 1), MEL_STOPS)).reshape(*columns.shape, 3)
+
+
+def inline(pixels: UInt8[np.ndarray, "_ _ 3"]) -> str:
+    """A picture inside the page itself."""
+    from PIL import Image
+
+    content = BytesIO()
+    Image.fromarray(pixels).save(content, "WEBP", quality=80)
+    return f"data:image/webp;base64,{base64.b64encode(content.getvalue()).decode()}"

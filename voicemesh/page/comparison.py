@@ -52,7 +52,7 @@ def compare(
             told = whole.several(recordings)
             shown = of_one_voice(told)
         else:
-            portraits = [whole(recording) for recording in recordings[:2]]
+            portraits = [whole(recording, picture=False) for recording in recordings[:2]]
             told = whole.compare(*portraits)
             shown = of_two_voices(told, portraits, whole)
     except UnusableRecording as error:

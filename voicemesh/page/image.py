@@ -26,7 +26,8 @@ VISITORS = 4096  # whose turns are remembered
 COUNTS = [("1", 1), ("4", 4), ("8", 8)]
 BRANCHES = """<h2>The same voice through an image</h2><p>A second way to a mesh, learnt without
 any pair of a voice and a 3D face: imagine a face image, then read its head as if it were a
-photograph. The image is an average, and soft, since a voice leaves most of a face open.</p>"""
+photograph. A voice leaves most of a face open, so the image is the soft average of those that
+fit.</p>"""
 
 
 def imagine(whole: Pipeline, portrait: Portrait, wish: Wish) -> Iterator[tuple[str, str]]:
@@ -69,9 +70,9 @@ def images_of(seen: Imagined, mesh: np.ndarray) -> str:
 
 def agreement(seen: Imagined, number: int) -> str:
     """How well an image agrees with the voice, in words."""
-    words = f"agreement {seen.similarity[number]:.2f}"
+    words = f"fits the voice by {seen.similarity[number]:.2f} of 1"
     if seen.judged is not None:
-        words += f", by a judge that it was not refined for {seen.judged[number]:.2f}"
+        words += f"; {seen.judged[number]:.2f} by a net that did not refine it"
     return words
 
 

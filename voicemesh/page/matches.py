@@ -127,12 +127,12 @@ def top_share(percentile: float) -> str:
 
 
 def facts_of(ranking: Ranking) -> list[str]:
-    """How unusual the best match is, the true person's place, and what is got for nothing."""
+    """How unusual the best match is, the true person's place, and what luck alone would give."""
     facts, best, count = [], ranking.matches[0], len(ranking.matches)
     if best.unusual is not None:
         facts.append(
-            f"<b>How unusual is the best match?</b> {100 * best.unusual:.0f} % of strangers, who"
-            " are not in the gallery, have a best match less similar than this one."
+            "<b>How unusual is the best match?</b> Of voices whose owners are not in the gallery,"
+            f" {100 * best.unusual:.0f} % find a best match less similar than this one."
         )
     if ranking.truth:
         rank, among = ranking.truth
@@ -140,10 +140,11 @@ def facts_of(ranking: Ranking) -> list[str]:
             f"<b>This example's speaker is in the gallery,</b> on place {rank} of {among}; a guess"
             f" would put that person on place {(among + 1) / 2:.0f} on average."
         )
-    blind = f"blind choice would show the right person in {100 * ranking.chance:.1f} % of cases"
+    blind = f"the right person is among {count} of {ranking.people:,} in"
+    blind += f" {100 * ranking.chance:.1f} % of cases"
     if ranking.sex_alone and not ranking.sex:
-        blind += f", knowing the sex and nothing else in {100 * ranking.sex_alone:.1f} %"
-    facts.append(f"<b>For nothing:</b> among {count} of {ranking.people:,} people, {blind}.")
+        blind += f"; knowing the sex and nothing else, in {100 * ranking.sex_alone:.1f} %"
+    facts.append(f"<b>By luck alone</b> {blind}.")
     return facts
 
 

@@ -73,10 +73,10 @@ def views_of(portrait: Portrait, view: str) -> dict[str, Any]:
     return dict(figures.other_views(*drawn(portrait, view)))
 
 
-def evidence(portrait: Portrait, view: str) -> tuple[dict[str, Any], str, object]:
+def evidence(portrait: Portrait, view: str) -> tuple[dict[str, Any], str, str]:
     """What may follow the head: its other views, its lengths, the voice as it was heard."""
     waveform = portrait.recording.waveform
-    sound = figures.voice(waveform, portrait.segments, portrait.log_mel) if len(waveform) else None
+    sound = figures.voice(waveform, portrait.segments, portrait.log_mel) if len(waveform) else ""
     return views_of(portrait, view), measurements(portrait), sound
 
 
@@ -111,7 +111,7 @@ def clock(timings: dict[str, float]) -> str:
     return f"<p class='clock'>{parts} · <b>together {total:.2f} s</b></p>"
 
 
-def waiting() -> tuple[str, str, str, str]:
+def waiting() -> tuple[str, str, str, str, str]:
     """What stands in the places of the results before there are any: their outlines."""
     titles = ("Nearest mean face", "Face type", "Habitual pitch", "Vocal tract")
     cards = "".join(card(title, "&ndash;", "") for title in titles)
@@ -121,4 +121,5 @@ def waiting() -> tuple[str, str, str, str]:
         "<section class='lengths empty'><p>Lengths of the head, each beside the people of that"
         " sex, will stand here.</p></section>",
         "<p class='clock'>&nbsp;</p>",
+        "<p class='legend waiting'>Your voice, and what the nets hear of it, will stand here.</p>",
     )

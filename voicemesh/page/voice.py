@@ -106,13 +106,13 @@ def build(whole: Pipeline, page: gr.Blocks) -> Heard:
                 )
                 caption = gr.HTML(outlines[0], elem_id="caption")
             facts = gr.HTML(outlines[1], elem_id="facts")
-        with gr.Column(elem_id="evidence", min_width=0):
-            sound = gr.Plot(show_label=False, container=False, elem_id="sound")
             with gr.Row(elem_id="downloads"):
                 buttons = [
                     gr.DownloadButton(label, size="sm", min_width=0, interactive=False)
                     for label in FILES.values()
                 ]
+        with gr.Column(elem_id="evidence", min_width=0):
+            sound = gr.HTML(outlines[4], elem_id="sound")
             timings = gr.HTML(outlines[3], elem_id="timings")
     image_place = gr.Column(elem_id="imagining", min_width=0)
     with gr.Row(elem_id="beyond", elem_classes="pair"):
