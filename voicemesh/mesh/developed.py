@@ -163,7 +163,7 @@ def on_hair(
         cosine = hair.normals @ lamp
         reaches = reaching(number, key, opened)
         half = towards + lamp
-        along = (hair.tangents * half).sum(1) ** 2 / (half * half).sum(1)
+        along = dot(hair.tangents, half) ** 2 / dot(half, half)
         across = (1 - along).clip(0, 1)
         fourth = across * across * across * across
         gleam = (0.012 * fourth**3 + 0.075 * fourth**15) * (3 * cosine).clip(0, 1) * reaches
@@ -174,16 +174,23 @@ def on_hair(
     return received.astype(np.float32), mirrored.astype(np.float32)
 
 
+def dot(
+    first: Float32[np.ndarray, "n 3"], second: Float32[np.ndarray, "n 3"]
+) -> Float32[np.ndarray, " n"]:
+    """The products of vectors; a sum over an axis of three takes several times as long."""
+    return np.einsum("nk,nk->n", first, second)
+
+
 def walked(
     points: Float32[np.ndarray, "n 3"], normals: Float32[np.ndarray, "n 3"], studio: Studio
 ) -> tuple[Float32[np.ndarray, "n 3"], Float32[np.ndarray, " n"]]:
     """The direction to a camera that walks around as far as it must, and its cosine."""
     towards = np.array([0, 0, studio.distance], np.float32) - points
-    towards /= np.linalg.norm(towards, axis=1, keepdims=True)
-    behind = (ALONG - (normals * towards).sum(1)).clip(0).astype(np.float32)
+    towards /= np.sqrt(dot(towards, towards))[:, None]
+    behind = (ALONG - dot(normals, towards)).clip(0).astype(np.float32)
     towards = towards + np.float32(1.5) * normals * behind[:, None]
-    towards /= np.linalg.norm(towards, axis=1, keepdims=True)
-    return towards, (normals * towards).sum(1).clip(1e-3, 1)
+    towards /= np.sqrt(dot(towards, towards))[:, None]
+    return towards, dot(normals, towards).clip(1e-3, 1)
 
 
 def sky(normals: Float32[np.ndarray, "n 3"], studio: Studio) -> Float32[np.ndarray, "n 3"]:
@@ -205,7 +212,7 @@ def windows(
     normals: Float32[np.ndarray, "e 3"], towards: Float32[np.ndarray, "e 3"]
 ) -> Float[np.ndarray, " e"]:
     """What the eyes mirror of the studio's windows."""
-    back = 2 * (normals * towards).sum(1, keepdims=True) * normals - towards
+    back = 2 * dot(normals, towards)[:, None] * normals - towards
     total = np.zeros(len(normals))
     for x, y, z, half_width, half_height, bright in WINDOWS:
         side = (x * x + z * z) ** 0.5
@@ -225,9 +232,9 @@ def highlight(
 ) -> Float[np.ndarray, " v"]:
     """Two-lobe GGX reflection times the cosine to the lamp, as on the portraits."""
     half = towards + lamp
-    half /= np.linalg.norm(half, axis=1, keepdims=True)
-    straight = (normals * half).sum(1).clip(0) ** 2
-    away = (1 - (towards * half).sum(1)).clip(0, 1)
+    half /= np.sqrt(dot(half, half))[:, None]
+    straight = dot(normals, half).clip(0) ** 2
+    away = (1 - dot(towards, half)).clip(0, 1)
     fresnel = REFLECTANCE + (1 - REFLECTANCE) * away * (away * away) ** 2
     lit, total = cosine.clip(0), np.zeros(len(cosine), np.float32)
     for share, rough in ((0.85, roughness), (0.15, np.maximum(0.12, 0.62 * roughness))):

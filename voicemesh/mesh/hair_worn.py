@@ -4,6 +4,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
+from jaxtyping import Float32, Int32
 
 from .hair import Hair, brow_locks, groomed, scalp_locks
 from .hair_locks import Part
@@ -49,7 +50,7 @@ def worn(face_model: MorphableModel, mesh: FaceMesh, name: str, look: Look = BRO
     *columns, (first, second) = zip(scalp, brows, strict=True)
     joined = [np.concatenate(column) for column in columns]
     triangles = np.concatenate([first, second + np.int32(len(scalp[0]))])
-    colours, material = groomed(face_model, soil, style, look)
+    colours, material = beneath(face_model, style, look)
     return Hair(*joined, triangles, colours, material, len(scalp[0]), len(first))
 
 
@@ -75,3 +76,11 @@ def combed(face_model: MorphableModel) -> Ground:
     scalp = soil.roots["scalp"]
     tidy = replace(scalp, luck=scalp.luck * np.float32(TIDY))
     return replace(soil, roots={**soil.roots, "scalp": tidy})
+
+
+@lru_cache(maxsize=16)
+def beneath(
+    face_model: MorphableModel, style: HairStyle, look: Look
+) -> tuple[Float32[np.ndarray, "v 3"], Int32[np.ndarray, " v"]]:
+    """Colours and materials beneath hair, which are the same for all heads of a model."""
+    return groomed(face_model, combed(face_model), style, look)

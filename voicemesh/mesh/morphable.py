@@ -112,8 +112,8 @@ class MorphableModel:
         vertices = self.vertices(shape_params, expression_params)
         return FaceMesh(
             vertices=vertices.detach().cpu().numpy().astype(np.float32),
-            triangles=self.triangles.cpu().numpy().astype(np.int32),
-            colours=self.colours(look).cpu().numpy().astype(np.float32),
+            triangles=self._corners.copy(),
+            colours=self._plain.copy() if look is None else self._coloured(look),
             landmarks=self.landmarks.cpu().numpy(),
         )
 
@@ -131,6 +131,17 @@ class MorphableModel:
         rest = self.mean.flatten() + shape @ self.shape_mean + expression @ self.expression_mean
         basis = [shape * self.shape_deviation, expression * self.expression_deviation]
         return torch.cat(basis, 1), rest
+
+    @cached_property
+    def _corners(self) -> Int32[np.ndarray, "t 3"]:
+        return self.triangles.cpu().numpy().astype(np.int32)
+
+    @cached_property
+    def _plain(self) -> Float32[np.ndarray, "v 3"]:
+        return self._coloured(None)
+
+    def _coloured(self, look: Look | None) -> Float32[np.ndarray, "v 3"]:
+        return self.colours(look).cpu().numpy().astype(np.float32)
 
     @cached_property
     def _segments(self) -> Int64[Tensor, "n 2"]:
