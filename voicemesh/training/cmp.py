@@ -110,7 +110,7 @@ class CmpTask:
         utterances: FeatureSet,
         face_model: MorphableModel,
     ) -> None:
-        self.recipe, self.utterances, self.face_model = recipe, utterances, face_model
+        self.recipe, self.utterances = recipe, utterances
         torch.manual_seed(recipe.seed)
         channels = utterances.shards[0].shape[2]
         self.net: nn.Module = CmpNets(recipe, face_model, channels)

@@ -15,7 +15,7 @@ from voicemesh.evaluation.cmp import evaluate
 from voicemesh.evaluation.predictions import Predictions, perceived, predict
 from voicemesh.evaluation.repeats import repeat_statistics
 from voicemesh.evaluation.statistics import people_statistics
-from voicemesh.evaluation.targets import people_targets
+from voicemesh.evaluation.targets import Targets, people_targets
 from voicemesh.mesh.morphable import MorphableModel
 from voicemesh.population.dataset import Population
 from voicemesh.systems import fusion
@@ -30,7 +30,7 @@ from .refit import refit_head
 
 LICENCE = "MIT"
 AT_ONCE = 64  # recordings
-TOGETHER = ("recordings_each", "days", "seconds", "sex", "errors", "voice", "coverage")
+TOGETHER = ("recordings_each", "days", "seconds", "sex", "errors", "voice")
 
 
 def trained(run: Path, face_model: MorphableModel) -> tuple[CmpNets, CmpRecipe]:
@@ -47,7 +47,7 @@ def trained(run: Path, face_model: MorphableModel) -> tuple[CmpNets, CmpRecipe]:
 
 @torch.inference_mode()
 def joining_of(
-    task: CmpTask, population: Population, judged: Predictions, judges: Population
+    task: CmpTask, population: Population, judged: Predictions, judges: Targets
 ) -> Joining:
     """How recordings are joined: from one of every day of the training people, as they are heard.
 
@@ -69,7 +69,7 @@ def joining_of(
         task.targets,
         population.recipe.coupling,
         judged,
-        people_targets(judges.people, task.face_model),
+        judges,
     )
 
 
@@ -101,7 +101,8 @@ def publish(
     judges = judges or population
     heard, raised = predict(perceptionist, judges)
     if len(np.unique(heard.session)) > 1:
-        perceptionist.joining = joining_of(task, population, heard, judges)
+        told = people_targets(judges.people, face_model)
+        perceptionist.joining = joining_of(task, population, heard, told)
         heard, raised = (perceived(perceptionist, one) for one in (heard, raised))
     results, errors = evaluate(perceptionist, judges, (heard, raised))
     runs = (run, Path(recipe.start)) if recipe.start else (run,)
@@ -150,6 +151,6 @@ def publish(
     writer.tensors("cmp-statistics", people | errors, results=measured, **about)
     if perceptionist.joining is not None:
         repeats = repeat_statistics(heard, face_model) | perceptionist.joining.tensors()
-        brief = {name: results["together"][name] for name in TOGETHER}
+        brief = {k: v for k, v in results["together"].items() if k in TOGETHER}
         writer.tensors(fusion.PART, repeats, results=brief, **about)
     return cmp_table.table(results)
