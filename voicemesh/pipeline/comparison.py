@@ -1,6 +1,5 @@
 """Heads beside each other: two voices, a voice and a photograph, recordings of one voice."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from torch import Tensor
 from voicemesh.mesh.comparison import brought_together, outward, parts_of
 from voicemesh.mesh.morphable import FaceMesh, MorphableModel
 
-from .plain import rounded
+from .plain import rounded, write_report
 from .portrait import Portrait
 
 LOOSE = ("Ears", "Skull")  # parts by which heads are not brought together

@@ -1,6 +1,5 @@
 """A photograph of a face: its head as the image branch's teacher reads it."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from voicemesh.mesh import export
 from voicemesh.mesh.morphable import FaceMesh
 from voicemesh.systems.cmp_unsupervised import FaceReader
 
-from .plain import rounded
+from .plain import REPORT, rounded, together, write_report
 from .portrait import Measurement
 
 PORTRAIT = 128  # pixels of the side of the portraits that the teacher learnt from
