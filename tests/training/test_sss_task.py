@@ -22,7 +22,8 @@ from voicemesh.systems.sss import SeekingTheShapeOfSound
 from voicemesh.training import habits, sss_population, sss_publish, sss_published, sss_run
 from voicemesh.training.loop import read_metrics
 from voicemesh.training.sss_data import CodedFaces, CodedVoices, Sitters, cut, grouped
-from voicemesh.training.sss_task import BUNDLE, RECIPES, SssRecipe, in_three_steps, judged_by
+from voicemesh.training.sss_recipe import BUNDLE, RECIPES, SssRecipe
+from voicemesh.training.sss_task import in_three_steps, judged_by
 
 SMALL = replace(
     BUNDLE,
@@ -212,7 +213,7 @@ def test_small_nets_learn_on_a_population_and_are_published(population, bundle, 
     assert len(load_file(tmp_path / "identity-weights.safetensors")["center.weight"]) == 60
     writer = BundleWriter(tmp_path / "parts", "parts")
     told = sss_publish.publish(tmp_path, population, bundle, writer)
-    assert "sss, 2.0 s heard" in told
+    assert "sss, 1 heard (2.0 s)" in told
     made = Bundle.open(tmp_path / "parts")
     assert set(made.parts) == {"sss-voice-encoder", "sss-face-encoder", "sss-statistics"}
     space = SeekingTheShapeOfSound.from_bundle(made)

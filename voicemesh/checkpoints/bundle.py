@@ -16,6 +16,7 @@ from voicemesh.mesh.morphable import MorphableModel
 from voicemesh.mesh.packing import pack, unpack
 
 from . import hub
+from .eight_bits import narrowed
 from .manifest import (
     FORMAT,
     GALLERY_MANIFEST,
@@ -194,14 +195,18 @@ class BundleWriter:
         net: nn.Module,
         arguments: Mapping[str, Any],
         half: bool = False,
+        eight_bits: bool = False,
         **about: Any,
     ) -> None:
         """Add a network; `half` stores matrices and kernels as float16, the small rest as it is.
 
-        `about`: source, licence, training, results.
+        `eight_bits` stores those that are large in less, see `eight_bits`. `about`: source,
+        licence, training, results.
         """
         tensors = net.state_dict()
-        if half:
+        if eight_bits:
+            tensors = narrowed(tensors)
+        elif half:
             tensors = {
                 key: value.half() if value.is_floating_point() and value.ndim > 1 else value
                 for key, value in tensors.items()

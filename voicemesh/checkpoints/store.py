@@ -44,6 +44,7 @@ from voicemesh.nets.stylegan2 import Discriminator, Generator
 from voicemesh.nets.synergynet import MobileNetV2, SynergyNet
 from voicemesh.nets.voicestyle import VoiceStart
 
+from .eight_bits import widened
 from .unfilled import Unfilled
 
 NETS = {
@@ -139,6 +140,7 @@ def net_of(
     """
     if not isinstance(name, str) or name not in NETS:
         raise ValueError(f"{origin}: no net {name!r}; known are {', '.join(sorted(NETS))}")
+    tensors = widened(tensors)
     try:
         with torch.device("meta"), Unfilled():  # nothing is allocated unless the sizes are right
             agree(NETS[name](**arguments), tensors, origin)

@@ -20,7 +20,7 @@ from .cmpc_nets import CmpcRecipe
 from .data import features
 from .sss_data import Sitters
 from .sss_population import FACE, VOICE, check, coded, face_backbone, held_out, voice_backbone
-from .sss_task import SssRecipe
+from .sss_recipe import SssRecipe
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from voicemesh.checkpoints.bundle import Bundle, BundleWriter
+from voicemesh.checkpoints.eight_bits import round_to
 from voicemesh.evaluation.association_table import COLUMNS, entries
 from voicemesh.evaluation.voice_faces import embed, measured, portraits_of, report
 from voicemesh.population.dataset import Population
@@ -44,7 +45,7 @@ def trained(run: Path) -> tuple[Cmpc, CmpcRecipe]:
     for name, net in zip(("voice.", "face."), nets, strict=True):
         own = {k.removeprefix(name): v for k, v in tensors.items() if k.startswith(name)}
         net.load_state_dict(own)
-        net.half().float()  # as it is stored, so that all figures are the bundle's
+        round_to(net)  # as it is stored, so that all figures are the bundle's
     return Cmpc(*nets), recipe
 
 
@@ -97,6 +98,7 @@ def publish(
     brief = {
         "people": results["people"],
         "pictures": results["pictures"],
+        "recordings": results["recordings"],
         "seconds": results["seconds"],
         "systems": {
             name: {direction: brief_of(found[direction]) for direction in found}
@@ -106,9 +108,9 @@ def publish(
         | {name: Path(getattr(recipe, name)).name for name in ("start", "backbones")},
     }
     voice, face = arguments_of(recipe)
-    writer.net("cmpc-voice-encoder", space.voice, voice, half=True, results=brief, **about)
+    writer.net("cmpc-voice-encoder", space.voice, voice, eight_bits=True, results=brief, **about)
     short = {"measured": "see cmpc-voice-encoder"}
-    writer.net("cmpc-face-encoder", space.face, face, half=True, results=short, **about)
+    writer.net("cmpc-face-encoder", space.face, face, eight_bits=True, results=short, **about)
     heard = torch.from_numpy(embedded.voices[1].embeddings)
     # What all voices have in common, and all faces: without it one can stand for the other.
     means = {"voice_mean": heard.mean(0), "face_mean": prototypes.faces.mean(0)}

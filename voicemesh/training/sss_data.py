@@ -59,7 +59,7 @@ class CodedVoices:
 
     codes: Float32[np.ndarray, "rows inner"]
     rows: Sequence[Int64[np.ndarray, " some"]]  # of each person
-    most: int = 3  # recordings in one voice
+    most: int = 6  # recordings in one voice
 
     def draw(
         self, people: Int64[np.ndarray, " batch"], rng: np.random.Generator | None

@@ -27,7 +27,8 @@ from .habits import Habits
 from .loop import LoopSettings, train
 from .loop import fingerprint as hashed
 from .sss_data import CodedFaces, CodedVoices, Sitters, grouped
-from .sss_task import SssNets, SssRecipe, in_three_steps, judged_by
+from .sss_recipe import SssRecipe
+from .sss_task import SssNets, in_three_steps, judged_by
 from .voice_backbone import VoiceRecipe, VoiceTask, trained_trunk
 from .voices import fingerprint, voice_codes, write
 

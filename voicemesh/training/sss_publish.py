@@ -12,6 +12,7 @@ from torch import nn
 from voicemesh.audio.features import FRONT_ENDS
 from voicemesh.checkpoints import upstream
 from voicemesh.checkpoints.bundle import Bundle, BundleWriter
+from voicemesh.checkpoints.eight_bits import round_to
 from voicemesh.checkpoints.store import Tensors
 from voicemesh.evaluation.association_table import brief_of
 from voicemesh.evaluation.calibration import calibrated
@@ -21,7 +22,8 @@ from voicemesh.population.dataset import Population
 from voicemesh.systems.sss import SeekingTheShapeOfSound
 
 from .loop import read_metrics
-from .sss_task import MAIN, SssRecipe
+from .sss_recipe import SssRecipe
+from .sss_task import MAIN
 
 LICENCE = "MIT"
 VOICE, FACE = SeekingTheShapeOfSound.parts
@@ -49,7 +51,7 @@ def trained(run: Path) -> tuple[SeekingTheShapeOfSound, SssRecipe]:
         whole = upstream.build("sss-model", tensors, str(best))
         nets = whole.V, whole.F
     for net in nets:
-        net.half().float()  # as it is stored, so that all figures are the bundle's
+        round_to(net)  # as it is stored, so that all figures are the bundle's
     return SeekingTheShapeOfSound(*nets), recipe
 
 
@@ -104,7 +106,7 @@ def publish(
     embedded = embed(space, judges, portraits_of(judges))
     people = judges.people.take(embedded.who)
     results = measured(embedded, people, judges.recipe.coupling)
-    calibration = calibrated(embedded.joined, embedded.faces, people.mode, people.age)
+    calibration = calibrated(embedded.voices[1], embedded.faces, people.mode, people.age)
     steps = max(line["step"] for line in read_metrics(run / MAIN / "metrics.jsonl"))
     seen = len(load_file(run / MAIN / "best.safetensors")["center.weight"])
     guided = ", guided by what the law says of every pair" if recipe.law_weight else ""
@@ -120,6 +122,7 @@ def publish(
     brief = {
         "people": results["people"],
         "pictures": results["pictures"],
+        "recordings": results["recordings"],
         "seconds": results["seconds"],
         "systems": {
             name: {direction: brief_of(told) for direction, told in found.items()}
@@ -132,12 +135,12 @@ def publish(
         arguments = voice_arguments(recipe), face_arguments(recipe)
     else:
         arguments = tuple(upstream.arguments_of(net) for net in (space.voice, space.face))
-    writer.net(VOICE, space.voice, arguments[0], half=True, results=brief, **about)
+    writer.net(VOICE, space.voice, arguments[0], eight_bits=True, results=brief, **about)
     short = {"measured": f"see {VOICE}"}
-    writer.net(FACE, space.face, arguments[1], half=True, results=short, **about)
+    writer.net(FACE, space.face, arguments[1], eight_bits=True, results=short, **about)
     numbers = {k: torch.from_numpy(v).float() for k, v in calibration.arrays().items()}
     told = {
-        "calibrated on": f"{len(people)} people held out, {results['seconds']['joined']:.1f} s",
+        "calibrated on": f"{len(people)} people held out, {embedded.seconds[1]:.1f} s",
         "calibration error": dict(
             zip(("all", "same sex"), calibration.error.tolist(), strict=True)
         ),

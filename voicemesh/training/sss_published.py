@@ -32,7 +32,8 @@ from voicemesh.images import CONVENTIONS, MIDDLE, Picture
 from voicemesh.nets.sss import IdentityState, ShapeOfSound
 
 from .sss_data import Sitters, cut
-from .sss_task import SssNets, SssRecipe, in_three_steps
+from .sss_recipe import SssRecipe
+from .sss_task import SssNets, in_three_steps
 
 TRIPLES = "match_v2f_2_val"  # what a net is chosen by
 TURN = 15  # degrees, either way

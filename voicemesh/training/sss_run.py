@@ -15,8 +15,9 @@ from .faces import shrunk
 from .sss_data import Pictures, Sitters, Waveforms, grouped, recordings_of
 from .sss_population import held_out, train_on_population
 from .sss_published import published_nets, train_on_published
-from .sss_task import RECIPES as RECIPES
-from .sss_task import SssNets, SssRecipe, in_three_steps, judged_by
+from .sss_recipe import RECIPES as RECIPES
+from .sss_recipe import SssRecipe
+from .sss_task import SssNets, in_three_steps, judged_by
 
 
 def start(
