@@ -43,14 +43,19 @@ window.voicemesh = (() => {
     return Float32Array.from(new Int16Array(bytes.buffer), (steps) => steps * step);
   };
 
+  // Done when the head is on the screen, or when that takes so long that the rest should not wait.
+  const draw = (place, head) => Promise.race([drawn(place, head), wait(8000)]);
+
   // Another head in the plot of the first one, whose triangles it has: a plot of its own would
-  // start the graphics anew, which takes longest of all. Done when the head is on the screen.
-  const draw = async (place, head) => {
+  // start the graphics anew, which takes longest of all.
+  const latest = new Map();
+  const drawn = async (place, head) => {
     if (!head?.traces) return;
+    latest.set(place, head);
     const box = document.getElementById(place);
-    for (let n = 0; n < 1200 && !plotIn(box); n++) await wait(25);
+    for (let n = 0; n < 2400 && !plotIn(box); n++) await wait(25);
     const plot = plotIn(box);
-    if (!plot) return;
+    if (!plot || latest.get(place) !== head) return;
     const { i, j, k } = plot.data[0], { view, views } = head;
     const data = head.traces.map((trace, n) => {
       const whole = n ? { ...trace } : { ...trace, i, j, k };

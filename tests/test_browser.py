@@ -33,7 +33,11 @@ pytestmark = [
 SHOWS_A_MESH = """(before) => {
   const plot = document.querySelector("#mesh .js-plotly-plot");
   const trace = plot && plot._fullData && plot._fullData[0];
-  return trace && trace.x.length > 0 && (!before || plot.dataset.seen !== "yes");
+  return trace && trace.x.length > 0 && (!before || (plot.before && plot.data[0].x !== plot.before));
+}"""
+MARK = """() => {
+  const plot = document.querySelector("#mesh .js-plotly-plot");
+  plot.before = plot.data[0].x;
 }"""
 
 
@@ -108,7 +112,7 @@ def opened(browser, url, width, height):
     page.on("request", lambda request: outside.append(request.url))
     page.goto(url)
     page.wait_for_function(SHOWS_A_MESH, timeout=PATIENCE)
-    page.evaluate("document.querySelector('#mesh .js-plotly-plot').dataset.seen = 'yes'")
+    page.evaluate(MARK)
     return page, outside
 
 
@@ -147,13 +151,26 @@ def test_upload_to_mesh_views_and_files(browser, url, voice):
 
     plot = "document.querySelector('#mesh .js-plotly-plot')"
     page.wait_for_function(f"() => Object.keys({plot}.layout.meta.views).length == 3")
-    page.evaluate(f"{plot}.dataset.seen = 'yes'")
+    assert page.evaluate(f"!!{plot}.before")  # drawn in the plot that was there
     for view, name in (("How sure", "uncertainty"), ("Grey", "grey"), ("Skin", "skin")):
         page.locator("#view").get_by_text(view).click()
         wanted = f"{plot}.layout.meta.views['{name}'].vertexcolor[0].bdata"
         page.wait_for_function(f"() => {plot}.data[0].vertexcolor.bdata === {wanted}")
         assert page.evaluate(f"{plot}._fullData[1].visible") is (name == "uncertainty")
-    assert page.evaluate(f"{plot}.dataset.seen") == "yes"  # coloured again, not drawn anew
+    graphics = f"{plot}._fullLayout.scene._scene.glplot"
+    page.wait_for_function(f"() => {graphics}.pixelRatio == 2", timeout=PATIENCE)  # at rest
+    box = page.locator("#mesh").bounding_box()
+    page.mouse.move(box["x"] + 300, box["y"] + 300)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 340, box["y"] + 300)
+    assert page.evaluate(f"{graphics}.pixelRatio") == 1  # while it moves, without a GPU
+    page.mouse.up()
+    page.wait_for_function(f"() => {graphics}.pixelRatio == 2", timeout=PATIENCE)
+    x = page.evaluate(f"{plot}._fullLayout.scene._scene.getCamera().eye.x")
+    page.locator("#mesh").focus()
+    page.keyboard.press("ArrowRight")
+    turned = f"() => {plot}._fullLayout.scene._scene.getCamera().eye.x > {x} + 0.1"
+    page.wait_for_function(turned, timeout=PATIENCE)
 
     with page.expect_download(timeout=PATIENCE) as waited:  # the button waits for its file
         page.locator("#downloads").get_by_role("button", name="GLB").click(timeout=PATIENCE)
