@@ -33,7 +33,8 @@ pytestmark = [
 SHOWS_A_MESH = """(before) => {
   const plot = document.querySelector("#mesh .js-plotly-plot");
   const trace = plot && plot._fullData && plot._fullData[0];
-  return trace && trace.x.length > 0 && (!before || (plot.before && plot.data[0].x !== plot.before));
+  const another = () => plot.before && plot.data[0].x !== plot.before;
+  return trace && trace.x.length > 0 && (!before || another());
 }"""
 MARK = """() => {
   const plot = document.querySelector("#mesh .js-plotly-plot");
