@@ -139,3 +139,57 @@ def test_archives_and_missing_files(tmp_path):
         torch_file(tmp_path / "gone.pth")
     with pytest.raises(ValueError, match="is a folder; name the published file in it"):
         torch_file(tmp_path)
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("kind", ["<f4", ">f8", "i8", "u1", "?", "f2"])
+def test_arrays_are_what_they_were(tmp_path, protocol, kind):
+    array = (np.arange(24).reshape(2, 3, 4) - 2).astype(kind)
+    content = {"c": array, "f": np.asfortranarray(array), "none": array[:, :0], "n": array[0, 0, 3]}
+    content["both"] = [content["c"], (content["c"], array.dtype)]
+    (tmp_path / "x.pkl").write_bytes(pickle.dumps(content, protocol))
+    read = array_file(tmp_path / "x.pkl")
+    for name in ("c", "f", "none", "n"):
+        np.testing.assert_array_equal(read[name], content[name], strict=True)
+    assert read["f"].flags["F_CONTIGUOUS"] and read["c"].flags["WRITEABLE"]
+    assert read["both"][0] is read["c"] and read["both"][1] == (read["c"], array.dtype)
+
+
+def lied(content, honest, lie):
+    assert honest in content
+    return content.replace(honest, lie)
+
+
+@pytest.mark.parametrize(
+    ("honest", "lie"),
+    [
+        (b"(K\x03X\x01\x00\x00\x00<", b"(K\x03\x80N"),  # what numpy itself reads past
+        (b"<q\x11NNN", b"<q\x11NN}"),
+        (b"X\x02\x00\x00\x00f8", b"X\x02\x00\x00\x00O8"),
+        (b"X\x02\x00\x00\x00f8", b"X\x02\x00\x00\x00V8"),
+        (b"K\x01K\x04\x85", b"K\x01K\x05\x85"),
+        (b"K\x01K\x04\x85", b"K\x01J\xff\xff\xff\xff\x85"),
+        (b"K\x01K\x04\x85", b"K\x01N\x85"),
+    ],
+)
+def test_arrays_that_lie_of_themselves(tmp_path, honest, lie):
+    written = pickle.dumps({"u": np.arange(4.0)}, 2)
+    (tmp_path / "x.pkl").write_bytes(lied(written, honest, lie))
+    with pytest.raises(ValueError, match=r"x\.pkl cannot be read as arrays"):
+        array_file(tmp_path / "x.pkl")
+    torch.save({"u": np.arange(4.0)}, tmp_path / "x.pt", _use_new_zipfile_serialization=False)
+    content = (tmp_path / "x.pt").read_bytes()
+    if honest in content:
+        (tmp_path / "x.pt").write_bytes(lied(content, honest, lie))
+        with pytest.raises(ValueError, match=r"x\.pt cannot be read as tensors"):
+            torch_file(tmp_path / "x.pt")
+
+
+def test_a_pickle_cannot_change_what_reads_it(tmp_path):
+    # numpy.dtype is named, and then told another state.
+    (tmp_path / "x.pkl").write_bytes(b"\x80\x02cnumpy\ndtype\nN}U\x04makeNs\x86b.")
+    with pytest.raises(ValueError, match="it changes what makes its arrays"):
+        array_file(tmp_path / "x.pkl")
+    (tmp_path / "x.pkl").write_bytes(b"\x80\x02]q\x00h\x00a.")  # a list that holds itself
+    read = array_file(tmp_path / "x.pkl")
+    assert read[0] is read

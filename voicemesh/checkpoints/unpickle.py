@@ -1,45 +1,27 @@
 """Tensors, arrays and plain data out of pickled files, and nothing else: no code of theirs runs."""
 
 import argparse
+import codecs
 import pickle
 import struct
 import tarfile
 import zipfile
+import zlib
 from collections import OrderedDict
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
-import numpy as np
 import torch
 
-# What a pickle of numpy arrays needs, by the module names of numpy 1 and 2.
-NUMPY_GLOBALS = {
-    (f"numpy.{core}.{module}", name)
-    for core in ("core", "_core")
-    for module, name in (
-        ("multiarray", "_reconstruct"),
-        ("multiarray", "scalar"),
-        ("numeric", "_frombuffer"),
-    )
-}
-PLAIN_GLOBALS = {
-    ("numpy", "ndarray"),
-    ("numpy", "dtype"),
-    ("_codecs", "encode"),
-    ("collections", "OrderedDict"),
-}
-# All that a reader raises on bytes that are no pickle, or a torn one.
+from .plain_arrays import NAMES, Array, Kind, settled
+
+PLAIN = {"_codecs.encode": codecs.encode, "collections.OrderedDict": OrderedDict}
+# All that readers raise on bytes that are no pickle, no array, or a torn one.
 MALFORMED = (
-    *(pickle.UnpicklingError, EOFError, struct.error, RuntimeError, AssertionError, MemoryError),
-    *(
-        zipfile.BadZipFile,
-        LookupError,
-        AttributeError,
-        ImportError,
-        TypeError,
-        ValueError,
-        OverflowError,
-    ),
+    *(pickle.UnpicklingError, zipfile.BadZipFile, zlib.error, struct.error, TokenError),
+    *(EOFError, RuntimeError, AssertionError, MemoryError, LookupError, AttributeError),
+    *(ImportError, TypeError, ValueError, ArithmeticError, SyntaxError),
 )
 
 
@@ -53,10 +35,12 @@ def torch_file(path: str | Path) -> Any:
     """
     path = existing(path)
     refuse_bomb(path)
-    plain = [argparse.Namespace, OrderedDict, np.dtype, np.ndarray, *numpy_types(), *LISTS]
+    plain = [argparse.Namespace, OrderedDict, *LISTS]
+    plain += [(named, name) for name, named in NAMES.items()]
+    plain += [Array, Kind]  # whose state is set then, by themselves
     try:
         with torch.serialization.safe_globals(plain):
-            return torch.load(path, map_location="cpu", weights_only=True)
+            return settled(torch.load(path, map_location="cpu", weights_only=True))
     except MALFORMED as error:
         if tarfile.is_tarfile(path):
             raise ValueError(f"{path} is an archive of files; unpack it first") from error
@@ -88,7 +72,7 @@ def array_file(path: str | Path) -> Any:
     path = existing(path)
     try:
         with path.open("rb") as file:
-            return ArrayUnpickler(file, encoding="latin1").load()
+            return settled(ArrayUnpickler(file, encoding="latin1").load())
     except MALFORMED as error:
         raise ValueError(f"{path} cannot be read as arrays: {error}") from error
 
@@ -97,8 +81,11 @@ class ArrayUnpickler(pickle.Unpickler):
     """Finds the few names that arrays need, refuses every other before it is imported."""
 
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) in PLAIN_GLOBALS | NUMPY_GLOBALS:
-            return super().find_class(module.replace("numpy.core", "numpy._core"), name)
+        full = f"{module}.{name}"
+        if full in NAMES:
+            return NAMES[full]
+        if full in PLAIN:
+            return PLAIN[full]
         raise pickle.UnpicklingError(f"it names {module}.{name}, which is more than data")
 
 
@@ -129,15 +116,6 @@ def refuse_bomb(path: Path) -> None:
             f"{path} cannot be read as tensors: its {size:,} bytes would unpack to {unpacked:,};"
             " take the file as it was published"
         )
-
-
-def numpy_types() -> list[Any]:
-    """Names that torch must know to read numpy scalars and arrays beside its tensors."""
-    core = np._core.multiarray
-    kinds = [type(np.dtype(kind)) for kind in ("f2", "f4", "f8", "i1", "i4", "i8", "u1", "?")]
-    made = (core.scalar, core._reconstruct)
-    older = [(function, f"numpy.core.multiarray.{function.__name__}") for function in made]
-    return [*made, *older, *kinds]
 
 
 def blocked_global(message: str) -> str:

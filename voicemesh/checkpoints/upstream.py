@@ -16,7 +16,7 @@ from voicemesh.mesh.morphable import MorphableModel
 
 from . import association, cmp, sf2f, stylegan2
 from .store import Tensors
-from .unpickle import array_file, existing, torch_file
+from .unpickle import MALFORMED, array_file, existing, torch_file
 
 FACE_MODEL_KEYS = ("param_mean", "param_std", "u", "w_exp", "w_shp")
 
@@ -265,7 +265,7 @@ def mat_array(path: Path, name: str) -> np.ndarray:
         return loadmat(path, variable_names=[name])[name]
     except KeyError as error:
         raise ValueError(f"{path} holds no {name!r}") from error
-    except (MatReadError, ValueError, TypeError, NotImplementedError, EOFError) as error:
+    except (MatReadError, *MALFORMED) as error:
         raise ValueError(f"{path} cannot be read as a Matlab file: {error}") from error
 
 
@@ -279,7 +279,7 @@ def read_landmarks(path: str | Path) -> Integer[np.ndarray, " _"]:
         numbers = np.load(existing(path), allow_pickle=False)
     except EOFError as error:
         raise ValueError(f"{path} holds no array: it is empty") from error
-    except ValueError as error:
+    except MALFORMED as error:
         raise ValueError(f"{path} cannot be read as landmarks: {error}") from error
     if not isinstance(numbers, np.ndarray) or numbers.dtype.kind not in "iuf":
         raise ValueError(f"{path} holds no numbers of vertices")

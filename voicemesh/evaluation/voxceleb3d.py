@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from voicemesh.audio import feature_files
 from voicemesh.audio.recording import UnusableRecording
+from voicemesh.checkpoints.unpickle import MALFORMED
 from voicemesh.mesh import export
 from voicemesh.mesh.basel import EXPRESSION_PARAMS, SHAPE_PARAMS
 from voicemesh.mesh.landmarks import BASEL_VERTICES, RATIOS
@@ -135,7 +136,7 @@ def read_params(
     """
     try:
         values = np.load(path, allow_pickle=False).astype(np.float32).ravel()
-    except (ValueError, EOFError, OSError) as error:
+    except (OSError, *MALFORMED) as error:
         raise ValueError(f"{path} is no array of numbers") from error
     if len(values) != BASEL_SHAPES + BASEL_EXPRESSIONS:
         raise ValueError(
