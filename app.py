@@ -32,14 +32,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     except ValueError as error:
         parser.error(str(error))
     page = build_page(whole)
-    threading.Thread(target=whole.warm_up, daemon=True, name="warm-up").start()
     page.queue(max_size=32).launch(
+        prevent_thread_lock=True,
         share=arguments.share and "SPACE_ID" not in os.environ,
         server_name=arguments.host,
         server_port=arguments.port,
         theme=theme(),
         **SERVING,
     )
+    # Only now: gradio gives its own server three seconds to answer, and takes silence for an error.
+    threading.Thread(target=whole.warm_up, daemon=True, name="warm-up").start()
+    page.block_thread()
 
 
 if __name__ == "__main__":
