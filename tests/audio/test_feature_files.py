@@ -38,7 +38,10 @@ def test_other_arrays_are_refused(tmp_path, array, reason):
 def test_files_that_are_none(tmp_path):
     with pytest.raises(UnusableRecording, match=r"There is no file gone\.npy"):
         load(tmp_path / "gone.npy")
-    for content in (b"", b"\x93NUMPY\x01\x00", b"hello"):
+    beyond = b"{'descr': '<f4', 'fortran_order': False, 'shape': (9999999999999999999, 64)}\n"
+    torn = b"{'descr': '<f4', 'shape': (3, 64)"
+    headers = [b"\x93NUMPY\x01\x00" + bytes([len(h), 0]) + h for h in (beyond, torn, b"(" * 250)]
+    for content in (b"", b"\x93NUMPY\x01\x00", b"hello", b"PK\x03\x04hello", *headers):
         (tmp_path / "x.npy").write_bytes(content)
         with pytest.raises(UnusableRecording, match=r"x\.npy is no array of numbers"):
             load(tmp_path / "x.npy")

@@ -286,6 +286,19 @@ def test_loud_floats_are_brought_into_range(voice):
     np.testing.assert_allclose(waveform, voice / np.abs(voice).max(), atol=1e-6)
 
 
+@pytest.mark.parametrize("rate", [100, 2_000_000_000])
+def test_a_rate_at_which_nobody_records_is_refused_before_anything_is_read(
+    rate, voice, tmp_path, monkeypatch
+):
+    soundfile.write(tmp_path / "voice.wav", voice, 16_000)
+    content = bytearray((tmp_path / "voice.wav").read_bytes())
+    content[24:28] = struct.pack("<I", rate)
+    (tmp_path / "voice.wav").write_bytes(content)
+    monkeypatch.delattr(soundfile.SoundFile, "read")
+    with pytest.raises(UnusableRecording, match=f"voice.wav has a sample rate of {rate} Hz"):
+        load(tmp_path / "voice.wav")
+
+
 def test_wrong_arguments_are_told(voice):
     with pytest.raises(UnusableRecording, match="sample rate of 10 Hz"):
         from_samples(10, voice)

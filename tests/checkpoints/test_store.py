@@ -99,6 +99,12 @@ def test_headers_that_lie(tmp_path):
     path.write_bytes(content.replace(b'"{}"', b'"{:"'))
     with pytest.raises(ValueError, match="the arguments in its header are no JSON"):
         store.load(path)
+    path.write_bytes(content.replace(b'"{}"', b'"[]"'))
+    with pytest.raises(ValueError, match="the arguments in its header are no JSON object"):
+        store.load(path)
+    store.save(path, {"a": torch.arange(4.0)}, {"arguments": "[" * 50_000})
+    with pytest.raises(ValueError, match="the arguments in its header are no JSON: .*recursion"):
+        store.load(path)
 
 
 def test_every_listed_net_is_a_module():

@@ -215,7 +215,12 @@ def test_files_that_do_not_fit(tmp_path, name, content, fault):
 
 def test_surfaces_that_are_none_are_named(tmp_path):
     path = tmp_path / "keypoints_sim.npy"
-    for content, fault in ((b"", "it is empty"), (b"68 points", "cannot be read as landmarks")):
+    torn = b"\x93NUMPY\x01\x00\x13\x00{'shape': (3, 64),  \n"
+    for content, fault in (
+        (b"", "it is empty"),
+        (b"68 points", "cannot be read as landmarks"),
+        (torn, "cannot be read as landmarks"),
+    ):
         path.write_bytes(content)
         with pytest.raises(ValueError, match=rf"keypoints_sim\.npy .*{fault}"):
             upstream.read_landmarks(path)

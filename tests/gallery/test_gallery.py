@@ -9,7 +9,7 @@ import pytest
 from gallery.toys import NETS, entries, units, written
 
 from voicemesh.gallery import media
-from voicemesh.gallery.files import mapped, write
+from voicemesh.gallery.files import mapped, write, write_pieces
 from voicemesh.gallery.folder import MANIFEST, FolderGallery
 from voicemesh.gallery.gallery import Gallery
 from voicemesh.gallery.parts import NewEntry
@@ -184,10 +184,19 @@ def test_arrays_that_do_not_lie_inside(tmp_path):
     np.testing.assert_array_equal(found["a"], [[0, 1, 2], [3, 4, 5]])
     assert found["none"].shape == (0, 4)
     content = path.read_bytes()
-    for wrong in (content[:-1], b"", content[:9], b"\xff" * 40, content.replace(b"I32", b"O32")):
+    deep, huge = b"[" * 50_000, b'{"a":{"dtype":"F32","shape":[0,%d],"data_offsets":[0,0]}}' % 10**30
+    wrongs = [len(header).to_bytes(8, "little") + header for header in (deep, huge)]
+    wrongs += [content[:-1], b"", content[:9], b"\xff" * 40, content.replace(b"I32", b"O32")]
+    for wrong in wrongs:
         path.write_bytes(wrong)
         with pytest.raises(ValueError, match="is no readable file of a gallery"):
             mapped(path)
+
+
+def test_pieces_that_do_not_fit_leave_nothing_behind(tmp_path):
+    with pytest.raises(ValueError, match=r"the pieces of 'a' do not make up \[3\]"):
+        write_pieces(tmp_path / "a.safetensors", {"a": (np.dtype("f4"), (3,), [np.zeros(2)])})
+    assert not list(tmp_path.iterdir())
 
 
 def test_safetensors_reads_what_was_written(tmp_path, rng):

@@ -49,11 +49,14 @@ def test_a_table_tells_more(tmp_path):
         ("file,identity\na.pkl,ann\n", "'a.pkl' is no picture and no recording by its suffix"),
         ("file,identity,sex\na.png,ann,x\n", "the sex is 'x'; write female, male or nothing"),
         ("file,identity,age\na.png,ann,old\n", "the age is 'old', no number"),
+        ("file,identity,age\na.png,ann,inf\n", "the age is 'inf'; leave it empty"),
         ("file,identity\na.png,ann\na.png,ben\n", "names 'a.png' twice"),
+        ("file,identity\na.png,\udcff\n", "people.csv is no table in UTF-8"),
+        ("file,identity\na.png," + 200_000 * "n" + "\n", "people.csv is no table.*field larger"),
     ],
 )
 def test_tables_that_are_wrong(tmp_path, text, fault):
     table = tmp_path / "people.csv"
-    table.write_text(text)
+    table.write_text(text, errors="surrogateescape")
     with pytest.raises(ValueError, match=fault):
         of_table(table)

@@ -13,6 +13,7 @@ from jaxtyping import Float32, Shaped
 if TYPE_CHECKING:
     from av.container import InputContainer
 
+RATES = (4_000, 768_000)  # Hz; hardly anything of a voice is left below, and nobody records above
 BLOCK = 1.0  # s read at once
 SLACK = 0.25  # s that a file may fall short of its own header: encoders pad, players trim
 TOLERANCE = 0.05  # and the share of its length
@@ -77,6 +78,7 @@ def read_soundfile(
 ) -> Float32[np.ndarray, "samples 2"]:
     """The samples of an open sound file."""
     kept, rate = Stereo(), sound.samplerate
+    check_rate(rate, name)  # first: what is read at once depends on it
     step = max(1, int(BLOCK * rate))
     try:
         while kept.length <= limit * rate:
@@ -121,6 +123,7 @@ def decoded(
             if rate not in (0, frame.sample_rate):
                 raise UnusableRecording(f"{name} changes its sample rate midway.")
             rate = frame.sample_rate
+            check_rate(rate, name)
             values = frame.to_ndarray()
             if not frame.format.is_planar:
                 values = values.reshape(-1, frame.layout.nb_channels).T
@@ -149,6 +152,14 @@ def as_float(samples: Shaped[np.ndarray, "*shape"]) -> Float32[np.ndarray, "*sha
         with np.errstate(over="ignore"):  # becomes inf, which is reported
             return samples.astype(np.float32)
     raise ValueError(f"Samples must be integers or floats, given {samples.dtype}")
+
+
+def check_rate(rate: int, name: str) -> None:
+    """Refuse a rate at which nobody records voices."""
+    if not RATES[0] <= rate <= RATES[1]:
+        raise UnusableRecording(
+            f"{name} has a sample rate of {rate} Hz; {RATES[0]} to {RATES[1]} Hz are needed."
+        )
 
 
 def require(held: float, promised: float, name: str, limit: float) -> None:

@@ -1,6 +1,8 @@
 """Published feature files: the log-mel of one voice as .npy, frames by 64 bands, standardised."""
 
 from pathlib import Path
+from tokenize import TokenError
+from zipfile import BadZipFile
 
 import numpy as np
 from jaxtyping import Float32
@@ -8,6 +10,11 @@ from jaxtyping import Float32
 from .recording import UnusableRecording
 
 SUFFIX = ".npy"
+# All that NumPy raises on files that are no arrays, or damaged ones.
+MALFORMED = (
+    *(ValueError, EOFError, OSError, ArithmeticError, MemoryError, RecursionError),
+    *(TokenError, BadZipFile),
+)
 MELS = 64
 FRAME_RATE = 100.0  # Hz
 
@@ -23,7 +30,7 @@ def load(path: str | Path, limit: float = 60.0) -> Float32[np.ndarray, "mels fra
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError as error:
         raise UnusableRecording(f"There is no file {path.name}.") from error
-    except (ValueError, EOFError, OSError) as error:
+    except MALFORMED as error:
         raise UnusableRecording(f"{path.name} is no array of numbers.") from error
     shape = getattr(array, "shape", ())  # an archive of several arrays has none
     if len(shape) != 2 or shape[1] != MELS or not shape[0]:

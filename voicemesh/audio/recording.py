@@ -7,10 +7,9 @@ import numpy as np
 import soxr
 from jaxtyping import Float32, Shaped
 
-from .decoding import Stereo, UnusableRecording, read
+from .decoding import Stereo, UnusableRecording, check_rate, read
 
 SAMPLE_RATE = 16_000
-RATES = (4_000, 768_000)  # Hz; hardly anything of a voice is left below, and nobody records above
 SILENT = 1e-7  # peak around the mean; a single step of 24 bits
 CANCELLED = 0.05  # power of the mean of all channels beside the first channel's
 PLATEAU = 3  # equal samples in a row at the peak: a wave cut flat
@@ -86,10 +85,7 @@ def _recording(
     """Judge, mix and resample."""
     if limit <= 0:
         raise ValueError(f"limit must be positive, given {limit}")
-    if not RATES[0] <= rate <= RATES[1]:
-        raise UnusableRecording(
-            f"{name} has a sample rate of {rate} Hz; {RATES[0]} to {RATES[1]} Hz are needed."
-        )
+    check_rate(rate, name)
     if not len(samples):
         raise UnusableRecording(f"{name} is empty.")
     longest, notes = int(limit * rate), []

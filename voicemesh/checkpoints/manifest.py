@@ -53,7 +53,7 @@ def stated(folder: Path) -> dict[str, Any]:
     for name, part in told["parts"].items():
         check_file_name(part.file, f"{path}, part {name!r}")
     gallery = told.get("gallery", "")
-    if Path(gallery).name != gallery or "\\" in gallery:
+    if Path(gallery).name != gallery or "\\" in gallery or gallery == "..":
         raise ValueError(f"{path}: {gallery!r} is no plain name of a folder")
     return told
 
@@ -90,7 +90,7 @@ def gallery_files(folder: Path) -> list[str]:
     path = folder / GALLERY_MANIFEST
     try:
         names = sorted(map(str, json.loads(path.read_text(encoding="utf-8"))["files"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{path} is no gallery manifest: {error}") from error
     for name in names:
         if Path(name).name != name or "\\" in name:

@@ -107,12 +107,24 @@ def unpacked(content: bytes, origin: str) -> tuple[Tensors, dict[str, Any]]:
         raise ValueError(f"{origin} is no safetensors file: {error}") from error
     size = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + size]).get("__metadata__", {})
-    try:
-        if "arguments" in header:
-            header["arguments"] = json.loads(header["arguments"])
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{origin}: the arguments in its header are no JSON: {error}") from error
+    if "arguments" in header:
+        header["arguments"] = arguments_in(header["arguments"], origin)
     return tensors, header
+
+
+def arguments_in(text: str, origin: str) -> dict[str, Any]:
+    """Arguments by name, out of the JSON of a header.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        told = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{origin}: the arguments in its header are no JSON: {error}") from error
+    if not isinstance(told, dict):
+        raise ValueError(f"{origin}: the arguments in its header are no JSON object: {text[:40]}")
+    return told
 
 
 def save_net(path: str | Path, net: nn.Module, arguments: Mapping[str, Any], **more: Any) -> None:

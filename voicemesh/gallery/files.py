@@ -42,7 +42,10 @@ def mapped(path: Path) -> dict[str, Shaped[np.ndarray, "..."]]:
         header.pop("__metadata__", None)
         whole = np.memmap(path, np.uint8, "r", offset=8 + length) if size > 8 + length else b""
         return {name: _viewed(whole, entry) for name, entry in header.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (
+        *(OSError, ValueError, KeyError, TypeError, AttributeError),
+        *(OverflowError, RecursionError),
+    ) as error:
         raise ValueError(f"{path} is no readable file of a gallery: {error}") from error
 
 
@@ -85,16 +88,19 @@ def write_pieces(
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % ALIGNMENT)
     unfinished = path.with_suffix(".unfinished")
-    with unfinished.open("wb") as file:
-        file.write(len(text).to_bytes(8, "little") + text)
-        for name in names:
-            kind, shape, pieces = arrays[name]
-            begun = file.tell()
-            for piece in pieces:
-                file.write(np.ascontiguousarray(piece, kind).data)
-            if file.tell() - begun != math.prod(shape) * np.dtype(kind).itemsize:
-                raise ValueError(f"{path}: the pieces of {name!r} do not make up {list(shape)}")
-    os.replace(unfinished, path)
+    try:
+        with unfinished.open("wb") as file:
+            file.write(len(text).to_bytes(8, "little") + text)
+            for name in names:
+                kind, shape, pieces = arrays[name]
+                begun = file.tell()
+                for piece in pieces:
+                    file.write(np.ascontiguousarray(piece, kind).data)
+                if file.tell() - begun != math.prod(shape) * np.dtype(kind).itemsize:
+                    raise ValueError(f"{path}: the pieces of {name!r} do not make up {list(shape)}")
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, eq=False)

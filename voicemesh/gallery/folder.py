@@ -184,7 +184,7 @@ def read_manifest(folder: Path) -> dict:
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
         found = told["format"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{path} is no gallery manifest: {error}") from error
     if found != FORMAT:
         raise ValueError(f"{path} is of format {found}; this reads {FORMAT}")

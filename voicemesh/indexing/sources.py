@@ -2,6 +2,7 @@
 
 import csv
 import logging
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,23 +73,31 @@ def of_table(table: Path) -> list[Source]:
     """
     if not table.is_file():
         raise ValueError(f"There is no table {table}")
-    with table.open(newline="", encoding="utf-8-sig") as opened:
-        rows = csv.DictReader(opened)
-        columns = rows.fieldnames or []
-        missing = {"file", "identity"} - set(columns)
-        if missing:
-            raise ValueError(
-                f"{table} has no column {', '.join(sorted(missing))}; its first line names "
-                f"{', '.join(columns) or 'nothing'}, of which {', '.join(COLUMNS)} are read"
-            )
-        if unread := [column for column in columns if column not in COLUMNS]:
-            log.info("%s: the columns %s are not read", table, ", ".join(map(str, unread)))
-        found = [of_row(row, f"{table}, line {rows.line_num}") for row in rows]
-    files = [source.file for source in found]
-    if len(set(files)) < len(files):
-        twice = next(file for file in files if files.count(file) > 1)
-        raise ValueError(f"{table} names {twice!r} twice; give every file one line")
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as opened:
+            found = of_rows(csv.DictReader(opened), table)
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise ValueError(f"{table} is no table in UTF-8: {error}") from error
+    seen: set[str] = set()
+    for source in found:
+        if source.file in seen:
+            raise ValueError(f"{table} names {source.file!r} twice; give every file one line")
+        seen.add(source.file)
     return found
+
+
+def of_rows(rows: csv.DictReader, table: Path) -> list[Source]:
+    """All lines of an open table."""
+    columns = rows.fieldnames or []
+    missing = {"file", "identity"} - set(columns)
+    if missing:
+        raise ValueError(
+            f"{table} has no column {', '.join(sorted(missing))}; its first line names "
+            f"{', '.join(columns) or 'nothing'}, of which {', '.join(COLUMNS)} are read"
+        )
+    if unread := [column for column in columns if column not in COLUMNS]:
+        log.info("%s: the columns %s are not read", table, ", ".join(map(str, unread)))
+    return [of_row(row, f"{table}, line {rows.line_num}") for row in rows]
 
 
 def of_row(row: dict[str, str | None], where: str) -> Source:
@@ -107,6 +116,8 @@ def of_row(row: dict[str, str | None], where: str) -> Source:
         age = float(cells["age"]) if cells["age"] else None
     except ValueError as error:
         raise ValueError(f"{where}: the age is {cells['age']!r}, no number") from error
+    if age is not None and not math.isfinite(age):
+        raise ValueError(f"{where}: the age is {cells['age']!r}; leave it empty if it is unknown")
     label = cells["label"] or identity
     about = {name: cells[name] for name in ("source", "licence")}
     return Source(file, identity, label, SEX_WORDS[cells["sex"].lower()], age, **about)
