@@ -103,7 +103,7 @@ def test_headers_that_lie(tmp_path):
     with pytest.raises(ValueError, match="the arguments in its header are no JSON object"):
         store.load(path)
     store.save(path, {"a": torch.arange(4.0)}, {"arguments": "[" * 50_000})
-    with pytest.raises(ValueError, match="the arguments in its header are no JSON: .*recursion"):
+    with pytest.raises(ValueError, match=r"the arguments in its header are no JSON: .*recursion"):
         store.load(path)
 
 

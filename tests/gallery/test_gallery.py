@@ -184,7 +184,10 @@ def test_arrays_that_do_not_lie_inside(tmp_path):
     np.testing.assert_array_equal(found["a"], [[0, 1, 2], [3, 4, 5]])
     assert found["none"].shape == (0, 4)
     content = path.read_bytes()
-    deep, huge = b"[" * 50_000, b'{"a":{"dtype":"F32","shape":[0,%d],"data_offsets":[0,0]}}' % 10**30
+    deep, huge = (
+        b"[" * 50_000,
+        b'{"a":{"dtype":"F32","shape":[0,%d],"data_offsets":[0,0]}}' % 10**30,
+    )
     wrongs = [len(header).to_bytes(8, "little") + header for header in (deep, huge)]
     wrongs += [content[:-1], b"", content[:9], b"\xff" * 40, content.replace(b"I32", b"O32")]
     for wrong in wrongs:
