@@ -254,10 +254,9 @@ def association_images(case: Case) -> Arrays:
 @torch.inference_mode()
 def ir_se50(case: Case) -> Arrays:
     net = network(case)
-    told = case.description["call"]["image"]
-    times = int(re.search(r"repeated (\d+) times", told)[1])
-    share = float(re.search(r"([\d.]+) grain", told)[1])
+    share = float(re.search(r"([\d.]+) grain", case.description["call"]["image"])[1])
     blocks, grain = (case.input(name) for name in ("blocks", "grain"))
+    times = grain.shape[3] // blocks.shape[3]
     image = torch.from_numpy(blocks.repeat(times, 2).repeat(times, 3) + np.float32(share) * grain)
     modules = {"input_layer": net.input_layer, "body_2": net.body[2], "body": net.body}
     with outputs_of(modules) as produced:

@@ -109,8 +109,8 @@ def cmpc_clusters(case: Case, side: str, videos: int, label: Callable) -> list[c
 def cmpc_losses(case: Case) -> Arrays:
     arguments = case.description["arguments"]
     temperature = arguments["temperature"]
-    (videos,) = whole(case.numbers("# videos in memory"))
-    factor, offset, modulus = whole(case.numbers("batch row i is video (# i + #) mod #"))
+    videos = len(case.input("memory_audio"))
+    factor, offset = whole(case.numbers("batch row i is video (# i + #) mod "))
     video, level = whole(case.numbers("(# m + # k) mod K for voices"))
     face_video, face_level, shift = whole(case.numbers("(# m + # k + #) mod K for faces"))
 
@@ -125,7 +125,7 @@ def cmpc_losses(case: Case) -> Arrays:
         cmpc_clusters(case, "frame", videos, face_cluster),
     )
     audio, frame = (tensor(case, f"{name}_emb").requires_grad_() for name in ("audio", "frame"))
-    rows = (torch.arange(len(audio)) * factor + offset) % modulus
+    rows = (torch.arange(len(audio)) * factor + offset) % videos
     recalibration = cmpc.Recalibration(float(arguments["delta"]), float(arguments["ka"]))
     alone = cmpc.losses(audio, frame, rows, temperature=temperature)
     terms = cmpc.losses(
@@ -156,8 +156,8 @@ def cmpc_losses(case: Case) -> Arrays:
 def cmpc_clustering(case: Case) -> Arrays:
     arguments = case.description["arguments"]
     centres, spread = tensor(case, "centres"), tensor(case, "spread")
-    factor, modulus = whole(case.numbers("centres[(# i) mod #] + spread[i]"))
-    points = F.normalize(centres[torch.arange(len(spread)) * factor % modulus] + spread)
+    (factor,) = whole(case.numbers("centres[(# i) mod "))
+    points = F.normalize(centres[torch.arange(len(spread)) * factor % len(centres)] + spread)
     produced = {}
     for count in arguments["num_cluster_list"]:
         clusters, squared = prototypes.clusters_of(
@@ -182,7 +182,8 @@ class Items:
             np.float32(share) * identity[:, None] + case.input(f"{name}_noise")
             for name in ("face", "voice")
         )
-        self.other_rule = whole(case.numbers("(i + # + ((# i + # j + # k) mod #)) mod #"))
+        self.people = len(identity)
+        self.other_rule = whole(case.numbers("(i + # + ((# i + # j + # k) mod "))
         self.right = whole(case.numbers("candidate 0 = item (# j + #) mod n of identity i"))
         (self.step,) = whole(case.numbers("item (i + # j + k) mod n"))
 
@@ -192,8 +193,8 @@ class Items:
         return both[direction[0]], both[direction[2]]
 
     def other(self, i: int, j: int, k: int) -> int:
-        start, a, b, c, inner, outer = self.other_rule
-        return (i + start + ((a * i + b * j + c * k) % inner)) % outer
+        start, a, b, c = self.other_rule
+        return (i + start + ((a * i + b * j + c * k) % (self.people - 1))) % self.people
 
     def matching(self, direction: str, candidates: int, other: Callable) -> float:
         """Accuracy of one trial per probe."""
@@ -234,11 +235,11 @@ def described_trials(case: Case) -> list[tuple[str, int, bool]]:
 
 def sss_metrics(case: Case) -> Arrays:
     items = Items(case)
-    stated = case.numbers("same(i, j) = (i + # (# + ((# i + # j) mod #))) mod #")
-    twice, one, a, b, inner, outer = whole(stated)
+    twice, one, a, b = whole(case.numbers("same(i, j) = (i + # (# + ((# i + # j) mod "))
+    others = items.people // twice - 1
 
     def same(i: int, j: int, k: int) -> int:
-        return (i + twice * (one + ((a * i + b * j) % inner))) % outer
+        return (i + twice * (one + ((a * i + b * j) % others))) % items.people
 
     areas = []
     (positive,) = whole(case.numbers("with item (j + #) mod n of identity i (positive)"))

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from types import EllipsisType
 from typing import Any
 
 import numpy as np
@@ -22,9 +23,9 @@ class Case:
 
     @classmethod
     def read(cls, path: Path) -> "Case":
-        """Read NAME.json and the NAME.npz beside it."""
+        """Read NAME.json, or NAME.WHICH.json, and the arrays of the same name beside it."""
         description, arrays = read_case(path)
-        return cls(path.stem, description, arrays)
+        return cls(path.stem.split(".")[0], description, arrays)
 
     @property
     def tag(self) -> str:
@@ -63,7 +64,9 @@ class Case:
         rule = self.description.get("subsample", {}).get(name)
         if rule is None:
             return whole
-        found = re.search(r"\[([-\d:, ]+)\]", rule)
+        if isinstance(rule, dict):
+            return whole[tuple(slice(None, None, step) for step in rule["axis_strides"])]
+        found = re.search(r"\[([-\d:., ]+)\]", rule)
         if found is None:
             raise ValueError(f"{self.name}: no slices in the subsample rule {rule!r}")
         parts = tuple(slice_of(part) for part in found[1].split(","))
@@ -83,15 +86,23 @@ class Case:
         return tuple(float(value) for value in found.groups())
 
 
-def slice_of(text: str) -> slice | int:
-    """`a:b:c` or a single index."""
+def slice_of(text: str) -> slice | int | EllipsisType:
+    """`a:b:c`, a single index, or `...` for the axes before."""
+    if text.strip() == "...":
+        return ...
     parts = [int(part) if part.strip() else None for part in text.split(":")]
     return slice(*parts) if len(parts) > 1 else parts[0]
 
 
 def relative_error(ours: np.ndarray, theirs: np.ndarray) -> float:
-    """|ours - theirs| / |theirs|; infinite where ours is not finite or only theirs is zero."""
+    """|ours - theirs| / |theirs|; infinite where ours is not finite or only theirs is zero.
+
+    What is no number in theirs has to be none in ours.
+    """
     ours, theirs = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
+    if not np.array_equal(absent := np.isnan(theirs), np.isnan(ours)):
+        return float("inf")
+    ours, theirs = np.where(absent, 0, ours), np.where(absent, 0, theirs)
     distance, size = np.linalg.norm(ours - theirs), np.linalg.norm(theirs)
     if not np.isfinite(distance):
         return float("inf")

@@ -1,5 +1,7 @@
 """Adapters: published measures of a mesh, on meshes built by formula."""
 
+import re
+
 import numpy as np
 import torch
 from conformance.case import Arrays, Case
@@ -58,8 +60,9 @@ def face_type(case: Case) -> Arrays:
         }
     )
     predicted = [name for name in case.inputs if name.startswith("prediction")]
-    list_of = ",".join("#" * len(predicted))
-    *factors, noise = case.numbers(f"base*[{list_of}][j] + #*hashed_input('prediction'+j)")
+    (noise,) = case.numbers("[j] + #*hashed_input('prediction'+j)")
+    listed = re.search(r"base\*\[([\d., ]+)\]\[j\]", case.description["construction"])[1]
+    factors = [float(number) for number in listed.split(",")][: len(predicted)]
     produced = {}
     for factor, name in zip(factors, predicted, strict=True):
         vertices = (base * factor + noise * case.input(name)).astype(np.float32)

@@ -2,6 +2,7 @@
 
 import re
 import zlib
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -40,19 +41,10 @@ def tensor(case: Case, name: str) -> torch.Tensor:
 def kept(case: Case, produced: dict) -> Arrays:
     """As much of each array as the case stores."""
     return {
-        name: part(case, name, np.asarray(value))
+        name: case.stored(name, np.asarray(value))
         for name, value in produced.items()
         if name in case.arrays
     }
-
-
-def part(case: Case, name: str, whole: np.ndarray) -> np.ndarray:
-    """The stored part, whose rule may begin with an ellipsis."""
-    rule = case.description.get("subsample", {}).get(name, "")
-    if found := re.search(r"\[\.\.\., ?([-\d:, ]+)\]", rule):
-        steps = [slice(None, None, int(step.split(":")[-1])) for step in found[1].split(",")]
-        return whole[(..., *steps)]
-    return case.stored(name, whole)
 
 
 def column(embedding: torch.Tensor) -> torch.Tensor:
@@ -122,16 +114,18 @@ def attention(case: Case) -> Arrays:
     embeddings, produced = tensor(case, "embeddings"), {}
     for name, written in case.description["arguments"].items():
         numbers = [int(number) for number in re.findall(r"(?<=[(, ])\d+(?=[,)])", written)]
+        options = {
+            "transformed": "attention_type=dot" not in written,
+            "joined": "linear_out_layer=False" not in written,
+            "bounded": "ignore_tanh=True" not in written,
+        }
         if written.startswith("Attention("):
-            net = Attention(
-                *numbers,
-                transformed="attention_type=dot" not in written,
-                joined="linear_out_layer=False" not in written,
-                bounded="ignore_tanh=True" not in written,
-            )
+            net = Attention(*numbers, **options)
         else:
             kinds = {"1": AttentionFuser, "2": TwoStepFuser, "3": SkippingFuser}
             net = kinds[re.match(r"AttentionFuserV(\d)", written)[1]](numbers[0])
+            if isinstance(net, AttentionFuser):
+                net.attention = Attention(*numbers, **options)
         told = fill(net, tensors(case, f"{name}."), name)(embeddings)
         if isinstance(net, Attention):
             produced[name], produced[f"{name}_weights"] = told
@@ -264,17 +258,28 @@ def scores(case: Case) -> Arrays:
     share = float(re.search(r"\+ ([\d.]+) \* \"gallery\", raw", told)[1])
     prediction = F.normalize(tensor(case, "prediction") + share * tensor(case, "gallery"))
     logits = tensor(case, "logits")
-    size, *_ = sizes = case.description["arguments"]["extraction_size"]
-    assert sizes == [size * (n + 1) for n in range(len(sizes))]
+    ends = case.description["arguments"]["extraction_size"]
+    bounds = list(pairwise([0, *ends]))
     near = measures.distances(gallery, prediction)
     few = int(re.search(r"the first (\d+) logits", told)[1])
     produced = {name: np.array([value]) for name, value in near.items()}
-    recalls = {
-        "recall_cosine": measures.recall(gallery, prediction, size=size, galleries=len(sizes)),
-        "recall_l1": measures.recall(gallery, prediction, "l1", size=size, galleries=len(sizes)),
-        "recall_cosine_all": measures.recall(gallery, prediction, size=len(gallery)),
+
+    def recalls(rows: list[tuple[int, int]], by: str) -> np.ndarray:
+        each = [
+            measures.recall(gallery[start:end], prediction[start:end], by, size=end - start)
+            for start, end in rows
+        ]
+        return np.mean([list(shares.values()) for shares in each], 0)
+
+    produced |= {
+        "recall_cosine": recalls(bounds, "cosine"),
+        "recall_l1": recalls(bounds, "l1"),
+        "recall_cosine_all": recalls([(0, len(gallery))], "cosine"),
     }
-    produced |= {name: np.array(list(value.values())) for name, value in recalls.items()}
+    (_, end), *others = bounds
+    if all(stop - first == end for first, stop in others):  # galleries of one size, counted off
+        counted = measures.recall(gallery, prediction, size=end, galleries=len(bounds))
+        np.testing.assert_allclose(list(counted.values()), produced["recall_cosine"])
     produced |= {
         "vggface_score": np.array(measures.certainty(logits)),
         "inception_score": np.array(measures.certainty(logits[:, :few], 3)),

@@ -59,12 +59,11 @@ def check(case: Case, produced: Arrays) -> None:
         assert error <= looser, f"{case.name}: {name}: relative error {error:.2e}"
 
 
-def grown(case: Case, name: str) -> torch.Tensor:
-    """Blocks, every value repeated, as the case's words say."""
-    call = case.description["call"]
-    times = int(re.search(r"every value repeated (\d+) times", call["image"])[1])
-    factor = float(re.search(r"\) times ([\d.]+)", call["image"])[1])
+def grown(case: Case, name: str, side: int) -> torch.Tensor:
+    """Blocks times what the case's words say, every value repeated up to a side."""
+    factor = float(re.search(r"\) times ([\d.]+)", case.description["call"]["image"])[1])
     blocks = factor * tensor(case, name)
+    times = side // blocks.shape[3]
     return blocks.repeat_interleave(times, 2).repeat_interleave(times, 3)
 
 
@@ -122,15 +121,16 @@ def generator_small(case: Case) -> Arrays:
 
 def discriminator(case: Case) -> Arrays:
     net = checkpoints.discriminator(tensors(case), case.name)
-    assert nets.sides(case.description["arguments"]["size"]) == nets.sides(4 << len(net.convs) - 1)
-    image = grown(case, "blocks").requires_grad_()
+    side = case.description["arguments"]["size"]
+    assert nets.sides(side) == nets.sides(4 << len(net.convs) - 1)
+    image = grown(case, "blocks", side).requires_grad_()
     score = net(image)
     r1 = losses.gradient_penalty(score, image)
     (gradient,) = torch.autograd.grad(score.sum(), image, retain_graph=True)
     keys = [name.removeprefix("r1_grad/") for name in case.arrays if name.startswith("r1_grad/")]
     second = torch.autograd.grad(r1, [net.get_parameter(key) for key in keys])
     with torch.no_grad():
-        produced = {"score_groups": net(grown(case, "blocks_groups"))}
+        produced = {"score_groups": net(grown(case, "blocks_groups", side))}
         produced["features_4x4"] = net.convs(image)
     produced |= {"score": score, "grad_image": gradient, "r1": r1}
     produced |= {f"r1_grad/{key}": value for key, value in zip(keys, second, strict=True)}
@@ -142,9 +142,8 @@ def training_losses(case: Case) -> Arrays:
     real, fake = tensor(case, "real_score"), tensor(case, "fake_score")
     w_plus = net.rows(net.mapping(tensor(case, "z")))
     before = torch.tensor(float(arguments["mean_path_length"]))
-    assert arguments["decay"] == losses.PATH_DECAY
     penalty, mean, lengths = losses.path_penalty(
-        net(w_plus), w_plus, tensor(case, "path_noise"), before
+        net(w_plus), w_plus, tensor(case, "path_noise"), before, arguments["decay"]
     )
     keys = [n.removeprefix("path_grad/") for n in case.arrays if n.startswith("path_grad/")]
     gradients = torch.autograd.grad(penalty, [net.get_parameter(key) for key in keys])

@@ -48,6 +48,14 @@ def test_the_comparison_names_every_fault(produced, fault):
     compare(case, {"a": np.ones(3) * 1.001})
 
 
+def test_what_is_no_number_has_to_be_none():
+    case = Case("x", {"tolerance": 0.01}, {"a": np.array([1, np.nan, 2])})
+    compare(case, {"a": np.array([1, np.nan, 2.001])})
+    for wrong in ([1, 0, 2], [np.nan, np.nan, 2], [1, np.nan, 3]):
+        with pytest.raises(AssertionError, match="a: relative error"):
+            compare(case, {"a": np.array(wrong)})
+
+
 def test_a_case_is_read_from_its_own_words():
     words = {"tag": "t", "construction": "a*[50,-6.5,4e1]; b", "subsample": {"m": "v [:, 1::2]"}}
     case = Case("x", words, {})
@@ -56,3 +64,8 @@ def test_a_case_is_read_from_its_own_words():
         case.numbers("c*#")
     np.testing.assert_array_equal(case.stored("m", np.eye(4)), np.eye(4)[:, 1::2])
     np.testing.assert_array_equal(case.stored("other", np.eye(4)), np.eye(4))
+    cube, rules = np.arange(24).reshape(2, 3, 4), {"e": "[..., ::3] of it", "d": {}}
+    rules["d"]["axis_strides"] = [1, 2, 3]
+    case = Case("x", {"subsample": rules}, {})
+    np.testing.assert_array_equal(case.stored("e", cube), cube[:, :, ::3])
+    np.testing.assert_array_equal(case.stored("d", cube), cube[:, ::2, ::3])

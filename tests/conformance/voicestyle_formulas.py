@@ -19,17 +19,19 @@ def amounts(pattern: str, words: str) -> tuple[float, ...]:
     return tuple(map(float, found.groups()))
 
 
-def grown(blocks: torch.Tensor, words: str) -> torch.Tensor:
-    (times,) = map(int, amounts("value repeated # times", words))
+def grown(blocks: torch.Tensor, side: int) -> torch.Tensor:
+    """Every value repeated up to a side."""
+    times = side // blocks.shape[3]
     return blocks.repeat_interleave(times, 2).repeat_interleave(times, 3)
 
 
 def lpips(case: Case) -> Arrays:
     net = upstream.build(case.name, tensors(case), case.name).requires_grad_(False)
     call = case.description["call"]
-    first = grown(tensor(case, "blocks"), call["in0"]).requires_grad_()
+    fine = tensor(case, "grain")
+    first = grown(tensor(case, "blocks"), fine.shape[3]).requires_grad_()
     share, grain = amounts("# in0 + # grain", call["in1"])
-    second = share * first.detach() + grain * tensor(case, "grain")
+    second = share * first.detach() + grain * fine
     features = net.features(second)
     distance = net.distance(features, first)
     (gradient,) = torch.autograd.grad(distance.sum(), first)
@@ -52,9 +54,10 @@ def identity_loss(case: Case) -> Arrays:
     filled = tensors(Case(case.name, {**case.description, "layout": layout}, {}))
     net = upstream.build(case.description["layout_of"], filled, case.name)
     identity, call = losses.Identity(net), case.description["call"]
-    target = grown(tensor(case, "target_blocks"), call["target"])
+    side = case.description["outputs"]["grad_image"][3]
+    target = grown(tensor(case, "target_blocks"), side)
     share, rest = amounts("# target + # offset", call["image"])
-    image = share * target + rest * grown(tensor(case, "offset_blocks"), call["target"])
+    image = share * target + rest * grown(tensor(case, "offset_blocks"), side)
     image = image.requires_grad_()
     with torch.no_grad():
         features = identity(target)

@@ -35,6 +35,7 @@ def path_penalty(
     w_plus: Float[Tensor, "batch rows style"],
     noise: Float[Tensor, "batch 3 height width"],
     mean: Float[Tensor, ""],
+    decay: float = PATH_DECAY,
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""], Float[Tensor, " batch"]]:
     """How unevenly the image moves with w+: penalty, next running mean (detached), path lengths.
 
@@ -45,7 +46,7 @@ def path_penalty(
     moved = (image * noise).sum() / math.sqrt(height * width)
     (gradient,) = torch.autograd.grad(moved, w_plus, create_graph=True)
     lengths = gradient.square().sum(2).mean(1).sqrt()
-    following = mean + PATH_DECAY * (lengths.mean() - mean)
+    following = mean + decay * (lengths.mean() - mean)
     return (lengths - following).square().mean(), following.detach(), lengths
 
 
