@@ -3,7 +3,13 @@
 import torch
 
 from voicemesh.systems.cmp import Perception
-from voicemesh.systems.fusion import Repeats, interval_shares, mean_of, without_negatives
+from voicemesh.systems.fusion import (
+    Repeats,
+    interval_shares,
+    left_after,
+    mean_of,
+    without_negatives,
+)
 
 SIZE = 3
 
@@ -41,8 +47,9 @@ def test_errors_shrink_as_told_and_not_to_nothing():
     for count in (2, 3):
         error = truth - readings[:, :count].mean(1)
         found = error.T @ error / len(error)
-        torch.testing.assert_close(repeats.shrunk(before, count), found, atol=0.12, rtol=0)
-    forever = repeats.shrunk(before, 10**6)
+        left = left_after(repeats.gained(count), before)
+        torch.testing.assert_close(left, found, atol=0.12, rtol=0)
+    forever = left_after(repeats.gained(10**6), before)
     assert forever.diagonal().min() > 3.5  # the four that no voice tells, but for chance
 
 

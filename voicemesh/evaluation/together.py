@@ -10,7 +10,7 @@ from torch import Tensor
 
 from voicemesh.population.dataset import Population
 from voicemesh.systems.cmp import CrossModalPerceptionist
-from voicemesh.systems.fusion import interval_shares, without_negatives
+from voicemesh.systems.fusion import interval_shares, left_after
 from voicemesh.systems.joining import HEARD
 
 from . import geometry
@@ -53,8 +53,7 @@ def evaluate(
         before = known["residual_covariance"]
         shapes = before.shape[0]
         gained = perceptionist.joining.to("cpu").gained(days)[:shapes, :shapes]
-        left = without_negatives(before.double() - gained).to(before)
-        width = interval_shares(face_model.sensitivity(), before, left)
+        width = interval_shares(face_model.sensitivity(), before, left_after(gained, before))
         intervals = known["measure_interval"] * width
         results["coverage"] = coverage(told, targets, face_model, intervals)
         results["width"] = float(width.mean())

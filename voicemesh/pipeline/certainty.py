@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from voicemesh.mesh.morphable import MorphableModel
 from voicemesh.systems.cmp import CrossModalPerceptionist
-from voicemesh.systems.fusion import TRAITS, Repeats, interval_shares, without_negatives
+from voicemesh.systems.fusion import TRAITS, Repeats, interval_shares, left_after
 
 from .portrait import CONFIDENCE
 
@@ -47,7 +47,7 @@ class Certainty:
         shapes, won = won_by(count, system, repeats)
         if "residual_covariance" in known:
             before = known["residual_covariance"]
-            left = without_negatives(before.double() - shapes).to(before)
+            left = left_after(shapes, before)
             uncertainty = vertex_radius(system.face_model, left)
             if lengths is not None:
                 lengths = lengths * interval_shares(system.face_model.sensitivity(), before, left)
@@ -68,9 +68,8 @@ def won_by(
     The variances are those of the traits' z-scores.
     """
     if system.joining is None:
-        share = 1 - 1 / count
         shapes, traits = Repeats.of(repeats), Repeats.of(repeats, TRAITS)
-        return share * shapes.session.double(), share * traits.session.diagonal()
+        return shapes.gained(count), traits.gained(count).diagonal()
     gained = system.joining.gained(count)
     size = system.face_model.shape_basis.shape[2]
     return gained[:size, :size], functional.pad(gained.diagonal()[size:], (1, 0))

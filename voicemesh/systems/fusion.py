@@ -56,10 +56,9 @@ class Repeats:
             f"{prefix}person_covariance": self.person,
         }
 
-    def shrunk(self, residual: Float[Tensor, "k k"], count: int) -> Float[Tensor, "k k"]:
-        """Covariance of what is left after `count` recordings, from that after one."""
-        won = (1 - 1 / count) * self.session.double()
-        return without_negatives(residual.double() - won).to(residual)
+    def gained(self, count: int) -> Float[Tensor, "k k"]:
+        """Covariance that the mean of `count` recordings takes away of the errors of one."""
+        return (1 - 1 / count) * self.session.double()
 
 
 def together(system: CrossModalPerceptionist, heard: Sequence[Perception]) -> Perception:
@@ -88,6 +87,13 @@ def mean_of(heard: Sequence[Perception]) -> Perception:
         pitch_hz=mean("pitch_hz", logarithm=True),
         tract_cm=mean("tract_cm", logarithm=True),
     )
+
+
+def left_after(
+    gained: Float[Tensor, "k k"], residual: Float[Tensor, "k k"]
+) -> Float[Tensor, "k k"]:
+    """Covariance of the errors once so much of it is taken away."""
+    return without_negatives(residual.double() - gained).to(residual)
 
 
 def without_negatives(covariance: Float[Tensor, "k k"]) -> Float[Tensor, "k k"]:
