@@ -16,8 +16,8 @@ from voicemesh.latent.losses import pyramid_differences
 from voicemesh.latent.projection import Course, pixels_of
 from voicemesh.nets.irse import IrBackbone
 from voicemesh.nets.lpips import Lpips
-from voicemesh.systems.inversion import SHORT, Inverter
-from voicemesh.systems.voicestyle import GENERATOR
+from voicemesh.systems.inversion import ENCODER, SHORT, Inverter
+from voicemesh.systems.voicestyle import GENERATOR, NEUTRAL, STATISTICS
 
 QUICK = replace(SHORT, course=Course(steps=15, rate=0.1, shake=0.0))
 
@@ -98,6 +98,21 @@ def test_the_published_networks_are_used_where_they_are(whole, pictures, tmp_pat
     first = next(inverter.invert([np.zeros((9, 12, 3), np.uint8)]))
     assert first.w.shape == (1, 5) and len(first.noise) == 3
     torch.testing.assert_close(first.w, inverter.statistics.mean[None])
+
+
+def test_pictures_are_inverted_by_the_law_that_the_encoder_tells(whole, encoder, tmp_path):  # noqa: F811
+    law = whole.statistics
+    writer = BundleWriter(tmp_path, "ours")
+    for part, axes in ((STATISTICS, len(law.axes)), (NEUTRAL, 2)):
+        writer.tensors(part, law.shortened(axes).tensors())
+    writer.net(GENERATOR, whole.generator, upstream.arguments_of(whole.generator))
+    bundle = Bundle.open(tmp_path)
+    assert len(Inverter.from_bundle(bundle).statistics.axes) == 2  # those of a search
+    writer.net(ENCODER, encoder, upstream.arguments_of(encoder))
+    inverter = Inverter.from_bundle(Bundle.open(tmp_path))
+    assert len(inverter.statistics.axes) == len(law.axes) == 5
+    known = whole.members.w[:1]
+    torch.testing.assert_close(inverter.guess(torch.zeros(1, 3, 8, 8)), known, atol=0.02, rtol=0.02)
 
 
 def test_edges_count_for_every_image_by_itself():

@@ -72,14 +72,15 @@ BUNDLE = replace(
     neutral=False,
     before="neutral",
     regression=2000,
-    steps=4200,
+    steps=4150,
     critic_rate=2e-3,
     anchor=6.0,
     adversarial=0.5,
     critic_scales=3,
     loose=0.25,
-    growing=0.21,
+    growing=0.215,
     cooling=0.2,
+    settling=0.06,
 )
 RECIPES = {"published": StyleGan2Recipe(), "bundle": BUNDLE, "neutral": NEUTRAL}
 

@@ -36,13 +36,17 @@ class Portraitist(nn.Module):
         self.register_buffer("means", generator.style[1].weight.detach().any(0), persistent=False)
 
     def forward(
-        self, z: Float[Tensor, "batch style"], size: int
+        self, z: Float[Tensor, "batch style"], size: int, still: bool = False
     ) -> Float[Tensor, "batch 3 size size"]:
-        """The images of z without what means nothing, which need no normalisation."""
-        z = z * self.means
+        """The images of z without what means nothing, which need no normalisation.
+
+        `still` leaves the mapping as it is.
+        """
+        w = mapped(self.generator.style, z * self.means)
+        w = w.detach() if still else w
         if self.half:
-            return half_images(self.generator, mapped(self.generator.style, z), size)
-        return self.generator(self.generator.style[1:](z), size=size)
+            return half_images(self.generator, w, size)
+        return self.generator(w, size=size)
 
 
 class AnchoredPlayers(Players):
@@ -66,13 +70,17 @@ class AnchoredPlayers(Players):
         if step < recipe.growing * recipe.steps:
             real = functional.avg_pool2d(real, 2)
         own = len(real) - round(recipe.loose * len(real))  # the others are of nobody
-        fake = self.player(known, real.shape[2])
+        settling = step >= (1 - recipe.settling) * recipe.steps
+        more = 2.0 if settling else 1.0
+        fake = self.player(known, real.shape[2], settling)
         self.critic.requires_grad_(False)
         # Parameters decide a face: the critic is heard least where the anchor counts most.
         patches = self._scores(fake)
         heard = 1 / face_weight(patches.shape[2], recipe.faces).to(patches.device)
-        losses = {"generator": recipe.adversarial * (functional.softplus(-patches) * heard).mean()}
-        losses |= self._anchors(fake[:own], real[:own])
+        fooled = (functional.softplus(-patches) * heard).mean()
+        losses = {"generator": recipe.adversarial / more * fooled}
+        anchors = self._anchors(fake[:own], real[:own])
+        losses |= {name: more * value for name, value in anchors.items()}
         if self.accelerator.num_processes > 1:  # all parameters take part, for all alike
             losses["idle"] = sum(p.sum() for p in self.player.parameters()) * 0.0
         told = self._descend(self.player_adam, losses)

@@ -76,6 +76,8 @@ class StyleGan2Recipe:
     loose: float = 0.0  # share of a batch of an anchored run that is of free z
     growing: float = 0.0  # share of the steps of an anchored run at half the size
     cooling: float = 0.0  # share of the steps of an anchored run over which its rates fall to 0
+    # Share of the steps at the end whose portraits count twice, the critic half, w staying.
+    settling: float = 0.0
     critic_width: int = 32  # channels of the critic of an anchored run, which sees patches
     critic_scales: int = 1  # sizes of the picture that it sees
     half: bool = False  # convolutions of an anchored run in bfloat16
