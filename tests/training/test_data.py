@@ -9,7 +9,7 @@ from safetensors.numpy import save_file
 
 from voicemesh.audio.features import FRONT_ENDS
 from voicemesh.evaluation.predictions import speech_of
-from voicemesh.training.data import FeatureSet, PairSampler, features
+from voicemesh.training.data import FeatureSet, PairSampler, features, heard_of
 
 
 def speech_like(rng, seconds=2.0):
@@ -96,3 +96,9 @@ def test_every_front_end_can_be_cached(folder):
     for name in ("cmp",):
         made = features(folder, name)
         assert made.shards[0].shape[2] == FRONT_ENDS[name].channels
+
+
+def test_recordings_are_those_of_the_person_through_a_channel():
+    identity, clean = np.array([1, 0, 1, 0, 4]), np.array([False, False, False, True, False])
+    first, second, none = heard_of(np.array([0, 1, 7]), identity, clean)
+    assert first.tolist() == [1] and second.tolist() == [0, 2] and not len(none)

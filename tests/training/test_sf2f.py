@@ -210,11 +210,6 @@ def utterances() -> FeatureSet:
     )
 
 
-def test_recordings_are_those_of_the_person_through_a_channel():
-    (first, second, none) = sf2f_data.recordings_of(utterances(), np.array([0, 1, 7]))
-    assert first.tolist() == [0, 1] and second.tolist() == [2] and not len(none)
-
-
 def test_windows_follow_one_another_and_come_round():
     windows = sf2f_data.segments(utterances(), np.array([0, 1]), 5, None)[:, 0]
     starts = windows[:, 0].tolist()

@@ -14,7 +14,7 @@ from voicemesh.images import MIDDLE
 from voicemesh.nets.synergynet import SynergyNet, crop_of
 from voicemesh.population.portrait_set import PortraitSet
 
-from .voices import VoiceCodes, fingerprint, write
+from .voices import fingerprint, write
 
 SIDE = 64  # pixels of the generated images
 AT_ONCE = 64
@@ -76,14 +76,3 @@ def readings(portraits: PortraitSet, split: str, teacher: SynergyNet) -> Float[T
             write(kept, torch.cat(shapes).numpy())
         found.append(np.load(kept))
     return torch.from_numpy(np.concatenate(found))
-
-
-def rows_of(
-    voices: VoiceCodes, people: Int64[np.ndarray, " people"]
-) -> list[Int64[np.ndarray, " _"]]:
-    """The recordings of each of these people, ascending, through their channels."""
-    kept = np.flatnonzero(~voices.clean)
-    order = kept[np.argsort(voices.identity[kept], kind="stable")]
-    owners = voices.identity[order]
-    first, last = (np.searchsorted(owners, people, side) for side in ("left", "right"))
-    return [order[start:stop] for start, stop in zip(first, last, strict=True)]

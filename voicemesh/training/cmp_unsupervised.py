@@ -43,8 +43,9 @@ from voicemesh.systems.cmp import (
 from voicemesh.systems.cmp_unsupervised import TEACHER
 
 from . import cmp_teacher
-from .cmp_readings import Faces, rows_of, scaled
+from .cmp_readings import Faces, scaled
 from .cmp_unsupervised_nets import BUNDLE, POLISH, UnsupervisedNets, UnsupervisedRecipe
+from .data import heard_of
 from .loop import Batch, LoopSettings, train
 from .voices import VoiceCodes, voice_codes
 
@@ -73,7 +74,7 @@ class UnsupervisedTask:
             for split in ("train", "validation")
         }
         known = self._faces["train"]
-        heard = rows_of(voices, known.people)
+        heard = heard_of(known.people, voices.identity, voices.clean)
         self._heard = [rows for rows in heard if len(rows)]
         self._people = np.array([i for i, rows in enumerate(heard) if len(rows)])
         self.net: nn.Module = UnsupervisedNets(
@@ -86,7 +87,7 @@ class UnsupervisedTask:
         mean = known.readings.mean(0)
         self._usual = squared_distance(known.readings - mean, shape_gram(face_model)).mean()
         judged_by = self._faces["validation"]
-        rows = rows_of(voices, judged_by.people)
+        rows = heard_of(judged_by.people, voices.identity, voices.clean)
         pairs = [(row, person) for person, own in enumerate(rows) for row in own]
         every = max(1, len(pairs) // VALIDATION_VOICES)
         self._validation = np.array(pairs[::every])

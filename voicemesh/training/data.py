@@ -53,6 +53,19 @@ class FeatureSet:
         return torch.from_numpy(np.stack(parts)).transpose(1, 2).contiguous().float()
 
 
+def heard_of(
+    people: Int64[np.ndarray, " people"],
+    identity: Int64[np.ndarray, " rows"],
+    clean: Bool[np.ndarray, " rows"],
+) -> list[Int64[np.ndarray, " _"]]:
+    """The recordings of each of these people through their channels, ascending."""
+    kept = np.flatnonzero(~clean)
+    order = kept[np.argsort(identity[kept], kind="stable")]
+    owners = identity[order]
+    first, last = (np.searchsorted(owners, people, side) for side in ("left", "right"))
+    return [order[start:stop] for start, stop in zip(first, last, strict=True)]
+
+
 class PairSampler:
     """Batches of persons with two recordings each, of two sessions where there are two."""
 

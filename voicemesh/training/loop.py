@@ -19,6 +19,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from voicemesh.checkpoints.manifest import write_whole
+
 log = logging.getLogger(__name__)
 
 Batch = dict[str, Shaped[Tensor, "..."]]
@@ -129,7 +131,7 @@ class Journal:
     def __init__(self, path: Path, step: int) -> None:
         self.path = path
         kept = [line for line in read_metrics(path) if line["step"] <= step]
-        path.write_text("".join(json.dumps(line) + "\n" for line in kept))
+        write_whole(path, "".join(json.dumps(line) + "\n" for line in kept).encode())
 
     def write(self, entry: Mapping[str, float]) -> None:
         """Append one line."""
@@ -178,7 +180,7 @@ def claim(folder: Path, recipe: Any, settings: LoopSettings) -> None:
     wanted = json.loads(json.dumps({"recipe": values, "seed": settings.seed}))
     path = folder / "recipe.json"
     if not path.exists():
-        path.write_text(json.dumps(wanted, indent=1) + "\n")
+        write_whole(path, (json.dumps(wanted, indent=1) + "\n").encode())
         return
     found = json.loads(path.read_text())
     if found != wanted:
@@ -237,7 +239,7 @@ def _save(
     accelerator.save_state(str(state), safe_serialization=True)
     if accelerator.is_main_process:
         torch.save(task.schedule.state_dict(), state / "schedule.pt")
-        (state / "done.json").write_text(json.dumps({"step": step, "best": best}))
+        write_whole(state / "done.json", json.dumps({"step": step, "best": best}).encode())
         for older in folder.glob("state-*"):
             if older != state:
                 shutil.rmtree(older)

@@ -71,17 +71,6 @@ def resolutions(
     return images[::-1]
 
 
-def recordings_of(
-    utterances: FeatureSet, people: Int64[np.ndarray, " people"]
-) -> list[Int64[np.ndarray, " _"]]:
-    """The recordings of each of these people through their channels, ascending."""
-    kept = np.flatnonzero(~utterances.clean)
-    order = kept[np.argsort(utterances.identity[kept], kind="stable")]
-    owners = utterances.identity[order]
-    first, last = (np.searchsorted(owners, people, side) for side in ("left", "right"))
-    return [order[start:stop] for start, stop in zip(first, last, strict=True)]
-
-
 def segments(
     utterances: FeatureSet,
     rows: Int64[np.ndarray, " recordings"],

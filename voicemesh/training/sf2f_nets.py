@@ -65,6 +65,20 @@ class Sf2fRecipe:
     seed: int = 0
 
 
+def generator_of(recipe: Sf2fRecipe, channels: int) -> SpeechFusionToFace:
+    """The generator that a recipe trains, on features of so many channels."""
+    return SpeechFusionToFace(
+        channels,
+        recipe.voice_widths,
+        recipe.embedding,
+        recipe.inception,
+        recipe.stage == 2,
+        recipe.gated,
+        recipe.face_widths,
+        recipe.large,
+    )
+
+
 class Sf2fNets(nn.Module):
     """Generator and discriminators, trained together; the face network stands by."""
 
@@ -73,16 +87,7 @@ class Sf2fNets(nn.Module):
     ) -> None:
         super().__init__()
         self.recipe = recipe
-        self.generator = SpeechFusionToFace(
-            channels,
-            recipe.voice_widths,
-            recipe.embedding,
-            recipe.inception,
-            recipe.stage == 2,
-            recipe.gated,
-            recipe.face_widths,
-            recipe.large,
-        )
+        self.generator = generator_of(recipe, channels)
         sides = (64, 128)[: 2 if recipe.large else 1]
         self.image_critics = nn.ModuleList(
             PatchCritic(architecture(side, recipe.critic)) for side in sides if recipe.image_weight

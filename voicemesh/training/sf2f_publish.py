@@ -17,7 +17,7 @@ from voicemesh.population.portrait_set import PortraitSet
 from voicemesh.systems.sf2f import FRONT_END_OF_CHANNELS, GENERATOR, SpeechToFace
 
 from .loop import finished, read_metrics
-from .sf2f_nets import Sf2fRecipe
+from .sf2f_nets import Sf2fRecipe, generator_of
 
 LICENCE = "MIT"
 
@@ -34,16 +34,7 @@ def trained(run: Path) -> tuple[SpeechFusionToFace, Sf2fRecipe]:
         for key, value in load_file(run / "best.safetensors").items()
         if key.startswith("generator.")
     }
-    net = SpeechFusionToFace(
-        FRONT_ENDS[recipe.front_end].channels,
-        recipe.voice_widths,
-        recipe.embedding,
-        recipe.inception,
-        recipe.stage == 2,
-        recipe.gated,
-        recipe.face_widths,
-        recipe.large,
-    )
+    net = generator_of(recipe, FRONT_ENDS[recipe.front_end].channels)
     fill(net, own, str(run / "best.safetensors"))
     return net, recipe
 

@@ -14,9 +14,9 @@ from voicemesh.nets.sf2f import coloured, shown
 from voicemesh.nets.sf2f_facenet import FaceNet
 from voicemesh.population.portrait_set import PortraitSet
 
-from .data import FeatureSet
+from .data import FeatureSet, heard_of
 from .loop import Batch
-from .sf2f_data import Faces, recordings_of, segments
+from .sf2f_data import Faces, segments
 from .sf2f_nets import Sf2fNets, Sf2fRecipe, optimiser_of
 from .sf2f_typical import Typical, typical
 from .sheets import save_sheet
@@ -49,7 +49,7 @@ class Sf2fTask:
         self._faces, self._rows = {}, {}
         for split in ("train", "validation"):
             faces = Faces.of(portraits, split, side, recipe.frontal)
-            rows = recordings_of(utterances, faces.people)
+            rows = heard_of(faces.people, utterances.identity, utterances.clean)
             self._faces[split] = faces
             self._rows[split] = [(i, own) for i, own in enumerate(rows) if len(own)]
             if not self._rows[split]:
