@@ -15,6 +15,7 @@ from voicemesh.audio.recording import SAMPLE_RATE, Recording, UnusableRecording
 from voicemesh.checkpoints.bundle import BundleWriter
 from voicemesh.mesh.comparison import PARTS
 from voicemesh.mesh.landmarks import LENGTHS
+from voicemesh.pipeline import portrait as portraits
 from voicemesh.pipeline.certainty import vertex_radius
 from voicemesh.systems.fusion import TRAITS, Repeats
 
@@ -105,6 +106,23 @@ def test_save_writes_all_files(portrait, tmp_path):
     assert len(report["parameters"]) == 51
     assert {"finding speech", "listening", "building the face", "total"} <= set(report["timings_s"])
     assert report["measurements"][0]["name"] == LENGTHS[0]
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, OSError])
+def test_an_interrupted_portrait_leaves_nothing_half_written(portrait, tmp_path, monkeypatch, stop):
+    def write(mesh, path, hair=None):
+        path.write_text("half")
+        if path.suffix == ".glb":
+            raise stop
+
+    portrait.save(tmp_path / "before")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "before").iterdir()}
+    monkeypatch.setattr(portraits.export, "write", write)
+    for folder in ("before", "new"):
+        with pytest.raises(stop):
+            portrait.save(tmp_path / folder)
+    assert {p.name: p.read_bytes() for p in (tmp_path / "before").iterdir()} == before
+    assert not list((tmp_path / "new").iterdir())
 
 
 def test_silence_is_refused(whole):
