@@ -8,8 +8,9 @@ from typing import no_type_check
 import numpy as np
 import torch
 from jaxtyping import Float, Float32
-from numba import njit
 from torch import Tensor
+
+from voicemesh.kernels.compiling import compiled
 
 from .pitch import candidates
 
@@ -53,7 +54,7 @@ def _low_pass() -> Float32[np.ndarray, " taps"]:
     return (taps / taps.sum()).astype(np.float32)
 
 
-@njit(cache=True, fastmath=True)
+@compiled(fastmath=True)
 @no_type_check
 def _follow(x, periods, first, hop, out):
     """Fill the tracks of one voice in."""
@@ -86,7 +87,7 @@ def _follow(x, periods, first, hop, out):
         out[3, frame] = np.log(max(1 - alike, 0.0) + NOISE[0]) + NOISE[1]
 
 
-@njit(cache=True, fastmath=True)
+@compiled(fastmath=True)
 @no_type_check
 def _next(x, at, length, reach):
     """The lag, finer than a sample, at which the cycle at `at` comes again; the correlation there;

@@ -11,8 +11,9 @@ from typing import Any, no_type_check
 import numpy as np
 import torch
 from jaxtyping import Float
-from numba import njit
 from torch import Tensor
+
+from .compiling import compiled
 
 THREAD_SAMPLES = 500_000  # below so many values a second thread costs more than it saves
 BLOCK = 256  # values summed in their own precision before they join a sum in float64
@@ -124,7 +125,7 @@ def _share(work: Callable[[int, int], Any], rows: int, values: int) -> list[Any]
         return list(pool.map(work, edges[:-1], edges[1:]))
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 @no_type_check
 def _scale_first(x, side, y, scale, bias, noise, above, below, own, first, behind):
     # Rows n * channels + c of y = m (scale x + noise + bias); m is above or below by the side.
@@ -143,7 +144,7 @@ def _scale_first(x, side, y, scale, bias, noise, above, below, own, first, behin
                 out[i] = v * (above if sides[i] > 0 else below)
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 @no_type_check
 def _scale_last(x, side, y, scale, bias, noise, above, below, own, first, behind):
     # The same for rows n * space + s of all channels.
@@ -161,7 +162,7 @@ def _scale_last(x, side, y, scale, bias, noise, above, below, own, first, behind
                 out[c] = v * (above if sides[c] > 0 else below)
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc"})
+@compiled(nogil=True, fastmath={"reassoc"})
 @no_type_check
 def _gradient_first(gradient, side, x, back, scale, noise, above, below, sums, first, behind):
     # back = scale h, h = m gradient, and the sums of h, h x and h noise; rows n * channels + c.
@@ -185,7 +186,7 @@ def _gradient_first(gradient, side, x, back, scale, noise, above, below, sums, f
             sums[2, n, c] += s2
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 @no_type_check
 def _gradient_last(gradient, side, x, back, scale, noise, above, below, sums, first, behind):
     # The same for rows n * space + s of all channels.

@@ -11,9 +11,9 @@ from typing import no_type_check
 import numpy as np
 import torch
 from jaxtyping import Float, Float32, Int
-from numba import njit
 from torch import Tensor
 
+from .compiling import compiled
 from .rasterize import EMPTY, EMPTY_DEPTH, Fragments
 
 BAND_PIXELS = 160_000  # below this a second band costs more than it saves
@@ -82,7 +82,7 @@ def _band_edges(points: Float[np.ndarray, "v 3"], height: int, bands: int) -> li
     return sorted({0, *(int(edge) for edge in inner), height})
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 @no_type_check
 def _draw_rows(points, triangles, triangle, depth, first, last):
     # Depth and nearest triangle of the rows first <= y < last. Loop invariants are lifted out
@@ -139,7 +139,7 @@ def _draw_rows(points, triangles, triangle, depth, first, last):
                         triangle[row, column] = t
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 @no_type_check
 def _weigh_rows(points, triangles, triangle, weights, first, last):
     # Corner weights of the triangles that stayed visible, by the arithmetic of _draw_rows.
@@ -165,7 +165,7 @@ def _weigh_rows(points, triangles, triangle, weights, first, last):
             weights[row, column, 2] = u
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 @no_type_check
 def _interpolate(triangle, weights, triangles, attributes, image):
     for row in range(triangle.shape[0]):

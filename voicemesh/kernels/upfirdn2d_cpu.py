@@ -11,9 +11,9 @@ from typing import no_type_check
 import numpy as np
 import torch
 from jaxtyping import Float
-from numba import njit
 from torch import Tensor
 
+from .compiling import compiled
 from .upfirdn2d import Resampling
 
 THREAD_SAMPLES = 200_000  # below so many results a second thread costs more than it saves
@@ -73,7 +73,7 @@ def factors(
     return column[None], row[None]
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 @no_type_check
 def _filter_rows(x, y, size, out_size, step, columns, rows, axis_y, axis_x, first, behind):
     # Result rows first <= index < behind, counted over all planes. x and y are [planes, height *
@@ -128,7 +128,7 @@ def _filter_rows(x, y, size, out_size, step, columns, rows, axis_y, axis_x, firs
                 _add_interleaved(out, parts)
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 @no_type_check
 def _add_taps(out, source, gap, taps, count):
     # out[n] += sum over m of taps[m] source[n + m gap], n < count; four taps in a pass, two, one.
@@ -152,7 +152,7 @@ def _add_taps(out, source, gap, taps, count):
             out[n] += k0 * a[n]
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 @no_type_check
 def _add_strided(out, out_step, source, source_step, taps, count):
     # out[n out_step] += sum over m of taps[m] source[n source_step + m]
@@ -171,7 +171,7 @@ def _add_strided(out, out_step, source, source_step, taps, count):
         m += 1
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 @no_type_check
 def _add_interleaved(out, parts):
     # out[n period + f] += parts[f, n]; pairs in one pass

@@ -8,7 +8,8 @@ import math
 from typing import no_type_check
 
 import numpy as np
-from numba import njit
+
+from voicemesh.kernels.compiling import compiled
 
 SKIN, EYE, HAIR, LOCK = 0, 1, 2, 5  # of studio.Material
 SHADOW_TAPS = 8  # per sample; the samples of a pixel turn their patterns differently
@@ -22,7 +23,7 @@ REFLECTANCE = 0.028  # of skin at normal incidence
 # Two windows mirrored in the eyes: direction, half width, half height, brightness.
 WINDOWS = ((-0.392, 0.467, 0.793, 0.17, 0.22, 2.6), (0.636, 0.051, 0.770, 0.08, 0.22, 0.35))
 
-loop = njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+loop = compiled(nogil=True, fastmath=True, error_model="numpy")
 
 
 @loop

@@ -7,7 +7,8 @@ import math
 from typing import no_type_check
 
 import numpy as np
-from numba import njit
+
+from voicemesh.kernels.compiling import compiled
 
 CREASE_TAPS = 12
 CREASE_RADIUS = 6.0  # millimetres
@@ -16,7 +17,7 @@ MATT, GLOSS = 0.493, 0.9  # the shares of scattered and of mirrored light, set b
 LUMINANCE = (0.2126, 0.7152, 0.0722)  # of the sRGB primaries
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 @no_type_check
 def normals(vertices, triangles):
     """Area-weighted unit normals [v, 3]; zero where there is no area."""
@@ -39,7 +40,7 @@ def normals(vertices, triangles):
     return total
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 @no_type_check
 def shine_on(placed, normals, places, colours, strengths, exponent):
     """Sim3DR's light at vertices in the unit box; `places` are of the light and the viewer."""
@@ -74,7 +75,7 @@ def shine_on(placed, normals, places, colours, strengths, exponent):
     return total
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 @no_type_check
 def blend(triangle, weights, triangles, colours, image, alpha, reverse):
     """Colours over the bytes of an image, in place: truncate((1 - alpha) old + alpha 255 new)."""
@@ -94,7 +95,7 @@ def blend(triangle, weights, triangles, colours, image, alpha, reverse):
                 image[row, x, k] = np.uint8(min(max(byte, np.float32(0)), np.float32(255)))
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@compiled(nogil=True, fastmath=True)
 @no_type_check
 def blur(plane, sigma):
     """A Gaussian over a plane, in samples; nothing comes in over the edge."""
@@ -123,7 +124,7 @@ def blur(plane, sigma):
     return down
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@compiled(nogil=True, fastmath=True)
 @no_type_check
 def open_to(points, normals, direction, axes, depth, reach, lit, total):
     """Add one direction of the sky to each vertex: the light that gets through, and all of it.
@@ -150,7 +151,7 @@ def open_to(points, normals, direction, axes, depth, reach, lit, total):
             lit[i] += facing
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@compiled(nogil=True, fastmath=True)
 @no_type_check
 def creases(depth, normal, turns, distance, millimetres):
     """Light that reaches small folds, in [0, 1] per pixel: occlusion within CREASE_RADIUS.
@@ -198,14 +199,14 @@ def creases(depth, normal, turns, distance, millimetres):
     return light
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@compiled(nogil=True, fastmath=True)
 @no_type_check
 def film(v):
     """The curve of the film: nearly straight in the shadows, soft in the lights."""
     return v * (1 + v / 9) / (1 + v * 0.72)
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@compiled(nogil=True, fastmath=True)
 @no_type_check
 def develop(triangle, halved, diffuse, shine, albedo, crept, backdrop, exposure):
     """Samples to bytes: light times colour, film curve, display curve, mean over each pixel.

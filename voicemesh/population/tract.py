@@ -10,10 +10,10 @@ from typing import no_type_check
 
 import numpy as np
 from jaxtyping import Float, Float32
-from numba import njit
 from scipy.optimize import brentq
 
 from voicemesh.audio.recording import SAMPLE_RATE
+from voicemesh.kernels.compiling import compiled
 
 OVERSAMPLING = 3  # the pulse's closure is too sharp for 16 kHz
 CONTROL_RATE = 200  # Hz, of the articulation tracks
@@ -73,7 +73,7 @@ def decimator() -> Float32[np.ndarray, "73"]:
     return (taps / taps.sum()).astype(np.float32)
 
 
-@njit(cache=True, fastmath=True)
+@compiled(fastmath=True)
 @no_type_check
 def glottis(f0, rd, creak, jitter, shimmer, luck, pulses, flows, taps):
     """Flow derivative and flow at the output rate, from tracks at the control rate.
@@ -122,7 +122,7 @@ def glottis(f0, rd, creak, jitter, shimmer, luck, pulses, flows, taps):
     return out, flow
 
 
-@njit(cache=True, fastmath=True)
+@compiled(fastmath=True)
 @no_type_check
 def vocal_tract(
     source, flow, noise, levels, breath, tilt, poles, widths, zero, zero_width, nasal, nasal_width
@@ -177,7 +177,7 @@ def vocal_tract(
     return y
 
 
-@njit(cache=True, fastmath=True)
+@compiled(fastmath=True)
 @no_type_check
 def hisses(noise, level, centre, width):
     """Band-passed noise: about unit gain at the moving centre; level [blocks + 1] is linear."""

@@ -5,7 +5,8 @@ from typing import no_type_check
 
 import numpy as np
 from jaxtyping import Float
-from numba import njit
+
+from voicemesh.kernels.compiling import compiled
 
 ELLIPSOID, CAPSULE = 0.0, 1.0
 MIDLINE = 2.5**2  # mm^2; |x| is sqrt(x^2 + this), so mirrored parts meet without a crease
@@ -18,14 +19,14 @@ CLOSE = 0.003  # mm; a ray ends here
 COLUMNS = 21
 
 
-@njit(cache=True)
+@compiled()
 @no_type_check
 def _smooth_minimum(a, b, k):
     h = max(k - abs(a - b), 0.0) / k
     return min(a, b) - h * h * h * k / 6.0
 
 
-@njit(cache=True)
+@compiled()
 @no_type_check
 def _ellipsoid(q, x, y, z):
     u = abs(q[11] * x + q[12] * y + q[13] * z) / q[8]
@@ -48,7 +49,7 @@ def _ellipsoid(q, x, y, z):
     return (k0 - 1.0) / (np.sqrt(gx * gx + gy * gy + gz * gz) + 1e-9)
 
 
-@njit(cache=True)
+@compiled()
 @no_type_check
 def _capsule(q, x, y, z):
     bx, by, bz = q[8] - q[5], q[9] - q[6], q[10] - q[7]
@@ -58,7 +59,7 @@ def _capsule(q, x, y, z):
     return np.sqrt(ex * ex + ey * ey + ez * ez) - (q[11] + t * (q[12] - q[11]))
 
 
-@njit(cache=True)
+@compiled()
 @no_type_check
 def signed_distance(x, y, z, primitives, bumps):
     """Roughly the distance to the surface, negative inside; primitives fold in their order."""
@@ -87,7 +88,7 @@ def signed_distance(x, y, z, primitives, bumps):
     return d
 
 
-@njit(cache=True)
+@compiled()
 @no_type_check
 def _cast(origins, directions, start, primitives, bumps):
     n = directions.shape[0]

@@ -1,0 +1,28 @@
+"""Loops for the CPU, compiled by numba and kept on the disk where there is a place for it."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from numba import njit
+
+log = logging.getLogger(__name__)
+
+
+def compiled(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """`numba.njit` with its cache.
+
+    Where nobody may write, neither beside the code nor at home, numba refuses to cache, and with it
+    to compile; then every process compiles for itself.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        try:
+            return njit(cache=True, **options)(function)
+        except RuntimeError as error:  # numba has no kind of its own for it
+            if "cannot cache" not in str(error):
+                raise
+            log.debug("%s; it is compiled anew", error)
+            return njit(**options)(function)
+
+    return decorate
