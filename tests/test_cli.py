@@ -181,6 +181,13 @@ def test_files_and_devices_that_cannot_be_used_are_told(bundle, tmp_path, capsys
     assert f"there is no folder {tmp_path / 'no'}" in capsys.readouterr().err
 
 
+def test_figures_need_a_place_before_they_are_measured(tmp_path, capsys):
+    for out, fault in ((tmp_path, "is a folder; name the file"), (tmp_path / "a/b", "no folder")):
+        told = ["evaluate", "cmp", "--data", str(tmp_path / "nobody"), "--out", str(out)]
+        assert cli.main(told) == 2
+        assert fault in capsys.readouterr().err
+
+
 def test_an_interruption_is_no_traceback(monkeypatch, capsys):
     from voicemesh.population import dataset
 

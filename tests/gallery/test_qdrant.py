@@ -83,3 +83,9 @@ def test_addresses(monkeypatch, gallery):
     for address in ("http://localhost:6333", "http://localhost:6333/a/b"):
         with pytest.raises(ValueError, match="names no collection; write http://host:port/coll"):
             Gallery.open(address)
+
+
+@pytest.mark.filterwarnings("ignore:Failed to obtain server version")
+def test_a_server_that_does_not_answer():
+    with pytest.raises(ValueError, match=r"No Qdrant server answers at http://127\.0\.0\.1:1"):
+        Gallery.open("http://127.0.0.1:1/people")

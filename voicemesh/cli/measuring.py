@@ -3,6 +3,10 @@
 import argparse
 import importlib
 import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 # What puts voices and faces into one space: a module and its class, see `systems.association`.
 SPACES = {
@@ -14,8 +18,8 @@ SPACES = {
 
 def evaluate(arguments: argparse.Namespace) -> int:
     """All figures of a bundle on the people that were held out."""
-    if arguments.out and not arguments.out.parent.is_dir():
-        raise ValueError(f"there is no folder {arguments.out.parent} to write the figures to")
+    if arguments.out:
+        check_place(arguments.out)
     if arguments.system in SPACES:
         return evaluate_space(arguments)
     if arguments.system == "voicestyle":
@@ -36,9 +40,28 @@ def evaluate(arguments: argparse.Namespace) -> int:
     else:
         results, _ = cmp.evaluate(system, Population.open(arguments.data))
         print(cmp_table.table(results))
-    if arguments.out:
-        arguments.out.write_text(json.dumps(results, indent=2) + "\n")
+    keep(results, arguments.out)
     return 0
+
+
+def check_place(out: Path) -> None:
+    """Refuse, before hours of work, a file that could not be written after them.
+
+    Raises:
+        ValueError: it is a folder, or its folder is not there or may not be written to.
+    """
+    if out.is_dir():
+        raise ValueError(f"{out} is a folder; name the file that the figures are to go to")
+    if not out.parent.is_dir():
+        raise ValueError(f"there is no folder {out.parent} to write the figures to")
+    if not os.access(out if out.exists() else out.parent, os.W_OK):
+        raise ValueError(f"{out} may not be written to; name another file")
+
+
+def keep(results: Mapping[str, Any], out: Path | None) -> None:
+    """All figures as JSON, where a file was named."""
+    if out:
+        out.write_text(json.dumps(results, indent=2) + "\n")
 
 
 def evaluate_voicestyle(arguments: argparse.Namespace) -> int:
@@ -61,8 +84,7 @@ def evaluate_voicestyle(arguments: argparse.Namespace) -> int:
     portraits = voice_faces.portraits_of(population)
     results, seen = voicestyle.evaluate(system, judges, population, portraits, others)
     print(voicestyle.table(results))
-    if arguments.out:
-        arguments.out.write_text(json.dumps(results, indent=2) + "\n")
+    keep(results, arguments.out)
     if arguments.pictures:
         inverter = Inverter.from_bundle(bundle, device)
         written = voicestyle_sheets.write(arguments.pictures, seen, system, inverter)
@@ -82,8 +104,7 @@ def evaluate_sf2f(arguments: argparse.Namespace) -> int:
     system = SpeechToFace.from_bundle(bundle, devices.chosen(arguments.device))
     results = sf2f.evaluate(system, population, voice_faces.portraits_of(population), bundle)
     print(sf2f.table(results))
-    if arguments.out:
-        arguments.out.write_text(json.dumps(results, indent=2) + "\n")
+    keep(results, arguments.out)
     return 0
 
 
@@ -105,6 +126,5 @@ def evaluate_space(arguments: argparse.Namespace) -> int:
         portraits = voice_faces.portraits_of(population)
         results, _ = voice_faces.evaluate_population(space, population, portraits)
         print(voice_faces.report(results, arguments.system, population.folder.name))
-    if arguments.out:
-        arguments.out.write_text(json.dumps(results, indent=2) + "\n")
+    keep(results, arguments.out)
     return 0

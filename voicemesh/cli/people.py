@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from pathlib import Path
 
 from .recipes import overridden
 
@@ -42,6 +43,7 @@ def index(arguments: argparse.Namespace) -> int:
     table, folder = arguments.table, arguments.folder
     found = sources.of_table(table) if table else sources.of_folder(folder)
     bundle = Bundle.open(arguments.bundle)
+    server = connected(arguments.server) if arguments.server else None
     told = arguments.device, arguments.title, arguments.crops
     built = indexing.index(folder, found, arguments.out, bundle, *told)
     left_out = built.manifest["left_out"]
@@ -50,8 +52,8 @@ def index(arguments: argparse.Namespace) -> int:
     if left_out:
         print(f"{len(left_out)} of {len(found)} files could not be used", file=sys.stderr)
     print(f"{arguments.out}: {len(built)} entries of {built.people} people")
-    if arguments.server:
-        upload(built, *connected(arguments.server))
+    if server:
+        upload(built, *server)
     return 1 if left_out else 0
 
 
@@ -64,7 +66,7 @@ def gallery(arguments: argparse.Namespace) -> int:
 
     guests = []
     if arguments.examples:
-        guests = [entry["identity"] for entry in json.loads(arguments.examples.read_text())]
+        guests = identities_in(arguments.examples)
     built = showcase(
         Population.open(arguments.folder),
         PortraitSet.open(arguments.folder / f"portraits-{arguments.size}", partial=True),
@@ -76,6 +78,18 @@ def gallery(arguments: argparse.Namespace) -> int:
     )
     print(f"{arguments.out}: {len(built)} people")
     return 0
+
+
+def identities_in(examples: Path) -> list[str]:
+    """Who speaks in the examples of a page.
+
+    Raises:
+        ValueError: the file is no examples.json.
+    """
+    try:
+        return [entry["identity"] for entry in json.loads(examples.read_text())]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{examples} lists no examples with an identity each: {error}") from error
 
 
 def invert(arguments: argparse.Namespace) -> int:

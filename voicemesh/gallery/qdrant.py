@@ -160,7 +160,8 @@ def connected(address: str) -> tuple["QdrantClient", str]:
     """A client of the server, and the collection, of `http://host:port/collection`.
 
     Raises:
-        ValueError: the address names no collection, or the client is not installed.
+        ValueError: the address names no collection, no server answers there, or the client is not
+            installed.
     """
     parts = urlsplit(address)
     collection = parts.path.strip("/")
@@ -168,11 +169,17 @@ def connected(address: str) -> tuple["QdrantClient", str]:
         raise ValueError(f"{address} names no collection; write http://host:port/collection")
     try:
         from qdrant_client import QdrantClient
+        from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
     except ImportError as error:
         raise ValueError(
             "Galleries on a server need qdrant-client: pip install -r requirements-qdrant.txt"
         ) from error
-    return QdrantClient(url=f"{parts.scheme}://{parts.netloc}"), collection
+    client = QdrantClient(url=f"{parts.scheme}://{parts.netloc}")
+    try:
+        client.get_collections()
+    except (ResponseHandlingException, UnexpectedResponse) as error:
+        raise ValueError(f"No Qdrant server answers at {address}: {error}") from error
+    return client, collection
 
 
 def _filter(**wanted: str | None) -> Any:
