@@ -129,6 +129,21 @@ def test_sizes_that_lie(tmp_path):
         array_file(tmp_path / "x.pkl")
 
 
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("share", [0, 0.001, 0.1, 0.5, 0.9, 0.999])
+def test_files_that_came_in_part(tmp_path, zipped, share):
+    whole, torn = tmp_path / "whole.pth", tmp_path / "torn.pth"
+    torch.save({"a": torch.randn(2000)}, whole, _use_new_zipfile_serialization=zipped)
+    content = whole.read_bytes()
+    torn.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(ValueError, match=r"torn\.pth cannot be read as tensors: ") as error:
+        torch_file(torn)
+    assert "weights_only" not in str(error.value)
+    torch.save({"a": torch.randn(2)}, whole, pickle_protocol=4)
+    with pytest.raises(ValueError, match="of another protocol than torch writes"):
+        torch_file(whole)
+
+
 def test_archives_and_missing_files(tmp_path):
     (tmp_path / "x.pth").write_bytes(b"x")
     with tarfile.open(tmp_path / "x.tar", "w") as archive:

@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from scipy.io import savemat
 
 from voicemesh import checkpoints
@@ -17,6 +18,7 @@ from voicemesh.nets.cmp import (
     SupervisedHead,
     VoiceEncoder,
 )
+from voicemesh.nets.sf2f_vggface import VggFace
 from voicemesh.nets.synergynet import MobileNetV2, SynergyNet
 
 VERTICES = 53_000  # enough for the published landmarks
@@ -52,6 +54,39 @@ def test_the_voice_encoder_of_any_size(tmp_path, prefix):
         torch.randn(2, 5, 9),
     )
     torch.testing.assert_close(read(features), net(features), rtol=0, atol=0)
+
+
+def written(path, state):
+    """The state dict in the form that the suffix tells."""
+    arrays = {key: value.numpy() for key, value in state.items()}
+    if path.suffix == ".npz":
+        np.savez(path, **arrays)
+    elif path.suffix == ".pkl":
+        path.write_bytes(pickle.dumps(arrays, 2))
+    elif path.suffix == ".safetensors":
+        save_file(state, path)
+    else:
+        torch.save(state, path, _use_new_zipfile_serialization=path.suffix != ".tar")
+
+
+@pytest.mark.parametrize("suffix", ["pt", "pth", "tar", "npz", "pkl", "safetensors"])
+@pytest.mark.parametrize("counters", [True, False])
+def test_files_of_any_form_with_or_without_counters(tmp_path, suffix, counters):
+    net, features = VoiceEncoder(5, (6, 7), 4).eval(), torch.randn(2, 5, 9)
+    state = {k: v for k, v in net.state_dict().items() if counters or "num_batches" not in k}
+    written(tmp_path / f"voice.{suffix}", state)
+    read = checkpoints.load("cmp-voice-encoder", tmp_path / f"voice.{suffix}")
+    torch.testing.assert_close(read(features), net(features), rtol=0, atol=0)
+
+
+def test_weights_kept_by_torch_under_another_suffix(tmp_path):
+    net = VggFace(4, (1,), (8,)).eval()
+    torch.save(net.state_dict(), tmp_path / "vgg.pkl", _use_new_zipfile_serialization=False)
+    read = checkpoints.load("sf2f-vggface", tmp_path / "vgg.pkl")
+    torch.testing.assert_close(read.fc.weight, net.fc.weight, rtol=0, atol=0)
+    (tmp_path / "torn.npz").write_bytes(b"PK")
+    with pytest.raises(ValueError, match=r"torn\.npz cannot be read as arrays"):
+        checkpoints.load("sf2f-vggface", tmp_path / "torn.npz")
 
 
 def test_the_supervised_head_of_any_size(tmp_path):

@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from jaxtyping import Shaped
 from torch import Tensor, nn
 
@@ -22,7 +21,6 @@ from .store import Tensors, fill
 VOICE_WIDTHS = (256, 384, 576, 864)
 FACE_WIDTHS, BASELINE_WIDTHS = (512, 256, 128, 64, 32), (1024, 512, 256, 128, 64)
 BLOCKS, STAGE_WIDTHS = (3, 4, 6, 3), (64, 128, 256, 512)
-COUNTER = "num_batches_tracked"
 
 
 def generator(tensors: Tensors, origin: str) -> nn.Module:
@@ -124,16 +122,14 @@ def critic_arguments(tensors: Tensors) -> tuple[str, bool, float]:
 def facenet(tensors: Tensors, origin: str) -> nn.Module:
     """The face network with or without its classes, which measures do not need."""
     net = FaceNet(size(tensors, "logits.weight", 0, 8631))
-    own = net.state_dict()
     headless = not any(key.startswith("logits.") for key in tensors)
-    spare = {k: v for k, v in own.items() if headless and k.startswith("logits.")}
-    return fill(net, counted(tensors, own) | spare, origin)
+    spare = {k: v for k, v in net.state_dict().items() if headless and k.startswith("logits.")}
+    return fill(net, tensors | spare, origin)
 
 
 def vggface(tensors: Tensors, origin: str) -> nn.Module:
     """ResNet-50 of VGGFace2; its pickle lacks the counters of the norms."""
-    net = VggFace(**vggface_arguments(tensors))
-    return fill(net, counted(tensors, net.state_dict()), origin)
+    return fill(VggFace(**vggface_arguments(tensors)), tensors, origin)
 
 
 def vggface_arguments(tensors: Tensors) -> dict[str, Any]:
@@ -146,12 +142,6 @@ def vggface_arguments(tensors: Tensors) -> dict[str, Any]:
         "blocks": tuple(blocks) or BLOCKS,
         "widths": tuple(widths) or STAGE_WIDTHS,
     }
-
-
-def counted(tensors: Tensors, own: Tensors) -> Tensors:
-    """The tensors with counters of zero for norms whose file counted no batches."""
-    counters = {key: torch.zeros_like(value) for key, value in own.items() if key.endswith(COUNTER)}
-    return counters | tensors
 
 
 def numbered(

@@ -60,6 +60,7 @@ NETS = {
     )
 }
 Tensors = dict[str, Shaped[Tensor, "..."]]
+COUNTER = ".num_batches_tracked"  # of a norm; inference does not read it
 
 
 def save(path: str | Path, tensors: Mapping[str, Shaped[Tensor, "..."]], header: dict) -> None:
@@ -168,12 +169,16 @@ def net_of(
 def fill(net: nn.Module, tensors: Mapping[str, Shaped[Tensor, "..."]], origin: str) -> nn.Module:
     """Load a net strictly and set it to inference; narrower floats are widened.
 
+    Old files counted no batches in their norms: counters that lack are zero.
+
     Raises:
         ValueError: any key is missing, unexpected or misshapen; the message names them all.
     """
+    counters = {k: torch.zeros_like(v) for k, v in net.state_dict().items() if k.endswith(COUNTER)}
+    tensors = counters | dict(tensors)
     agree(net, tensors, origin)
     with torch.no_grad():
-        net.load_state_dict(dict(tensors))
+        net.load_state_dict(tensors)
     return net.eval()
 
 

@@ -16,11 +16,12 @@ import torch
 
 from .plain_arrays import NAMES, Array, Kind, settled
 
+TORCH_MARK = b"\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # after the protocol of its older files
 PLAIN = {"_codecs.encode": codecs.encode, "collections.OrderedDict": OrderedDict}
 # All that readers raise on bytes that are no pickle, no array, or a torn one.
 MALFORMED = (
     *(pickle.UnpicklingError, zipfile.BadZipFile, zlib.error, struct.error, TokenError),
-    *(EOFError, RuntimeError, AssertionError, MemoryError, LookupError, AttributeError),
+    *(EOFError, OSError, RuntimeError, AssertionError, MemoryError, LookupError, AttributeError),
     *(ImportError, TypeError, ValueError, ArithmeticError, SyntaxError),
 )
 
@@ -44,10 +45,8 @@ def torch_file(path: str | Path) -> Any:
     except MALFORMED as error:
         if tarfile.is_tarfile(path):
             raise ValueError(f"{path} is an archive of files; unpack it first") from error
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         found = blocked_global(str(error))
-        if found:
-            reason = f"it names {found}, which is more than data"
+        reason = f"it names {found}, which is more than data" if found else reason_of(error)
         raise ValueError(f"{path} cannot be read as tensors: {reason}") from error
 
 
@@ -116,6 +115,23 @@ def refuse_bomb(path: Path) -> None:
             f"{path} cannot be read as tensors: its {size:,} bytes would unpack to {unpacked:,};"
             " take the file as it was published"
         )
+
+
+def plain_pickle(path: Path) -> bool:
+    """Is this a pickle without the mark that torch begins its own with?"""
+    with path.open("rb") as file:
+        start = file.read(2 + len(TORCH_MARK))
+    return start[:1] == b"\x80" and start[2:] != TORCH_MARK
+
+
+def reason_of(error: BaseException) -> str:
+    """Why torch could not read a file, without its advice to read it unsafely."""
+    told = str(error).split("WeightsUnpickler error: ")[-1].strip().split("\n")[0]
+    if told.startswith("Unsupported operand"):
+        return "it is torn, or a pickle of another protocol than torch writes (2)"
+    if isinstance(error, OSError | LookupError) or told.startswith("Weights only load failed"):
+        told = ""
+    return told or "it is no torch file, or a torn one"
 
 
 def blocked_global(message: str) -> str:

@@ -16,7 +16,7 @@ from voicemesh.mesh.morphable import MorphableModel
 
 from . import association, cmp, sf2f, stylegan2
 from .store import Tensors
-from .unpickle import MALFORMED, array_file, existing, torch_file
+from .unpickle import MALFORMED, array_file, existing, plain_pickle, torch_file
 
 FACE_MODEL_KEYS = ("param_mean", "param_std", "u", "w_exp", "w_shp")
 
@@ -138,7 +138,7 @@ def load(name: str, path: str | Path) -> nn.Module | MorphableModel:
         ValueError: unknown name, unreadable or unsafe file, or tensors that do not fit.
     """
     published = entry(name)
-    content = tensors_by_key(array_file(path)) if published.pickled else torch_file(path)
+    content = content_of(existing(path), published.pickled)
     if published.container and not (published.bare and holds_tensors(content)):
         if not isinstance(content, Mapping) or published.container not in content:
             raise ValueError(f"{path} has no {published.container!r}, where {name} is kept")
@@ -173,6 +173,19 @@ def arguments_of(net: nn.Module) -> dict[str, Any]:
     if type(net) in sf2f.ARGUMENTS:
         return sf2f.ARGUMENTS[type(net)](net.state_dict())
     return association.arguments_of(net)
+
+
+def content_of(path: Path, pickled: bool) -> Any:
+    """What lies in a file of any of the forms that weights come in; arrays as tensors."""
+    if path.suffix == ".npz":
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                return tensors_by_key(dict(arrays))
+        except MALFORMED as error:
+            raise ValueError(f"{path} cannot be read as arrays: {error}") from error
+    if (pickled or path.suffix == ".pkl") and plain_pickle(path):
+        return tensors_by_key(array_file(path))
+    return torch_file(path)
 
 
 def holds_tensors(content: Any) -> bool:
