@@ -116,7 +116,7 @@ def test_a_discriminator_judges_each_image_by_itself(rng):
 def test_a_run_without_a_discriminator_is_refused(tmp_path):
     with pytest.raises(ValueError, match="adversarial stage"):
         realness.critic_of(tmp_path)
-    for step, critic in ((10, Discriminator((4, 6), 3)), (9, PatchCritic(4))):
+    for step, critic in ((10, Discriminator((4, 6), 3)), (9, PatchCritic(4, 3))):
         (tmp_path / f"state-{step}").mkdir()
         save_file(critic.state_dict(), tmp_path / f"state-{step}" / realness.CRITIC)
     assert realness.critic_of(tmp_path).widths == (4, 6)  # of the newest state
@@ -167,7 +167,7 @@ def test_realness_and_sheets_of_all_images(system, space, rng, tmp_path):
     sizes = {path.name: Image.open(path).size for path in written}
     assert sizes["samples.jpg"] == (2 * 64 + 12, 3 * 8)
     assert sizes["voices.jpg"] == (7 * 8, 2 * 8)
-    assert sizes["inversions.jpg"] == (2 * 2 * 8 + 12, 2 * 8)
+    assert sizes["inversions.jpg"] == (2 * 2 * 8 + 12, 6 * 8)
 
 
 def test_what_never_changes_correlates_with_nothing():

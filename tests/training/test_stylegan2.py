@@ -15,10 +15,11 @@ from voicemesh.latent.projection import pixels_of
 from voicemesh.nets.stylegan2 import Generator
 from voicemesh.population.portrait_set import PortraitShard
 from voicemesh.population.portraits import LIGHTS, LOOKS
+from voicemesh.training import portraits_recipe
 from voicemesh.training.loop import LoopSettings
 from voicemesh.training.pictures import Pictures
 from voicemesh.training.portrait_law import ParameterLaw, parameters_of
-from voicemesh.training.stylegan2 import pixel_error, play, start
+from voicemesh.training.stylegan2 import RECIPES, pixel_error, play, start
 from voicemesh.training.stylegan2_anchored import AnchoredPlayers
 from voicemesh.training.stylegan2_augment import Adaptive, augment, random_maps, recoloured, warped
 from voicemesh.training.stylegan2_losses import average, ema_decay
@@ -38,6 +39,12 @@ SMALL = StyleGan2Recipe(
     adaptive_images=20,
     half_life=20,
 )
+
+
+@pytest.fixture(autouse=True)
+def short_mapping(monkeypatch):
+    """A mapping that is learnt in no time."""
+    monkeypatch.setattr(portraits_recipe, "BUNDLE", replace(portraits_recipe.BUNDLE, mapping=3))
 
 
 @pytest.fixture
@@ -134,6 +141,42 @@ def test_what_means_nothing_is_never_learnt_from(rng):
     players.iterate(3, torch.rand(4, 3, 8, 8), torch.randn(4, 8))
     assert all(p.grad is not None for p in players.player.generator.convs[1].parameters())
     assert np.isfinite(list(told.values())).all()
+
+
+def test_layers_settle_at_the_end_under_a_mapping_that_stays(rng):
+    torch.manual_seed(0)
+    recipe = replace(SMALL, anchor=1.0, settling=0.5, critic_scales=2)
+    players = AnchoredPlayers(recipe, Accelerator(cpu=True))
+    real, known, told = torch.rand(4, 3, 8, 8), torch.randn(4, 8), []
+    for step in (2, 3):  # the first of six is not yet of the last half, the other is
+        torch.manual_seed(0)
+        style = [p.detach().clone() for p in players.player.generator.style.parameters()]
+        layer = players.player.generator.convs[1].conv.weight.detach().clone()
+        told.append(players.iterate(step, real, known))
+        after = players.player.generator.style.parameters()
+        moved = any(not torch.equal(a, b) for a, b in zip(style, after, strict=True))
+        assert moved == (step == 2)
+        assert not torch.equal(layer, players.player.generator.convs[1].conv.weight)
+    assert told[1]["anchor"] > 1.5 * told[0]["anchor"]
+
+
+def test_a_recipe_begins_with_the_layers_of_the_one_before(rng, tmp_path, monkeypatch):
+    data = tmp_path / "people" / "portraits-16"
+    data.mkdir(parents=True)
+    shards = {}
+    for number, split in enumerate(("train", "validation")):
+        save_file(vars(portraits(rng, 24)), data / f"shard-{number:05d}.safetensors")
+        shards[split] = [number]
+    about = {"pictures": 3, "size": 16, "seed": 0}
+    told = {"format": 1, "recipe": about, "face_model": "", "looks": [], "shards": shards}
+    (data / "portraits.json").write_text(json.dumps(told))
+    first = replace(SMALL, size=16, base=128, style=64, anchor=10.0, regression=2, steps=2)
+    monkeypatch.setitem(RECIPES, "first", replace(first, neutral=True))
+    recipe = replace(first, before="first", mixing=0.5)
+    start(data.parent, tmp_path / "run", recipe, Bundle.open())
+    written = json.loads((tmp_path / "run" / "portraits" / "recipe.json").read_text())["recipe"]
+    assert written["layers"] == str(tmp_path / "run" / "first") and written["mapping"]
+    assert (tmp_path / "run" / "first" / NET).exists() and (tmp_path / "run" / NET).exists()
 
 
 def test_the_error_of_a_pixel_is_that_of_the_image(rng):
