@@ -85,7 +85,14 @@ PICTURED = (voice_faces.PICTURED,)
 
 def test_more_is_heard_with_a_ceiling_of_as_many_days(population, monkeypatch):
     monkeypatch.setattr(likelihood, "DRAWN", 4000)
-    people = population.people.take(population.validation)
+    people, days = population.people.take(population.validation), []
+    whole = likelihood.LikelihoodRatio.fit
+
+    def told(cls, coupling, sessions, measures):
+        days.append(sessions)
+        return whole(coupling, sessions, measures)
+
+    monkeypatch.setattr(likelihood.LikelihoodRatio, "fit", classmethod(told))
     rng, who = np.random.default_rng(0), np.arange(12)
     voices = {
         count: Side(rng.normal(size=(12 * rows, 3)), np.repeat(who, rows))
@@ -99,6 +106,7 @@ def test_more_is_heard_with_a_ceiling_of_as_many_days(population, monkeypatch):
     names |= {kind + which for kind in kinds for which in ("", ", single", ", two")}
     assert set(results["systems"]) == names
     assert results["recordings"] == {"single": 1, "two": 2, "joined": 3}
+    assert days == [1, 1, 2, 2, 3, 3]
     told = voice_faces.report(results, "ours", "toys")
     for words in ("ours, 2 heard (6.0 s)", "to the ceiling of pictures, 3 heard"):
         assert words in told
