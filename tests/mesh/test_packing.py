@@ -7,35 +7,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from voicemesh.mesh.morphable import Measure, MorphableModel
+from voicemesh.mesh.morphable import MorphableModel
 from voicemesh.mesh.packing import load, pack, save, unpack
 
 HEAD = Path(__file__).parents[2] / "assets" / "bundle" / "head.safetensors"
-
-
-@pytest.fixture
-def model() -> MorphableModel:
-    """A cloud of 90 points with random bases; every sixth channel of paint is used."""
-    return MorphableModel(
-        name="cloud",
-        mean=torch.randn(90, 3) * 60,
-        shape_basis=torch.randn(90, 3, 5),
-        expression_basis=torch.randn(90, 3, 2),
-        shape_mean=torch.randn(5),
-        shape_deviation=torch.rand(5) + 0.5,
-        expression_mean=torch.randn(2),
-        expression_deviation=torch.rand(2) + 0.5,
-        triangles=torch.randint(0, 90, (40, 3)),
-        landmarks=torch.randint(0, 90, (68,)),
-        measures={
-            "width": Measure((3, 17), label="Width"),
-            "ring": Measure((4, 8, 15, 16), closed=True),
-            "arc": Measure((4, 8, 15, 16)),
-        },
-        paint=torch.rand(90, 2),
-        paint_names=("lips", "melanin"),
-        regions={"face": torch.tensor([1, 2, 3])},
-    )
 
 
 def test_file_round_trip(model, tmp_path):

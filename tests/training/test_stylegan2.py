@@ -76,6 +76,20 @@ def run(pictures, folder, steps=6, recipe=SMALL):
     return play(pictures, folder, recipe, settings)
 
 
+def pictured(rng, people):
+    """The folder of a population: small portraits of 24 people to learn from, and to judge by."""
+    data = people / "portraits-16"
+    data.mkdir(parents=True)
+    shards = {}
+    for number, split in enumerate(("train", "validation")):
+        save_file(vars(portraits(rng, 24)), data / f"shard-{number:05d}.safetensors")
+        shards[split] = [number]
+    about = {"pictures": 3, "size": 16, "seed": 0}
+    told = {"format": 1, "recipe": about, "face_model": "", "looks": [], "shards": shards}
+    (data / "portraits.json").write_text(json.dumps(told))
+    return people
+
+
 def test_an_interrupted_run_ends_as_an_unbroken_one(pictures, tmp_path):
     told = run(pictures, tmp_path / "whole")
     assert {"critic", "generator", "r1", "path", "augmented"} <= told.keys()
@@ -107,25 +121,17 @@ def test_an_anchored_generator_comes_nearer_to_its_portraits(rng, tmp_path):
 
 
 def test_both_phases_run_by_one_command_and_go_on(rng, tmp_path):
-    data = tmp_path / "people" / "portraits-16"
-    data.mkdir(parents=True)
-    shards = {}
-    for number, split in enumerate(("train", "validation")):
-        save_file(vars(portraits(rng, 24)), data / f"shard-{number:05d}.safetensors")
-        shards[split] = [number]
-    about = {"pictures": 3, "size": 16, "seed": 0}
-    told = {"format": 1, "recipe": about, "face_model": "", "looks": [], "shards": shards}
-    (data / "portraits.json").write_text(json.dumps(told))
+    people = pictured(rng, tmp_path / "people")
     recipe = replace(
         SMALL, size=16, base=128, style=64, anchor=10.0, texture=1.0, regression=4, half=True
     )
     for minutes in (0.0, 5.0):  # the first has time for one look at the clock
-        last = start(data.parent, tmp_path / "run", recipe, Bundle.open(), minutes)
+        last = start(people, tmp_path / "run", recipe, Bundle.open(), minutes)
     assert {"anchor", "critic"} <= last.keys()
     assert (tmp_path / "run" / "portraits" / "best.safetensors").exists()
     assert (tmp_path / "run" / "samples-000006.jpg").exists()
     with pytest.raises(ValueError, match="no run of stylegan2-portraits"):
-        start(data.parent, tmp_path / "new", replace(recipe, start=str(tmp_path)), Bundle.open())
+        start(people, tmp_path / "new", replace(recipe, start=str(tmp_path)), Bundle.open())
 
 
 def test_what_means_nothing_is_never_learnt_from(rng):
@@ -161,19 +167,11 @@ def test_layers_settle_at_the_end_under_a_mapping_that_stays(rng):
 
 
 def test_a_recipe_begins_with_the_layers_of_the_one_before(rng, tmp_path, monkeypatch):
-    data = tmp_path / "people" / "portraits-16"
-    data.mkdir(parents=True)
-    shards = {}
-    for number, split in enumerate(("train", "validation")):
-        save_file(vars(portraits(rng, 24)), data / f"shard-{number:05d}.safetensors")
-        shards[split] = [number]
-    about = {"pictures": 3, "size": 16, "seed": 0}
-    told = {"format": 1, "recipe": about, "face_model": "", "looks": [], "shards": shards}
-    (data / "portraits.json").write_text(json.dumps(told))
+    people = pictured(rng, tmp_path / "people")
     first = replace(SMALL, size=16, base=128, style=64, anchor=10.0, regression=2, steps=2)
     monkeypatch.setitem(RECIPES, "first", replace(first, neutral=True))
     recipe = replace(first, before="first", mixing=0.5)
-    start(data.parent, tmp_path / "run", recipe, Bundle.open())
+    start(people, tmp_path / "run", recipe, Bundle.open())
     written = json.loads((tmp_path / "run" / "portraits" / "recipe.json").read_text())["recipe"]
     assert written["layers"] == str(tmp_path / "run" / "first") and written["mapping"]
     assert (tmp_path / "run" / "first" / NET).exists() and (tmp_path / "run" / NET).exists()
