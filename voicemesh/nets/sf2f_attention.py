@@ -52,7 +52,7 @@ class AttentionFuser(nn.Module):
 
     def forward(
         self, segments: Float[Tensor, "batch segments features"]
-    ) -> tuple[Float[Tensor, "batch features"], Float[Tensor, "batch segments segments"]]:
+    ) -> tuple[Float[Tensor, "batch outputs"], Float[Tensor, "batch segments segments"]]:
         """One embedding per voice, not normalised, and who looked at whom."""
         mixed, weights = self.attention(segments)
         return mixed.mean(1), weights
