@@ -13,7 +13,7 @@ from voicemesh.population.workers import each
 
 JOBS = 400  # of half a second each, on two workers
 BUSY = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from voicemesh.population.workers import each
 
@@ -22,6 +22,7 @@ def work(folder, number):
     (folder / str(number)).write_text("done")
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored by what runs behind a shell
     print("begun", flush=True)
     try:
         for _ in each(work, [(Path(sys.argv[1]), n) for n in range(int(sys.argv[2]))], 2):
