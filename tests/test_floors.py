@@ -5,7 +5,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / "voicemesh"
 FLOORS = [
-    "kernels",
+    "kernels whole_files",
     "audio images mesh nets",
     "checkpoints gallery latent population",
     "systems figures",

@@ -17,7 +17,7 @@ from voicemesh.population.dataset import (
     Population,
     PopulationRecipe,
     shards_of,
-    write_whole,
+    write_arrays,
 )
 from voicemesh.population.law import draw
 from voicemesh.population.portrait_set import PortraitSet
@@ -144,7 +144,7 @@ def toy_portraits(population: Population, pictures: int = 2, size: int = 16) -> 
             columns[name] = np.zeros((len(identity), *shape), np.float32)
         for name, width in (("light", 1), ("backdrop", 3)):
             columns[name] = np.zeros((len(identity), width), np.float32)
-        write_whole(folder / f"shard-{number:05d}.safetensors", columns, "portraits")
+        write_arrays(folder / f"shard-{number:05d}.safetensors", columns, "portraits")
     return PortraitSet.open(folder)
 
 

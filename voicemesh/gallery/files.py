@@ -6,13 +6,14 @@ Nothing in them can run: there are numbers, and bytes that a decoder of pictures
 import hashlib
 import json
 import math
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int64, Shaped, UInt8
+
+from voicemesh.whole_files import aside
 
 KINDS = {"F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "U8": "|u1"}
 NAMES = {np.dtype(kind): name for name, kind in KINDS.items()}
@@ -87,20 +88,15 @@ def write_pieces(
         place += size
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % ALIGNMENT)
-    unfinished = path.with_suffix(".unfinished")
-    try:
-        with unfinished.open("wb") as file:
-            file.write(len(text).to_bytes(8, "little") + text)
-            for name in names:
-                kind, shape, pieces = arrays[name]
-                begun = file.tell()
-                for piece in pieces:
-                    file.write(np.ascontiguousarray(piece, kind).data)
-                if file.tell() - begun != math.prod(shape) * np.dtype(kind).itemsize:
-                    raise ValueError(f"{path}: the pieces of {name!r} do not make up {list(shape)}")
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with aside(path) as unfinished, unfinished.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for name in names:
+            kind, shape, pieces = arrays[name]
+            begun = file.tell()
+            for piece in pieces:
+                file.write(np.ascontiguousarray(piece, kind).data)
+            if file.tell() - begun != math.prod(shape) * np.dtype(kind).itemsize:
+                raise ValueError(f"{path}: the pieces of {name!r} do not make up {list(shape)}")
 
 
 @dataclass(frozen=True, eq=False)

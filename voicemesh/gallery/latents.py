@@ -1,17 +1,17 @@
 """Latents of a gallery's pictures in the space of a face generator: found once, kept with it."""
 
-import json
 import logging
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Int32
 
-from .files import mapped, sha256_of, write
+from voicemesh.whole_files import write_json
+
+from .files import mapped
 from .folder import MANIFEST, FolderGallery, read_manifest
+from .joining import Files
 
 log = logging.getLogger(__name__)
 
@@ -59,19 +59,12 @@ def keep(gallery: FolderGallery, found: Latents, nets: Mapping[str, str]) -> Fol
         nets: the generator's part of a bundle: sha256 of its file.
     """
     folder, told = gallery.folder, read_manifest(gallery.folder)
-    temporary = folder / "latents.safetensors"
-    write(temporary, {"entries": found.entries, "w": found.w.astype(np.float16)})
-    sha256 = sha256_of(temporary)
-    name = f"latents-{sha256[:12]}.safetensors"
-    size = temporary.stat().st_size
-    os.replace(temporary, folder / name)
-    older = told.get(KEY, {}).get("file", name)
-    told["files"] = {n: t for n, t in told["files"].items() if n != older}
-    told["files"][name] = {"bytes": size, "sha256": sha256}
+    older = told.get(KEY, {}).get("file")
+    files = Files(folder, {name: told["files"][name] for name in told["files"] if name != older})
+    name = files.arrays("latents", {"entries": found.entries, "w": found.w.astype(np.float16)})
+    told["files"] = files.named
     told[KEY] = {"file": name, "nets": dict(nets)}
-    unfinished = folder / f"{MANIFEST}.unfinished"
-    unfinished.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-    os.replace(unfinished, folder / MANIFEST)
-    if older != name:
-        Path(folder / older).unlink(missing_ok=True)
+    write_json(folder / MANIFEST, told)
+    if older not in (None, name):
+        (folder / older).unlink(missing_ok=True)
     return FolderGallery(folder, verify=False)

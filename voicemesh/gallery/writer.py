@@ -1,10 +1,11 @@
 """Galleries are written part by part; an interrupted one goes on and ends with the same bytes."""
 
 import json
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from voicemesh.whole_files import UNFINISHED, write_json
 
 from .files import Packed, mapped, write
 from .folder import FORMAT, MANIFEST, FolderGallery, read_manifest
@@ -13,7 +14,7 @@ from .parts import NewEntry, check, columns_of
 from .search import EXACT_LIMIT
 
 PARTS = "parts"  # folder of what is not finished yet
-SUFFIXES = (".safetensors", ".unfinished")
+SUFFIXES = (".safetensors", UNFINISHED)
 
 
 class GalleryWriter:
@@ -110,9 +111,7 @@ class GalleryWriter:
         told = {"format": FORMAT, "name": self.name, "title": self.title}
         told |= join(self.folder, self.nets, self.before, parts, self.exact_limit)
         told["left_out"] = dict(sorted(self.faults(keys).items()))
-        unfinished = self.folder / f"{MANIFEST}.unfinished"
-        unfinished.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-        os.replace(unfinished, self.folder / MANIFEST)
+        write_json(self.folder / MANIFEST, told)
         shutil.rmtree(self.folder / PARTS)
         for path in self.folder.iterdir():
             if path.suffix in SUFFIXES and path.name not in told["files"]:

@@ -7,7 +7,6 @@ interrupted build continues where it stopped and ends bit-identical.
 
 import json
 import logging
-import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +16,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Int16
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
+
+from voicemesh.whole_files import aside, write_json
 
 from .channel import to_int16, transmit
 from .law import People, draw
@@ -121,7 +122,7 @@ class Population:
                 f"{folder} lacks {len(missing)} shards, the first is {missing[0]}; "
                 "run `populate` with the same recipe to finish it"
             )
-        return cls(folder, recipe, People(**read_whole(folder / "people.safetensors")))
+        return cls(folder, recipe, People(**read_arrays(folder / "people.safetensors")))
 
     @property
     def train(self) -> Int[np.ndarray, " identities"]:
@@ -141,7 +142,7 @@ class Population:
         last = first + (self.recipe.identities if split == "train" else self.recipe.validation)
         for shard, identities in shards_of(self.recipe).items():
             if first <= identities[0] < last:
-                yield Recordings(**read_whole(_path(self.folder, shard)))
+                yield Recordings(**read_arrays(_path(self.folder, shard)))
 
 
 def build_shard(
@@ -249,7 +250,7 @@ def _describe(folder: Path, recipe: PopulationRecipe) -> None:
             )
         return
     people = draw(recipe.identities + recipe.validation, recipe.seed, recipe.coupling)
-    write_whole(folder / "people.safetensors", people.arrays(), "people")
+    write_arrays(folder / "people.safetensors", people.arrays(), "people")
     split = {
         "train": [0, recipe.identities],
         "validation": [recipe.identities, recipe.identities + recipe.validation],
@@ -262,21 +263,19 @@ def _describe(folder: Path, recipe: PopulationRecipe) -> None:
         "samples": _samples(recipe),
         "sample_rate": BLOCK * CONTROL_RATE,
     }
-    temporary = description.with_suffix(".part")
-    temporary.write_text(json.dumps(told, indent=1) + "\n")
-    os.replace(temporary, description)
+    write_json(description, told)
 
 
 def _build(folder: Path, recipe: PopulationRecipe, shard: int) -> int:
-    people = People(**read_whole(folder / "people.safetensors"))
+    people = People(**read_arrays(folder / "people.safetensors"))
     recordings = build_shard(recipe, people, shards_of(recipe)[shard])
     arrays = {name: getattr(recordings, name) for name in Recordings.__dataclass_fields__}
-    write_whole(_path(folder, shard), arrays, "recordings")
+    write_arrays(_path(folder, shard), arrays, "recordings")
     return shard
 
 
-def read_whole(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of a file that `write_whole` wrote.
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a file that `write_arrays` wrote.
 
     Raises:
         ValueError: it is damaged.
@@ -289,12 +288,8 @@ def read_whole(path: Path) -> dict[str, np.ndarray]:
         ) from error
 
 
-def write_whole(path: Path, arrays: dict[str, np.ndarray], kind: str) -> None:
-    """Write a file whole or not at all."""
-    temporary = path.with_suffix(".part")
-    try:
-        content = {name: np.ascontiguousarray(values) for name, values in arrays.items()}
-        save_file(content, temporary, {"kind": kind})
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+def write_arrays(path: Path, arrays: dict[str, np.ndarray], kind: str) -> None:
+    """Write arrays whole or not at all; `kind` says what they are."""
+    content = {name: np.ascontiguousarray(values) for name, values in arrays.items()}
+    with aside(path) as unfinished:
+        save_file(content, unfinished, {"kind": kind})

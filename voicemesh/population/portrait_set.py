@@ -8,7 +8,6 @@ recipe, the heads and its own number alone: an interrupted build continues and e
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -21,9 +20,10 @@ from jaxtyping import Float32, Int64, UInt8
 
 from voicemesh.mesh.hair_styles import HairStyle
 from voicemesh.mesh.morphable import MorphableModel
+from voicemesh.whole_files import write_json
 
 from .appearance import styles
-from .dataset import SPLITS, Population, read_whole, shards_of, write_whole
+from .dataset import SPLITS, Population, read_arrays, shards_of, write_arrays
 from .faces import shape_params
 from .law import People
 from .portraits import LIGHTS, LOOKS, looks_of, portraits
@@ -110,7 +110,7 @@ class PortraitSet:
         if split not in SPLITS:
             raise ValueError(f"no split {split!r}; there are {', '.join(SPLITS)}")
         for path in self.files[split]:
-            yield PortraitShard(**read_whole(path))
+            yield PortraitShard(**read_arrays(path))
 
     def gathered(self, split: str) -> PortraitShard:
         """All pictures of a split in memory.
@@ -234,7 +234,7 @@ def _heads(folder: Path, population: Population, face_model: MorphableModel) -> 
         people = population.people
         worn = styles(population.recipe.seed, people.mode, people.age).astype(np.float32)
         params = shape_params(people, face_model).numpy()
-        write_whole(path, {"shape_params": params, "styles": worn}, "heads")
+        write_arrays(path, {"shape_params": params, "styles": worn}, "heads")
     return drawn
 
 
@@ -265,9 +265,7 @@ def _describe(
         "lights": list(LIGHTS),
         "shards": {split: sorted(numbers) for split, numbers in shards.items()},
     }
-    temporary = path.with_suffix(".part")
-    temporary.write_text(json.dumps(told, indent=1) + "\n")
-    os.replace(temporary, path)
+    write_json(path, told)
 
 
 def _take_shard(
@@ -279,12 +277,12 @@ def _take_shard(
     identities: np.ndarray,
 ) -> int:
     torch.set_num_threads(1)
-    heads = read_whole(folder / HEADS)
+    heads = read_arrays(folder / HEADS)
     shot = take_shard(
         people, heads["shape_params"], heads["styles"], face_model, recipe, identities
     )
     arrays = {name: getattr(shot, name) for name in PortraitShard.__dataclass_fields__}
-    write_whole(_path(folder, shard), arrays, "portraits")
+    write_arrays(_path(folder, shard), arrays, "portraits")
     return len(identities)
 
 
