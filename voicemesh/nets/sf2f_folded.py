@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .sf2f import START, GatedDecoder
+from .sf2f_decoders import START, GatedDecoder
 
 
 class FoldedDecoder(nn.Module):

@@ -13,7 +13,8 @@ from voicemesh.audio import sf2f as front
 from voicemesh.audio.features import FRONT_ENDS, FrontEnd, repeat
 from voicemesh.checkpoints.bundle import Bundle
 from voicemesh.nets.cmp import FaceGenerator, VoiceEncoder
-from voicemesh.nets.sf2f import GatedDecoder, SpeechFusionToFace, bytes_of
+from voicemesh.nets.sf2f import SpeechFusionToFace, bytes_of
+from voicemesh.nets.sf2f_decoders import GatedDecoder
 from voicemesh.nets.sf2f_folded import FoldedDecoder
 
 GENERATOR = "sf2f-generator"
