@@ -13,10 +13,10 @@ from voicemesh.evaluation.cmp import evaluate
 from voicemesh.population.dataset import Population
 from voicemesh.systems.cmp import CrossModalPerceptionist
 from voicemesh.training.cmp import CmpTask, hide, parameter_weights, start
+from voicemesh.training.cmp_publish import publish, trained
 from voicemesh.training.cmp_recipe import BUNDLE, RECIPES
 from voicemesh.training.data import features
 from voicemesh.training.loop import read_metrics
-from voicemesh.training.publish import publish, trained
 from voicemesh.training.refit import refit_head
 
 SMALL = replace(
@@ -27,6 +27,8 @@ SMALL = replace(
     steps=60,
     batch_size=8,
     learning_rate=3e-3,
+    rise=0.2,
+    hold=0.4,
     sex_weight=1.0,
     shortest_crop=120,
     longest_crop=320,
@@ -178,7 +180,7 @@ def test_a_run_can_start_from_another(run, folder):
 
 
 def test_a_recipe_of_two_cycles_is_one_run(folder, tmp_path):
-    recipe = replace(SMALL, steps=4, first_steps=60, first_rate=1e-3, half=True)
+    recipe = replace(SMALL, steps=4, first_steps=60, first_rate=1e-3, first_rise=0.1, half=True)
     start(folder, tmp_path / "run", recipe, toy_bundle(tmp_path), minutes=-1)
     assert (tmp_path / "run/first/state-50").exists()  # out of time in the first
     assert not (tmp_path / "run/recipe.json").exists()
@@ -186,6 +188,10 @@ def test_a_recipe_of_two_cycles_is_one_run(folder, tmp_path):
     _, second = trained(tmp_path / "run", toy_face_model())
     assert (second.steps, second.seed) == (4, SMALL.seed + 1)
     assert second.start == str(tmp_path / "run/first")
+    assert (second.rise, second.hold) == (SMALL.rise, SMALL.hold)
+    _, first = trained(tmp_path / "run/first", toy_face_model())
+    assert (first.steps, first.seed, first.learning_rate) == (60, SMALL.seed, 1e-3)
+    assert (first.rise, first.hold) == (0.1, 0.0)
 
 
 def test_a_refitted_head_is_no_worse(run, folder):

@@ -14,16 +14,8 @@ from voicemesh.nets.synergynet import POSE, Pose
 from voicemesh.population.dataset import Population
 from voicemesh.population.portrait_set import PortraitRecipe, PortraitSet, build
 from voicemesh.systems.cmp_unsupervised import FaceReader
-from voicemesh.training import cmp_teacher
-from voicemesh.training.cmp_teacher import (
-    BUNDLE,
-    TeacherTask,
-    look_scales,
-    pose_of,
-    publish,
-    start,
-    trained,
-)
+from voicemesh.training.cmp_teacher import BUNDLE, TeacherTask, look_scales, pose_of, start
+from voicemesh.training.cmp_teacher_publish import as_stored, publish, trained
 from voicemesh.training.loop import read_metrics
 
 SMALL = replace(BUNDLE, width=0.25, size=32, steps=4, batch_size=4)
@@ -126,7 +118,7 @@ def test_from_a_folder_to_a_part(folder, bundle, tmp_path):
     assert part.part("cmp-teacher").results["pictures"] == 8
     reader = FaceReader.of_photographs(part, bundle.face_model())
     image = torch.rand(2, 3, 50, 50)
-    cmp_teacher.as_stored(net)
+    as_stored(net)
     torch.testing.assert_close(
         reader.read(image).shape_params,
         FaceReader(net, bundle.face_model()).read(image).shape_params,

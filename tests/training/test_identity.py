@@ -88,5 +88,5 @@ def test_a_run_becomes_a_part_of_a_bundle(rng, tmp_path):
     assert part.training == "2 steps on rendered portraits of synthetic people"
     features = Identity(bundle.net("identity-encoder"))(torch.rand(2, 3, 16, 16))
     torch.testing.assert_close(features.norm(dim=1), torch.ones(2))
-    with pytest.raises(ValueError, match="train until it is validated"):
+    with pytest.raises(ValueError, match="train until the first validation"):
         write(tmp_path, shard, BundleWriter(tmp_path / "bundle", "small"))

@@ -8,7 +8,8 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from voicemesh.training.loop import LoopSettings, one_cycle, precisely, read_metrics, train
+from voicemesh.training.loop import LoopSettings, precisely, read_metrics, train
+from voicemesh.training.schedules import one_cycle
 
 
 @dataclass(frozen=True)

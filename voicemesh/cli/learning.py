@@ -23,9 +23,9 @@ TRAINED = {
 PUBLISHED = {
     "stylegan2": "voicemesh.training.stylegan2",
     "stylegan2-portraits": "voicemesh.training.stylegan2_portraits",
-    "cmp": "voicemesh.training.publish",
+    "cmp": "voicemesh.training.cmp_publish",
     "cmp-features": "voicemesh.training.cmp_features",
-    "cmp-teacher": "voicemesh.training.cmp_teacher",
+    "cmp-teacher": "voicemesh.training.cmp_teacher_publish",
     "cmp-unsupervised": "voicemesh.training.cmp_unsupervised_publish",
     "cmpc": "voicemesh.training.cmpc_publish",
     "identity": "voicemesh.training.identity",

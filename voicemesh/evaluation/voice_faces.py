@@ -23,7 +23,7 @@ from voicemesh.population.portrait_set import PortraitSet
 from voicemesh.systems.association import VoiceFaceSpace
 
 from .association import Side, evaluate, evaluate_scores, sex_oracle
-from .association_table import COLUMNS, SIDES, table, way_to_ceiling
+from .association_table import COLUMNS, SIDES, brief_of, table, way_to_ceiling
 from .predictions import LEAST_SPEECH, speech_of
 
 JOINED = "joined"  # all recordings of a person
@@ -164,7 +164,7 @@ def measured(
             ratio = LikelihoodRatio.fit(coupling, count, measures)
             scores = ratio.scores(people, people, seed)[:, faces.people]
             found = evaluate_scores(scores, everybody, faces.people, sex, age, **asked)
-            results[best_of(kind, name)] = found
+            results[ceiling_of(kind, name)] = found
     return {
         "systems": results,
         "people": len(people),
@@ -175,9 +175,20 @@ def measured(
     }
 
 
-def best_of(kind: str, voices: str) -> str:
+def ceiling_of(kind: str, voices: str) -> str:
     """What a ceiling is called that hears as many days as these voices."""
     return kind if voices == JOINED else f"{kind}, {voices}"
+
+
+def brief(results: Mapping[str, Any]) -> dict[str, Any]:
+    """Of what was measured, what a bundle tells: of every system, values and intervals."""
+    return {
+        **{name: results[name] for name in ("people", "pictures", "recordings", "seconds")},
+        "systems": {
+            name: {direction: brief_of(told) for direction, told in found.items()}
+            for name, found in results["systems"].items()
+        },
+    }
 
 
 def report(results: dict[str, Any], system: str, data: str) -> str:
@@ -186,13 +197,14 @@ def report(results: dict[str, Any], system: str, data: str) -> str:
     days = {name: f"{count} heard" for name, count in counts.items()}
     ours = {name: f"{system}, {days[name]} ({seconds[name]:.1f} s)" for name in counts}
     best = {
-        best_of(kind, name): f"{kind}, {days[name]}"
+        ceiling_of(kind, name): f"{kind}, {days[name]}"
         for name in counts
         for kind in (CEILING, PICTURED)
     }
     named = {(ours | best).get(name, name): found for name, found in results["systems"].items()}
     against = {
-        ours[name]: [best[best_of(kind, name)] for kind in (CEILING, PICTURED)] for name in counts
+        ours[name]: [best[ceiling_of(kind, name)] for kind in (CEILING, PICTURED)]
+        for name in counts
     }
     lines = [
         table(named, data, against),

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float, Int64
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -24,8 +23,9 @@ from .cmp_recipe import RECIPES as RECIPES
 from .cmp_recipe import CmpRecipe
 from .data import FeatureSet, PairSampler, features
 from .days import Days, DayTargets
-from .loop import Batch, LoopSettings, precisely, train
+from .loop import Batch, LoopSettings, mean_losses, precisely, train
 from .losses import session_triplet, weighted_error
+from .runs import best_of, finished
 from .schedules import held_cycle
 
 VALIDATION_FRAMES = 300
@@ -115,7 +115,7 @@ class CmpTask:
         channels = utterances.shards[0].shape[2]
         self.net: nn.Module = CmpNets(recipe, face_model, channels)
         if recipe.start:
-            self.net.load_state_dict(load_file(Path(recipe.start) / "best.safetensors"))
+            self.net.load_state_dict(best_of(Path(recipe.start)))
         self.optimiser, self.schedule = held_cycle(
             self.net.parameters(),
             recipe.steps,
@@ -178,14 +178,10 @@ class CmpTask:
 
     def validate(self, device: torch.device) -> dict[str, float]:
         """Losses and accuracy on held-out people through their channels; never on clean speech."""
-        sums: dict[str, float] = {}
-        frames = min(VALIDATION_FRAMES, self.utterances.frames)
-        for start in range(0, len(self._validation), VALIDATION_BATCH):
-            rows = self._validation[start : start + VALIDATION_BATCH]
-            batch = {k: v.to(device) for k, v in self._collate(rows, frames, None).items()}
-            for name, value in self.net(batch).items():
-                sums[name] = sums.get(name, 0.0) + float(value) * len(rows)
-        means = {name: value / len(self._validation) for name, value in sums.items()}
+        rows, frames = self._validation, min(VALIDATION_FRAMES, self.utterances.frames)
+        parts = np.split(rows, range(VALIDATION_BATCH, len(rows), VALIDATION_BATCH))
+        batches = ((len(some), self._collate(some, frames, None)) for some in parts)
+        means = mean_losses(self.net, batches, device)
         return {**means, "selection": means["loss"]}
 
     def _collate(
@@ -238,7 +234,7 @@ def start(
         task = CmpTask(cycle, population, utterances, bundle.face_model())
         left = minutes - (time.monotonic() - began) / 60
         best = train(task, cycle, folder, settings_of(cycle, left))
-        if not (folder / f"state-{cycle.steps}" / "done.json").exists():
+        if not finished(folder, cycle.steps):
             break  # out of time
     return best
 
@@ -253,7 +249,12 @@ def cycles(recipe: CmpRecipe, run: Path) -> list[tuple[CmpRecipe, Path]]:
     if not recipe.first_steps or recipe.start:
         return [(recipe, run)]
     first = replace(
-        recipe, steps=recipe.first_steps, learning_rate=recipe.first_rate, first_steps=0
+        recipe,
+        steps=recipe.first_steps,
+        learning_rate=recipe.first_rate,
+        rise=recipe.first_rise,
+        hold=recipe.first_hold,
+        first_steps=0,
     )
     folder = run / "first"
     second = replace(recipe, first_steps=0, start=str(folder), seed=recipe.seed + 1)

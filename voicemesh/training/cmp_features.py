@@ -5,14 +5,12 @@ fed to it. A student that reads the published features of a voice learns to give
 that the encoder gives of the same speech; everything behind the embedding is shared.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int64
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -25,9 +23,10 @@ from voicemesh.population.dataset import Population
 from voicemesh.systems.cmp import FRONT_END_OF_CHANNELS, CrossModalPerceptionist
 
 from .data import FeatureSet, features
-from .loop import Batch, LoopSettings, one_cycle, read_metrics, train
+from .loop import Batch, LoopSettings, mean_losses, train
 from .losses import weighted_error
-from .publish import LICENCE
+from .runs import best_of, origin, recipe_of, steps_of
+from .schedules import one_cycle
 
 PART = "cmp-feature-encoder"
 TEACHER = "cmp-voice-encoder"
@@ -111,13 +110,10 @@ class FeatureTask:
 
     def validate(self, device: torch.device) -> dict[str, float]:
         """Losses on people held out, through their channels."""
-        sums: dict[str, float] = {}
-        for start in range(0, len(self._validation), AT_ONCE):
-            rows = self._validation[start : start + AT_ONCE]
-            batch = self._collate(rows, self.utterances.frames, None)
-            for name, value in self.net({k: v.to(device) for k, v in batch.items()}).items():
-                sums[name] = sums.get(name, 0.0) + float(value) * len(rows)
-        means = {name: value / len(self._validation) for name, value in sums.items()}
+        rows, frames = self._validation, self.utterances.frames
+        parts = np.split(rows, range(AT_ONCE, len(rows), AT_ONCE))
+        batches = ((len(some), self._collate(some, frames, None)) for some in parts)
+        means = mean_losses(self.net, batches, device)
         return {**means, "selection": means["loss"]}
 
     @torch.no_grad()
@@ -166,14 +162,11 @@ def publish(
     Raises:
         ValueError: the folder holds no run, or one that has not been validated yet.
     """
-    if not (run / "best.safetensors").exists():
-        raise ValueError(f"{run} holds no best.safetensors; train until the first validation")
-    widths = json.loads((run / "recipe.json").read_text())["recipe"]["widths"]
-    state = load_file(run / "best.safetensors")
+    widths = list(recipe_of(run, FeatureRecipe).widths)
     system = CrossModalPerceptionist.from_bundle(source)
     embedding = system.voice.model[-1].out_channels
     student = VoiceEncoder(PUBLISHED.mels, widths, embedding).eval()
-    student.load_state_dict({k.removeprefix("voice."): v for k, v in state.items()})
+    student.load_state_dict(best_of(run, "voice"))
     student.half().float()  # as it is stored
     reader = CrossModalPerceptionist(
         FRONT_ENDS["cmp"],
@@ -184,16 +177,16 @@ def publish(
         system.statistics,
     )
     results, _ = evaluate(reader, judges or population)
-    steps = max(line["step"] for line in read_metrics(run / "metrics.jsonl"))
     writer.net(
         PART,
         student,
         {"input_channels": PUBLISHED.mels, "widths": widths, "embedding": embedding},
         half=True,
-        source="trained by voicemesh, python -m voicemesh train cmp-features",
-        licence=LICENCE,
-        training=f"{len(population.train)} synthetic people, {steps} steps after the bundle's own"
-        " encoder; no recording of a person",
         results={"people_heard": results["people"], "sex_of_features": results["sex"]},
+        **origin(
+            "cmp-features",
+            f"{len(population.train)} synthetic people, {steps_of(run)} steps after the bundle's"
+            " own encoder; no recording of a person",
+        ),
     )
     return cmp_table.table(results)

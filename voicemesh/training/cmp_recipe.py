@@ -41,6 +41,8 @@ class CmpRecipe:
     half: bool = False  # forward passes in bfloat16
     first_steps: int = 0  # of a whole cycle before, in the folder "first" of the run
     first_rate: float = 3e-3
+    first_rise: float = 0.15
+    first_hold: float = 0.0
     start: str = ""  # folder of a finished run to start from
     seed: int = 0
 

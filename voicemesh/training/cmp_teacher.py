@@ -4,29 +4,26 @@ The publication took its teacher from a corpus of fitted photographs; ours learn
 the population, whose heads and cameras are known.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from voicemesh.checkpoints.bundle import Bundle, BundleWriter
-from voicemesh.checkpoints.upstream import arguments_of
-from voicemesh.evaluation import cmp_pictures
+from voicemesh.checkpoints.bundle import Bundle
 from voicemesh.mesh.basel import MICROMETRES
 from voicemesh.mesh.morphable import MorphableModel
 from voicemesh.nets.synergynet import CROP, IMAGE_TOP, POSE, Pose, SynergyNet
-from voicemesh.population.dataset import SHARD, Population
 from voicemesh.population.portrait_set import PortraitSet, PortraitShard
 from voicemesh.population.portraits import LOOKS
 from voicemesh.systems.cmp import shape_gram, squared_distance
-from voicemesh.systems.cmp_unsupervised import TEACHER, FaceReader
 
 from .face_crops import Cropping, halved, moved, plain_crops, random_moves, varied_crops
-from .loop import Batch, LoopSettings, finished, one_cycle, read_metrics, train
+from .loop import Batch, LoopSettings, mean_losses, train
+from .runs import best_of
+from .schedules import one_cycle
 
 SAMPLED = 4000  # cameras that the whitening of the pose is measured on
 Z_OFFSET = 11  # of the pose: where the head is along the view, which no weak perspective tells
@@ -161,7 +158,7 @@ class TeacherTask:
         self.looks = look_scales(portraits)
         whiten(self.net.teacher, self.portraits, recipe.seed)
         if recipe.start:
-            self.net.load_state_dict(load_file(Path(recipe.start) / "best.safetensors"))
+            self.net.load_state_dict(best_of(Path(recipe.start)))
         self.optimiser, self.schedule = one_cycle(
             self.net.parameters(), recipe.steps, recipe.learning_rate, recipe.weight_decay
         )
@@ -176,14 +173,11 @@ class TeacherTask:
 
     def validate(self, device: torch.device) -> dict[str, float]:
         """Losses on whole portraits of people that the net was not trained on."""
-        sums: dict[str, float] = {}
         rows = np.arange(len(self.judging))
-        for some in np.split(rows, range(VALIDATION_AT_ONCE, len(rows), VALIDATION_AT_ONCE)):
-            judging = self.judging.rows(some)
-            batch = self._about(judging, *plain_crops(judging))
-            for name, value in self.net({k: v.to(device) for k, v in batch.items()}).items():
-                sums[name] = sums.get(name, 0.0) + float(value) * len(some)
-        means = {name: value / len(rows) for name, value in sums.items()}
+        parts = np.split(rows, range(VALIDATION_AT_ONCE, len(rows), VALIDATION_AT_ONCE))
+        judged = (self.judging.rows(some) for some in parts)
+        batches = ((len(some), self._about(some, *plain_crops(some))) for some in judged)
+        means = mean_losses(self.net, batches, device)
         return {**means, "selection": means["loss"]}
 
     def _about(
@@ -242,65 +236,3 @@ def start(
         bundle.face_model(),
     )
     return train(task, recipe, run, LoopSettings(recipe.steps, recipe.seed, minutes=minutes))
-
-
-def trained(run: Path, face_model: MorphableModel) -> tuple[SynergyNet, TeacherRecipe]:
-    """The teacher of a run's best.safetensors and the recipe that made it.
-
-    Raises:
-        ValueError: the folder holds no run, or one that has not been validated yet.
-    """
-    recipe = finished(run, TeacherRecipe)
-    nets = TeacherNets(recipe, face_model)
-    nets.load_state_dict(load_file(run / "best.safetensors"))
-    return nets.teacher.eval(), recipe
-
-
-def as_stored(net: nn.Module) -> nn.Module:
-    """The net with its matrices rounded as a bundle stores them."""
-    for value in net.parameters():
-        if value.ndim > 1:
-            value.data = value.data.half().float()
-    return net
-
-
-def publish(
-    run: Path,
-    population: Population,
-    source: Bundle,
-    writer: BundleWriter,
-    judges: Population | None = None,
-) -> str:
-    """Write the teacher of a run as a part of a bundle; return its figures.
-
-    They are measured on the portraits of the held-out people of `judges`, or of the population
-    itself, against the mean faces of `source`.
-    """
-    face_model = source.face_model()
-    teacher, recipe = trained(run, face_model)
-    as_stored(teacher)
-    judging = judges or population
-    found = PortraitSet.open(judging.folder / f"portraits-{recipe.size}", recipe.partial)
-    reader = FaceReader(teacher, face_model)
-    results = cmp_pictures.evaluate(reader, judging, found, source.tensors("cmp-statistics"))
-    own = PortraitSet.open(population.folder / f"portraits-{recipe.size}", recipe.partial)
-    scales = look_scales(own.gathered("train"))
-    steps = max(line["step"] for line in read_metrics(run / "metrics.jsonl"))
-    people = len(own.files["train"]) * SHARD
-    writer.net(
-        TEACHER,
-        teacher,
-        arguments_of(teacher),
-        half=True,
-        source="trained by voicemesh, python -m voicemesh train cmp-teacher",
-        licence="MIT",
-        training=(
-            f"portraits of {people} synthetic people, {steps} steps; no photograph of a person"
-        ),
-        results={
-            "recipe": asdict(recipe) | {"start": Path(recipe.start).name},
-            "looks": dict(zip(LOOKS, scales.T.astype(float).tolist(), strict=True)),
-            **results,
-        },
-    )
-    return cmp_pictures.table(results)

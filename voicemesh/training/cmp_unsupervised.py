@@ -25,7 +25,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Int64
-from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional
 
@@ -42,11 +41,12 @@ from voicemesh.systems.cmp import (
 )
 from voicemesh.systems.cmp_unsupervised import TEACHER
 
-from . import cmp_teacher
 from .cmp_readings import Faces, scaled
+from .cmp_teacher_publish import trained as trained_teacher
 from .cmp_unsupervised_nets import BUNDLE, POLISH, UnsupervisedNets, UnsupervisedRecipe
 from .data import heard_of
-from .loop import Batch, LoopSettings, train
+from .loop import Batch, LoopSettings, mean_losses, train
+from .runs import best_of
 from .voices import VoiceCodes, voice_codes
 
 AT_ONCE = 64
@@ -81,7 +81,7 @@ class UnsupervisedTask:
             recipe, teacher, face_model, self.units.shape[1], len(known.people)
         )
         if recipe.start:
-            begun = load_file(Path(recipe.start) / "best.safetensors")
+            begun = best_of(Path(recipe.start))
             own = {k: v for k, v in begun.items() if not k.startswith("teacher.")}
             self.net.load_state_dict({**self.net.state_dict(), **own})
         mean = known.readings.mean(0)
@@ -104,13 +104,10 @@ class UnsupervisedTask:
 
     def validate(self, device: torch.device) -> dict[str, float]:
         """Losses on voices of people that were not trained on; how well their meshes are met."""
-        sums: dict[str, float] = {}
         rng = np.random.default_rng(0)
-        for some in np.array_split(self._validation, max(1, len(self._validation) // AT_ONCE)):
-            batch = self._collate("validation", some[:, 0], some[:, 1], rng)
-            for name, value in self.net({k: v.to(device) for k, v in batch.items()}).items():
-                sums[name] = sums.get(name, 0.0) + float(value) * len(some)
-        means = {name: value / len(self._validation) for name, value in sums.items()}
+        parts = np.array_split(self._validation, max(1, len(self._validation) // AT_ONCE))
+        batches = ((len(some), self._collate("validation", *some.T, rng)) for some in parts)
+        means = mean_losses(self.net, batches, device)
         recipe = self.recipe
         told = (
             "reading" if recipe.reading_weight else "picture" if recipe.picture_weight else "mesh"
@@ -193,4 +190,4 @@ def teacher_of(
     """The teacher of the recipe's run, or that of the bundle."""
     if not recipe.teacher:
         return bundle.net(TEACHER)
-    return cmp_teacher.trained(Path(recipe.teacher), face_model)[0]
+    return trained_teacher(Path(recipe.teacher), face_model)[0]

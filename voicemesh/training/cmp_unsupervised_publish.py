@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Int64
-from safetensors.torch import load_file
 from torch.nn import functional
 
 from voicemesh.checkpoints.bundle import Bundle, BundleWriter
@@ -20,13 +19,11 @@ from voicemesh.population.portrait_set import PortraitSet
 from voicemesh.systems.cmp import CrossModalPerceptionist
 from voicemesh.systems.cmp_unsupervised import GENERATOR, STUDENT, ImageBranch
 
-from . import cmp_teacher
+from .cmp_teacher_publish import as_stored
 from .cmp_unsupervised import front_end_name, teacher_of
 from .cmp_unsupervised_nets import UnsupervisedNets, UnsupervisedRecipe
-from .loop import finished, read_metrics
+from .runs import best_of, origin, recipe_of, steps_of
 from .voices import voice_codes
-
-LICENCE = "MIT"
 
 
 def trained(
@@ -37,8 +34,8 @@ def trained(
     Raises:
         ValueError: the folder holds no run, or one that has not been validated yet.
     """
-    recipe = finished(run, UnsupervisedRecipe)
-    tensors = load_file(run / "best.safetensors")
+    recipe = recipe_of(run, UnsupervisedRecipe)
+    tensors = best_of(run)
     embedding = tensors["generator.model.0.weight"].shape[0]
     classes = tensors["judge.classifier.model.weight"].shape[0]
     teacher = teacher_of(recipe, bundle, face_model)
@@ -62,21 +59,17 @@ def publish(
     face_model = source.face_model()
     nets, recipe = trained(run, source, face_model)
     for net in (nets.generator, nets.student, nets.teacher):
-        cmp_teacher.as_stored(net)
+        as_stored(net)
     whole = CrossModalPerceptionist.from_bundle(source)
     whole.images = ImageBranch(nets.generator, nets.student, face_model, nets.teacher)
     judging = judges or population
     results, _ = evaluate(whole, judging, told_of(whole, judging))
-    steps = max(line["step"] for line in read_metrics(run / "metrics.jsonl"))
     people = len(pictured_people(population, recipe))
-    about = {
-        "source": "trained by voicemesh, python -m voicemesh train cmp-unsupervised",
-        "licence": LICENCE,
-        "training": (
-            f"voices and portraits of {people} synthetic people, {steps} steps; all that is known"
-            " of 3D comes from cmp-teacher; no recording or photograph of a person"
-        ),
-    }
+    about = origin(
+        "cmp-unsupervised",
+        f"voices and portraits of {people} synthetic people, {steps_of(run)} steps; all that is"
+        " known of 3D comes from cmp-teacher; no recording or photograph of a person",
+    )
     brief = {
         "recipe": asdict(recipe) | {k: Path(getattr(recipe, k)).name for k in ("start", "teacher")},
         "people": results["people"],

@@ -19,7 +19,8 @@ from voicemesh.mesh.morphable import MorphableModel
 
 from .cmp import CmpNets
 from .cmp_recipe import CmpRecipe
-from .loop import Batch, one_cycle
+from .loop import Batch, mean_losses
+from .schedules import one_cycle
 
 UNKNOWN = {"pitch_weight": 0.0, "tract_weight": 0.0, "age_weight": 0.0}
 VALIDATION_FILES = 3  # of each identity, as the published evaluation reads
@@ -70,13 +71,8 @@ class Voxceleb3DTask:
             for name in (person.identity.vggface,)
             for file in person.features[:VALIDATION_FILES]
         ]
-        sums: dict[str, float] = {}
-        for start in range(0, len(items), AT_ONCE):
-            some = items[start : start + AT_ONCE]
-            batch = {key: value.to(device) for key, value in collate(some).items()}
-            for name, value in self.net(batch).items():
-                sums[name] = sums.get(name, 0.0) + float(value) * len(some)
-        means = {name: value / len(items) for name, value in sums.items()}
+        parts = (items[start : start + AT_ONCE] for start in range(0, len(items), AT_ONCE))
+        means = mean_losses(self.net, ((len(some), collate(some)) for some in parts), device)
         return {**means, "selection": means["loss"]}
 
 

@@ -7,14 +7,12 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float, Int64, UInt8
-from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional
 
 from voicemesh.checkpoints.bundle import Bundle, BundleWriter
 from voicemesh.checkpoints.eight_bits import round_to
-from voicemesh.evaluation.association_table import COLUMNS, entries
-from voicemesh.evaluation.voice_faces import embed, measured, portraits_of, report
+from voicemesh.evaluation.voice_faces import brief, embed, measured, portraits_of, report
 from voicemesh.population.dataset import Population
 from voicemesh.systems.association import FACES, VOICES
 from voicemesh.systems.cmpc import Cmpc
@@ -22,12 +20,12 @@ from voicemesh.systems.cmpc_prototypes import PART, Prototypes
 
 from .cmpc_coded import backbones_of
 from .cmpc_nets import CmpcRecipe, encoders
-from .loop import finished, read_metrics
+from .loop import read_metrics
 from .prototypes import clusters_of
+from .runs import best_of, origin, recipe_of
 from .sss_population import kept_faces
 from .sss_publish import face_arguments, voice_arguments
 
-LICENCE = "MIT"
 LEVELS = (64, 128, 256)
 MEMBERS = 2  # pictures of each person that are kept
 ROUNDS = 30
@@ -39,12 +37,10 @@ def trained(run: Path) -> tuple[Cmpc, CmpcRecipe]:
     Raises:
         ValueError: the folder holds no run, or one that has not been validated yet.
     """
-    recipe = finished(run, CmpcRecipe)
-    tensors = load_file(run / "best.safetensors")
+    recipe = recipe_of(run, CmpcRecipe)
     nets = encoders(recipe)
-    for name, net in zip(("voice.", "face."), nets, strict=True):
-        own = {k.removeprefix(name): v for k, v in tensors.items() if k.startswith(name)}
-        net.load_state_dict(own)
+    for name, net in zip(("voice", "face"), nets, strict=True):
+        net.load_state_dict(best_of(run, name))
         round_to(net)  # as it is stored, so that all figures are the bundle's
     return Cmpc(*nets), recipe
 
@@ -90,25 +86,15 @@ def publish(
     people = judges.people.take(embedded.who)
     results = measured(embedded, people, judges.recipe.coupling)
     prototypes = faces_of(space, run, recipe, population)
-    about = {
-        "source": "trained by voicemesh, python -m voicemesh train cmpc",
-        "licence": LICENCE,
-        "training": told(run, recipe, len(prototypes.person.unique()) - recipe.held_out),
-    }
-    brief = {
-        "people": results["people"],
-        "pictures": results["pictures"],
-        "recordings": results["recordings"],
-        "seconds": results["seconds"],
-        "systems": {
-            name: {direction: brief_of(found[direction]) for direction in found}
-            for name, found in results["systems"].items()
-        },
+    people = len(prototypes.person.unique()) - recipe.held_out
+    about = origin("cmpc", told(run, recipe, people))
+    whole = {
+        **brief(results),
         "recipe": asdict(recipe)
         | {name: Path(getattr(recipe, name)).name for name in ("start", "backbones")},
     }
     voice, face = arguments_of(recipe)
-    writer.net("cmpc-voice-encoder", space.voice, voice, eight_bits=True, results=brief, **about)
+    writer.net("cmpc-voice-encoder", space.voice, voice, eight_bits=True, results=whole, **about)
     short = {"measured": "see cmpc-voice-encoder"}
     writer.net("cmpc-face-encoder", space.face, face, eight_bits=True, results=short, **about)
     heard = torch.from_numpy(embedded.voices[1].embeddings)
@@ -116,14 +102,6 @@ def publish(
     means = {"voice_mean": heard.mean(0), "face_mean": prototypes.faces.mean(0)}
     writer.tensors(PART, prototypes.tensors() | means, **about)
     return report(results, "cmpc", judges.folder.name)
-
-
-def brief_of(found: dict[str, Any]) -> dict[str, list[float]]:
-    """Value and 95 % interval of every column of the table, in percent."""
-    return {
-        heading: [round(100 * value, 2) for value in entry.values()]
-        for (_, _, heading), entry in zip(COLUMNS, entries(found), strict=True)
-    }
 
 
 def told(run: Path, recipe: CmpcRecipe, people: int) -> str:
@@ -139,7 +117,7 @@ def told(run: Path, recipe: CmpcRecipe, people: int) -> str:
             "; the backbones of both nets had learnt, with labels, the habits of voices and what"
             " faces tell of them, and were left as they were: the heads on them are CMPC's"
         )
-    if not bool(load_file(run / "best.safetensors")["clustered"]):
+    if not bool(best_of(run)["clustered"]):
         steps += " of instance contrast alone (the best nets were kept before the first clustering)"
     return (
         f"voices and portraits of {people} synthetic people of the population's law, without"
@@ -181,11 +159,8 @@ Faces = tuple[
 
 def coded_faces(space: Cmpc, run: Path, recipe: CmpcRecipe, population: Population) -> Faces:
     """From the codes that the run kept, each picture without its mirror image."""
-    prefix, tensors = "face.model.", load_file(run / "best.safetensors")
     backbone = encoders(recipe)[1].model  # as it was trained: by it the codes are found again
-    backbone.load_state_dict(
-        {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-    )
+    backbone.load_state_dict(best_of(run, "face.model"))
     portraits = portraits_of(population).gathered("train")
     codes = kept_faces(population, portraits, backbone.eval(), backbones_of(recipe))[0]
     kept = np.flatnonzero(portraits.picture < MEMBERS)

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from voicemesh.audio.features import FRONT_ENDS
 from voicemesh.evaluation.predictions import AT_ONCE, speech_of
 from voicemesh.population.workers import each
+from voicemesh.whole_files import aside
 
 LABELS = ("identity", "session", "clean")
 
@@ -111,7 +112,7 @@ def _labels(source: Path) -> dict[str, Shaped[np.ndarray, " rows"]]:
 
 
 def _write_features(front_end: str, source: Path, target: Path) -> None:
-    """One shard; written aside and renamed, so a file that exists is complete."""
+    """One shard; a file that exists is complete."""
     torch.set_num_threads(1)
     with safe_open(source, "np") as file:
         waveforms = file.get_tensor("waveform")
@@ -119,7 +120,5 @@ def _write_features(front_end: str, source: Path, target: Path) -> None:
     for start in range(0, len(waveforms), AT_ONCE):
         speech = torch.stack([speech_of(wave) for wave in waveforms[start : start + AT_ONCE]])
         parts.append(FRONT_ENDS[front_end](speech).transpose(1, 2).half().numpy())
-    unfinished = target.with_suffix(".partial")
-    with unfinished.open("wb") as file:
+    with aside(target) as unfinished, unfinished.open("wb") as file:
         np.save(file, np.concatenate(parts))
-    unfinished.replace(target)

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float32, Int64, UInt8
 from PIL import Image
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
@@ -23,7 +22,9 @@ from voicemesh.population.portrait_set import PortraitShard
 
 from .face_views import Views, scaled, viewed
 from .habits import TOLD, Habits
-from .loop import Batch, one_cycle
+from .loop import Batch, mean_losses
+from .runs import best_of
+from .schedules import one_cycle
 
 AT_ONCE = 64  # pictures per pass
 
@@ -123,13 +124,12 @@ class FaceTask:
 
     def validate(self, device: torch.device) -> dict[str, float]:
         """Losses on pictures of people that the net was not trained on."""
-        sums: dict[str, float] = {}
-        for rows in np.split(self._held_out, range(AT_ONCE, len(self._held_out), AT_ONCE)):
-            batch = {**self._about(rows), "pictures": scaled(self._pixels[rows])}
-            told = self.net({name: value.to(device) for name, value in batch.items()})
-            for name, value in told.items():
-                sums[name] = sums.get(name, 0.0) + float(value) * len(rows)
-        means = {name: value / len(self._held_out) for name, value in sums.items()}
+        parts = np.split(self._held_out, range(AT_ONCE, len(self._held_out), AT_ONCE))
+        batches = (
+            (len(rows), {**self._about(rows), "pictures": scaled(self._pixels[rows])})
+            for rows in parts
+        )
+        means = mean_losses(self.net, batches, device)
         return {**means, "selection": means["loss"]}
 
     def _about(self, rows: Int64[np.ndarray, " rows"]) -> Batch:
@@ -198,11 +198,8 @@ def begin_with(backbone: IrBackbone, other: IrBackbone) -> None:
 
 def trained_backbone(run: Path, recipe: FaceRecipe) -> IrBackbone:
     """The backbone of a run's best net."""
-    tensors = load_file(run / "best.safetensors")
     backbone = IrBackbone(
         recipe.units, recipe.widths, recipe.side, recipe.code, dropout=0.0, stem=2
     )
-    prefix = "backbone."
-    own = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-    backbone.load_state_dict(own)
+    backbone.load_state_dict(best_of(run, "backbone"))
     return backbone.eval()

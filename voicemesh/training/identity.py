@@ -7,7 +7,6 @@ everybody would be seen too rarely to be learnt. The crop is the one that VoiceS
 loss takes, so the net can stand in for the published IR-SE50 there.
 """
 
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,6 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float, Int64, UInt8
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -30,8 +28,9 @@ from voicemesh.population.portrait_set import PortraitShard
 from voicemesh.systems.inversion import IDENTITY
 
 from .face_views import Views, scaled, viewed
-from .loop import Batch, LoopSettings, one_cycle, read_metrics, train
-from .publish import LICENCE
+from .loop import Batch, LoopSettings, train
+from .runs import best_of, origin, recipe_of, steps_of
+from .schedules import one_cycle
 
 AT_ONCE = 64  # pictures per pass
 JUDGED = 30  # every so many people of those to train on are kept to judge by
@@ -139,7 +138,7 @@ class IdentityTask:
             raise ValueError("Portraits must come person by person, two of each or more")
         self.net: nn.Module = IdentityNets(recipe, portraits.shape_params.shape[1])
         if recipe.start:
-            self.net.load_state_dict(load_file(Path(recipe.start) / "best.safetensors"))
+            self.net.load_state_dict(best_of(Path(recipe.start)))
         self.optimiser, self.schedule = one_cycle(
             self.net.parameters(), recipe.steps, recipe.learning_rate, recipe.weight_decay
         )
@@ -218,26 +217,17 @@ def write(run: Path, portraits: PortraitShard, writer: BundleWriter) -> str:
     Raises:
         ValueError: the folder holds no run that was validated.
     """
-    best = run / "best.safetensors"
-    if not best.exists():
-        raise ValueError(f"{run} holds no best.safetensors; train until it is validated")
-    told = json.loads((run / "recipe.json").read_text())["recipe"]
-    told = {k: tuple(v) if isinstance(v, list) else v for k, v in told.items()}
-    arguments = IdentityRecipe(**told).arguments()
+    arguments = recipe_of(run, IdentityRecipe).arguments()
     net = IrBackbone(**arguments)
-    prefix, held = "backbone.", load_file(best)
-    net.load_state_dict({k.removeprefix(prefix): held[k] for k in held if k.startswith(prefix)})
+    net.load_state_dict(best_of(run, "backbone"))
     net = net.half().float().eval()  # as it is stored, so that the figures are the bundle's
     found = of_portraits(net, portraits)
-    steps = max(line["step"] for line in read_metrics(run / "metrics.jsonl"))
     writer.net(
         IDENTITY,
         net,
         arguments,
         half=True,
-        source="trained by voicemesh, python -m voicemesh train identity",
-        licence=LICENCE,
-        training=f"{steps} steps on rendered portraits of synthetic people",
         results=vars(found),
+        **origin("identity", f"{steps_of(run)} steps on rendered portraits of synthetic people"),
     )
     return f"{IDENTITY}: {found}"

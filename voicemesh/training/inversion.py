@@ -22,7 +22,7 @@ from voicemesh.nets.irse import IrBackbone
 from voicemesh.nets.stylegan2 import Generator
 
 from .face_views import Views, scaled, viewed
-from .loop import one_cycle
+from .schedules import one_cycle
 
 CHUNK = 16  # images at once
 # Of light and sharpness alone: a picture that was moved has other latents.

@@ -5,11 +5,11 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -19,12 +19,12 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from voicemesh.checkpoints.manifest import write_whole
+from voicemesh.whole_files import aside, write_json, write_whole
 
 log = logging.getLogger(__name__)
 
+BEST = "best.safetensors"  # of a run: the net that was best at a validation
 Batch = dict[str, Shaped[Tensor, "..."]]
-Recipe = TypeVar("Recipe")  # a dataclass
 
 
 @runtime_checkable
@@ -131,7 +131,7 @@ class Journal:
     def __init__(self, path: Path, step: int) -> None:
         self.path = path
         kept = [line for line in read_metrics(path) if line["step"] <= step]
-        write_whole(path, "".join(json.dumps(line) + "\n" for line in kept).encode())
+        write_whole(path, "".join(json.dumps(line) + "\n" for line in kept))
 
     def write(self, entry: Mapping[str, float]) -> None:
         """Append one line."""
@@ -148,30 +148,17 @@ def read_metrics(path: Path) -> list[dict[str, float]]:
     return lines
 
 
-def one_cycle(
-    parameters: Iterator[nn.Parameter], steps: int, peak: float, weight_decay: float
-) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-    """AdamW with a rate that rises to `peak` over the first 15 % of the steps and falls to 0."""
-    optimiser = torch.optim.AdamW(parameters, lr=peak, weight_decay=weight_decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, peak, total_steps=steps + 1, pct_start=0.15
-    )
-    return optimiser, schedule
-
-
-def finished(run: Path, kind: type[Recipe]) -> Recipe:
-    """The recipe of a run that was validated; fields that `kind` no longer has are left out.
-
-    Raises:
-        ValueError: the folder holds no run, or one that has not been validated yet.
-    """
-    if not (run / "best.safetensors").exists():
-        raise ValueError(f"{run} holds no best.safetensors; train until the first validation")
-    written = json.loads((run / "recipe.json").read_text())["recipe"]
-    known = {field.name for field in fields(kind)}
-    return kind(
-        **{k: tuple(v) if isinstance(v, list) else v for k, v in written.items() if k in known}
-    )
+def mean_losses(
+    net: nn.Module, batches: Iterable[tuple[int, Batch]], device: torch.device
+) -> dict[str, float]:
+    """Losses by name, as means over the rows of all batches; each comes with how many it has."""
+    sums: dict[str, float] = {}
+    total = 0
+    for rows, batch in batches:
+        for name, value in net({k: v.to(device) for k, v in batch.items()}).items():
+            sums[name] = sums.get(name, 0.0) + float(value.detach()) * rows
+        total += rows
+    return {name: value / total for name, value in sums.items()}
 
 
 def claim(folder: Path, recipe: Any, settings: LoopSettings) -> None:
@@ -180,7 +167,7 @@ def claim(folder: Path, recipe: Any, settings: LoopSettings) -> None:
     wanted = json.loads(json.dumps({"recipe": values, "seed": settings.seed}))
     path = folder / "recipe.json"
     if not path.exists():
-        write_whole(path, (json.dumps(wanted, indent=1) + "\n").encode())
+        write_json(path, wanted)
         return
     found = json.loads(path.read_text())
     if found != wanted:
@@ -224,9 +211,8 @@ def _validate(
     if measured["selection"] >= best.get("selection", float("inf")):
         return best
     state = {k: v.contiguous().cpu() for k, v in accelerator.unwrap_model(net).state_dict().items()}
-    temporary = folder / "best.safetensors.partial"
-    save_file(state, temporary)
-    temporary.replace(folder / "best.safetensors")
+    with aside(folder / BEST) as unfinished:
+        save_file(state, unfinished)
     return {"step": step, **measured}
 
 
@@ -239,7 +225,7 @@ def _save(
     accelerator.save_state(str(state), safe_serialization=True)
     if accelerator.is_main_process:
         torch.save(task.schedule.state_dict(), state / "schedule.pt")
-        write_whole(state / "done.json", json.dumps({"step": step, "best": best}).encode())
+        write_whole(state / "done.json", json.dumps({"step": step, "best": best}))
         for older in folder.glob("state-*"):
             if older != state:
                 shutil.rmtree(older)

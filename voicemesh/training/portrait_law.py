@@ -15,6 +15,7 @@ from scipy.special import ndtri
 
 from voicemesh.population.portrait_set import PortraitSet, PortraitShard
 from voicemesh.population.portraits import LIGHTS, LOOKS, NEUTRAL_CLOTH, cloth_of, shed
+from voicemesh.whole_files import aside
 
 from .copula import Copula, inside, middle
 
@@ -103,9 +104,8 @@ class ParameterLaw:
         tables = {"sex": np.array([self.women, self.place])}
         for n, copula in enumerate((*self.heads, self.sitting)):
             tables |= {f"{n}.knots": copula.knots, f"{n}.correlation": copula.correlation}
-        temporary = path.with_suffix(".partial")
-        save_file(tables, temporary)
-        temporary.replace(path)
+        with aside(path) as unfinished:
+            save_file(tables, unfinished)
 
     @property
     def size(self) -> int:

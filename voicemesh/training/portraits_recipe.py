@@ -1,8 +1,6 @@
-"""How a portrait generator is trained by regression: the recipes, and the one of a run."""
+"""How a portrait generator is trained by regression: the recipes."""
 
-import json
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -73,11 +71,3 @@ def rate_share(passed: float, recipe: PortraitsRecipe) -> float:
     rising = passed / recipe.warming if recipe.warming else 1.0
     falling = (1 - passed) / recipe.cooling if recipe.cooling else 1.0
     return max(0.0, min(1.0, rising, falling))
-
-
-def recipe_of(run: Path) -> PortraitsRecipe:
-    """The recipe of a run."""
-    written = json.loads((run / "recipe.json").read_text())["recipe"]
-    return PortraitsRecipe(
-        **{k: tuple(v) if isinstance(v, list) else v for k, v in written.items()}
-    )

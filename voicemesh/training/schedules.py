@@ -43,6 +43,14 @@ class HeldCycle(OneCycleLR):
             self.last_epoch = now
 
 
+def one_cycle(
+    parameters: Iterator[nn.Parameter], steps: int, peak: float, weight_decay: float
+) -> tuple[torch.optim.Optimizer, OneCycleLR]:
+    """AdamW with a rate that rises to `peak` over the first 15 % of the steps and falls to 0."""
+    optimiser = torch.optim.AdamW(parameters, lr=peak, weight_decay=weight_decay)
+    return optimiser, OneCycleLR(optimiser, peak, total_steps=steps + 1, pct_start=0.15)
+
+
 def held_cycle(
     parameters: Iterator[nn.Parameter],
     steps: int,

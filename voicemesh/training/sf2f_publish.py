@@ -3,8 +3,6 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from safetensors.torch import load_file
-
 from voicemesh.audio.features import FRONT_ENDS
 from voicemesh.checkpoints.bundle import Bundle, BundleWriter
 from voicemesh.checkpoints.store import fill
@@ -16,10 +14,8 @@ from voicemesh.population.dataset import Population
 from voicemesh.population.portrait_set import PortraitSet
 from voicemesh.systems.sf2f import FRONT_END_OF_CHANNELS, GENERATOR, SpeechToFace
 
-from .loop import finished, read_metrics
+from .runs import best_of, origin, recipe_of, steps_of
 from .sf2f_nets import Sf2fRecipe, generator_of
-
-LICENCE = "MIT"
 
 
 def trained(run: Path) -> tuple[SpeechFusionToFace, Sf2fRecipe]:
@@ -28,14 +24,9 @@ def trained(run: Path) -> tuple[SpeechFusionToFace, Sf2fRecipe]:
     Raises:
         ValueError: the folder holds no run, or one that has not been validated yet.
     """
-    recipe = finished(run, Sf2fRecipe)
-    own = {
-        key.removeprefix("generator."): value
-        for key, value in load_file(run / "best.safetensors").items()
-        if key.startswith("generator.")
-    }
+    recipe = recipe_of(run, Sf2fRecipe)
     net = generator_of(recipe, FRONT_ENDS[recipe.front_end].channels)
-    fill(net, own, str(run / "best.safetensors"))
+    fill(net, best_of(run, "generator"), str(run))
     return net, recipe
 
 
@@ -62,7 +53,6 @@ def publish(
         )
     system = SpeechToFace(FRONT_ENDS[recipe.front_end], net)
     results = evaluation.evaluate(system, judging, portraits_of(judging), source)
-    steps = max(line["step"] for line in read_metrics(run / "metrics.jsonl"))
     seen = PortraitSet.open(population.folder / f"portraits-{recipe.size}", partial=True)
     people = sum(len(set(shard.identity.tolist())) for shard in seen.shards("train"))
     told = asdict(recipe) | {key: Path(getattr(recipe, key)).name for key in ("start", "facenet")}
@@ -71,12 +61,11 @@ def publish(
         net,
         arguments_of(net),
         half=True,
-        source="trained by voicemesh, python -m voicemesh train sf2f",
-        licence=LICENCE,
-        training=(
-            f"voices and portraits of {people} synthetic people, stage {recipe.stage}, {steps}"
-            " steps; no recording or photograph of a person"
-        ),
         results={"recipe": told, **results},
+        **origin(
+            "sf2f",
+            f"voices and portraits of {people} synthetic people, stage {recipe.stage},"
+            f" {steps_of(run)} steps; no recording or photograph of a person",
+        ),
     )
     return evaluation.table(results)

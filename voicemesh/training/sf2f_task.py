@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Int64
-from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional
 
@@ -15,7 +14,8 @@ from voicemesh.nets.sf2f_facenet import FaceNet
 from voicemesh.population.portrait_set import PortraitSet
 
 from .data import FeatureSet, heard_of
-from .loop import Batch
+from .loop import Batch, mean_losses
+from .runs import best_of
 from .sf2f_data import Faces, segments
 from .sf2f_nets import Sf2fNets, Sf2fRecipe, optimiser_of
 from .sf2f_typical import Typical, typical
@@ -98,16 +98,14 @@ class Sf2fTask:
 
     def validate(self, device: torch.device) -> dict[str, float]:
         """Losses on people that were not trained on, each heard from the start; and a sheet."""
-        sums: dict[str, float] = {}
         whole = len(self._rows["validation"])
-        for some in np.array_split(np.arange(whole), max(1, whole // AT_ONCE)):
-            batch = self._collate("validation", some, None)
-            for name, value in self.net({k: v.to(device) for k, v in batch.items()}).items():
-                sums[name] = sums.get(name, 0.0) + float(value) * len(some) / whole
+        parts = np.array_split(np.arange(whole), max(1, whole // AT_ONCE))
+        batches = ((len(some), self._collate("validation", some, None)) for some in parts)
+        means = mean_losses(self.net, batches, device)
         self._sheet(device)
-        told = sums["perceptual"] if self.recipe.perceptual_weight else sums["pixel"]
+        told = means["perceptual"] if self.recipe.perceptual_weight else means["pixel"]
         newest = -float(self.schedule.last_epoch)
-        return {**sums, "selection": newest if self.recipe.keep_last else told}
+        return {**means, "selection": newest if self.recipe.keep_last else told}
 
     def _sheet(self, device: torch.device) -> None:
         """People held out, each portrait beside what the voice lets expect."""
@@ -155,10 +153,7 @@ def begin(net: nn.Module, run: Path) -> None:
     Raises:
         ValueError: the run has none, or nets that do not fit.
     """
-    path = run / "best.safetensors"
-    if not path.exists():
-        raise ValueError(f"{run} holds no best.safetensors; train until the first validation")
-    begun, own = load_file(path), net.state_dict()
+    begun, own = best_of(run), net.state_dict()
     wrong = [k for k, v in begun.items() if k in own and own[k].shape != v.shape]
     lacking = [
         key
@@ -167,7 +162,7 @@ def begin(net: nn.Module, run: Path) -> None:
     ]
     if wrong or lacking:
         raise ValueError(
-            f"{path} is of other nets than this recipe ({', '.join(sorted(wrong + lacking)[:3])});"
+            f"{run} is of other nets than this recipe ({', '.join(sorted(wrong + lacking)[:3])});"
             " take the recipe of the same sizes"
         )
     net.load_state_dict({**own, **{key: begun[key] for key in begun.keys() & own.keys()}})

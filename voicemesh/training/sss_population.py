@@ -26,6 +26,7 @@ from .faces import FaceRecipe, FaceTask, begin_with, face_codes, shrunk, trained
 from .habits import Habits
 from .loop import LoopSettings, train
 from .loop import fingerprint as hashed
+from .runs import finished
 from .sss_data import CodedFaces, CodedVoices, Sitters, grouped
 from .sss_recipe import SssRecipe
 from .sss_task import SssNets, in_three_steps, judged_by
@@ -254,8 +255,3 @@ def nets_of(
     for backbone_ in (voice.model, face.model):
         backbone_.requires_grad_(False)
     return voice, face
-
-
-def finished(folder: Path, steps: int) -> bool:
-    """Whether a run came to its last step."""
-    return (folder / f"state-{steps}" / "done.json").exists()

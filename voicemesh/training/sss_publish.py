@@ -1,12 +1,10 @@
 """From a finished run of SSS to parts of a bundle: both nets, and what their similarities mean."""
 
-import json
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 from torch import nn
 
 from voicemesh.audio.features import FRONT_ENDS
@@ -14,18 +12,16 @@ from voicemesh.checkpoints import upstream
 from voicemesh.checkpoints.bundle import Bundle, BundleWriter
 from voicemesh.checkpoints.eight_bits import round_to
 from voicemesh.checkpoints.store import Tensors
-from voicemesh.evaluation.association_table import brief_of
 from voicemesh.evaluation.calibration import calibrated
-from voicemesh.evaluation.voice_faces import embed, measured, portraits_of, report
+from voicemesh.evaluation.voice_faces import brief, embed, measured, portraits_of, report
 from voicemesh.nets.sss_small import PortraitFaceEncoder, TrunkVoiceEncoder
 from voicemesh.population.dataset import Population
 from voicemesh.systems.sss import SeekingTheShapeOfSound
 
-from .loop import read_metrics
+from .runs import best_of, origin, recipe_of, steps_of
 from .sss_recipe import SssRecipe
 from .sss_task import MAIN
 
-LICENCE = "MIT"
 VOICE, FACE = SeekingTheShapeOfSound.parts
 STATISTICS = "sss-statistics"
 
@@ -36,19 +32,11 @@ def trained(run: Path) -> tuple[SeekingTheShapeOfSound, SssRecipe]:
     Raises:
         ValueError: the folder holds no run, or one whose main step was not validated yet.
     """
-    best = run / MAIN / "best.safetensors"
-    if not best.exists():
-        raise ValueError(f"{run} holds no {MAIN}/best.safetensors; train until it is validated")
-    written = json.loads((run / MAIN / "recipe.json").read_text())["recipe"]
-    known = {field.name for field in fields(SssRecipe)}
-    recipe = SssRecipe(
-        **{k: tuple(v) if isinstance(v, list) else v for k, v in written.items() if k in known}
-    )
-    tensors = load_file(best)
+    recipe, tensors = recipe_of(run / MAIN, SssRecipe), best_of(run / MAIN)
     if recipe.small:
         nets = small_nets(tensors, recipe)
     else:
-        whole = upstream.build("sss-model", tensors, str(best))
+        whole = upstream.build("sss-model", tensors, str(run / MAIN))
         nets = whole.V, whole.F
     for net in nets:
         round_to(net)  # as it is stored, so that all figures are the bundle's
@@ -107,27 +95,16 @@ def publish(
     people = judges.people.take(embedded.who)
     results = measured(embedded, people, judges.recipe.coupling)
     calibration = calibrated(embedded.voices[1], embedded.faces, people.mode, people.age)
-    steps = max(line["step"] for line in read_metrics(run / MAIN / "metrics.jsonl"))
-    seen = len(load_file(run / MAIN / "best.safetensors")["center.weight"])
+    seen = len(best_of(run / MAIN)["center.weight"])
     guided = ", guided by what the law says of every pair" if recipe.law_weight else ""
-    about = {
-        "source": "trained by voicemesh, python -m voicemesh train sss",
-        "licence": LICENCE,
-        "training": (
-            f"voices and portraits of {seen} synthetic people of the population's law, {steps}"
-            f" steps of the main run{guided}, on backbones that had learnt the habits of voices and"
-            " what faces tell of them; no recording and no picture of a person"
-        ),
-    }
-    brief = {
-        "people": results["people"],
-        "pictures": results["pictures"],
-        "recordings": results["recordings"],
-        "seconds": results["seconds"],
-        "systems": {
-            name: {direction: brief_of(told) for direction, told in found.items()}
-            for name, found in results["systems"].items()
-        },
+    about = origin(
+        "sss",
+        f"voices and portraits of {seen} synthetic people of the population's law,"
+        f" {steps_of(run / MAIN)} steps of the main run{guided}, on backbones that had learnt the"
+        " habits of voices and what faces tell of them; no recording and no picture of a person",
+    )
+    whole = {
+        **brief(results),
         "recipe": asdict(recipe)
         | {name: Path(getattr(recipe, name)).name for name in ("voice_backbone", "face_backbone")},
     }
@@ -135,7 +112,7 @@ def publish(
         arguments = voice_arguments(recipe), face_arguments(recipe)
     else:
         arguments = tuple(upstream.arguments_of(net) for net in (space.voice, space.face))
-    writer.net(VOICE, space.voice, arguments[0], eight_bits=True, results=brief, **about)
+    writer.net(VOICE, space.voice, arguments[0], eight_bits=True, results=whole, **about)
     short = {"measured": f"see {VOICE}"}
     writer.net(FACE, space.face, arguments[1], eight_bits=True, results=short, **about)
     numbers = {k: torch.from_numpy(v).float() for k, v in calibration.arrays().items()}

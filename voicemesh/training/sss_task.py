@@ -14,7 +14,8 @@ from torch.nn import functional
 from voicemesh.nets.sss import IdentityClassifier, IdentityState
 
 from . import sss
-from .loop import Batch, LoopSettings, one_cycle, train
+from .loop import Batch, LoopSettings, train
+from .schedules import one_cycle
 from .sss_data import Sitters
 from .sss_recipe import SssRecipe
 

@@ -27,6 +27,7 @@ from . import stylegan2_portraits as portraits
 from .loop import Journal, LoopSettings, claim, read_metrics, seed_step
 from .pictures import Pictures
 from .portrait_law import LAW, ParameterLaw, chosen, drawn_z, joined, parameters_of
+from .runs import recipe_of
 from .sheets import save_sheet
 from .stylegan2_anchored import AnchoredPlayers
 from .stylegan2_players import NET, Players, StyleGan2Recipe, generator_of
@@ -136,7 +137,8 @@ def anchored(
         first = replace(first, **same, sizes=sizes)
         portraits.start(data, Path(recipe.start), first, bundle, minutes, workers)
     first = Path(recipe.start)
-    law, regression = ParameterLaw.read(first / LAW), portraits_recipe.recipe_of(first)
+    law = ParameterLaw.read(first / LAW)
+    regression = recipe_of(first, portraits_recipe.PortraitsRecipe)
     sets = portraits.sources(data, first, regression, bundle, workers)
     shard = joined([chosen(one, "train", regression.neutral) for one in sets])
     z = drawn_z(law, shard, regression.draws, recipe.seed)

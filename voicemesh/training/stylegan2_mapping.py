@@ -18,7 +18,7 @@ from voicemesh.latent.losses import CONTRAST, upsampled
 from voicemesh.nets.stylegan2 import Generator
 from voicemesh.nets.stylegan2_half import mapped
 
-from .loop import one_cycle
+from .schedules import one_cycle
 
 SIDE = 32  # of small pictures
 BANDS, WINDOW = 3, 8  # of local contrast, in pixels of each band

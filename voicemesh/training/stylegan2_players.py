@@ -21,7 +21,9 @@ from voicemesh.nets.stylegan2 import (
     narrow_widths,
     published_widths,
 )
+from voicemesh.whole_files import aside, write_whole
 
+from .runs import best_of
 from .stylegan2_augment import Adaptive, augment
 from .stylegan2_losses import (
     average,
@@ -97,9 +99,7 @@ def generator_of(recipe: Mapping[str, Any]) -> Generator:
 
 def held_generator(run: Path) -> dict[str, Tensor]:
     """The generator that a run of stylegan2-portraits has made; the average if it kept one."""
-    held = load_file(run / "best.safetensors")
-    prefix = "average." if any(name.startswith("average.") for name in held) else "generator."
-    return {k.removeprefix(prefix): v for k, v in held.items() if k.startswith(prefix)}
+    return best_of(run, "average") or best_of(run, "generator")
 
 
 class Sampler(nn.Module):
@@ -232,10 +232,10 @@ class Players:
         if self.accelerator.is_main_process:
             kept = {k: v.contiguous().cpu() for k, v in self.average.state_dict().items()}
             save_file(kept, state / NET)
-            shutil.copy(state / NET, folder / f"{NET}.partial")
-            (folder / f"{NET}.partial").replace(folder / NET)
+            with aside(folder / NET) as unfinished:
+                shutil.copy(state / NET, unfinished)
             rest = {"path_mean": float(self.path_mean), "adaptive": self.adaptive.state_dict()}
-            (state / "done.json").write_text(json.dumps({"step": step, **rest}))
+            write_whole(state / "done.json", json.dumps({"step": step, **rest}))
             for older in folder.glob("state-*"):
                 if older != state:
                     shutil.rmtree(older)

@@ -24,8 +24,9 @@ from voicemesh.nets.stylegan2 import Generator, narrow_widths
 from voicemesh.nets.stylegan2_half import half_images, mapped
 from voicemesh.population.dataset import Population
 from voicemesh.population.portrait_set import PortraitSet
+from voicemesh.whole_files import aside
 
-from .loop import Batch, LoopSettings, read_metrics, train
+from .loop import Batch, LoopSettings, mean_losses, read_metrics, train
 from .portrait_law import (
     LAW,
     ParameterLaw,
@@ -37,7 +38,8 @@ from .portrait_law import (
 )
 from .portrait_people import drawn
 from .portraits_recipe import RECIPES as RECIPES
-from .portraits_recipe import PortraitsRecipe, rate_share, recipe_of
+from .portraits_recipe import PortraitsRecipe, rate_share
+from .runs import best_of, recipe_of
 from .sheets import save_sheet
 from .stylegan2_losses import average
 from .stylegan2_mapping import MappingRecipe, fit_mapping
@@ -123,7 +125,7 @@ class PortraitsTask:
         self.recipe, self.run = recipe, run
         self.net: nn.Module = PortraitNet(recipe, law.size)
         if recipe.start:
-            self.net.load_state_dict(load_file(Path(recipe.start) / "best.safetensors"))
+            self.net.load_state_dict(best_of(Path(recipe.start)))
         trained = [p for p in self.net.parameters() if p.requires_grad]
         self.optimiser = torch.optim.Adam(trained, lr=recipe.learning_rate)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
@@ -160,8 +162,8 @@ class PortraitsTask:
                 net.generator, self._z["train"], self._pixels["train"], made, self.recipe.seed
             )
             log.info("the mapping tells %.1f %% of what pictures show", 100 * told)
-            save_file(net.generator.style.state_dict(), path.with_suffix(".partial"))
-            path.with_suffix(".partial").replace(path)
+            with aside(path) as unfinished:
+                save_file(net.generator.style.state_dict(), unfinished)
         for one in (net.generator, net.result):
             one.style.load_state_dict(load_file(path))
 
@@ -181,15 +183,12 @@ class PortraitsTask:
 
     def validate(self, device: torch.device) -> dict[str, float]:
         """Losses on people held out, and sheets to look at."""
-        sums: dict[str, float] = {}
-        whole = len(self._pixels["validation"])
-        for start in range(0, whole, VALIDATION_BATCH):
-            rows = np.arange(start, min(start + VALIDATION_BATCH, whole))
-            batch = self._collate("validation", rows, self.recipe.sizes[-1])
-            for name, value in self.net({k: v.to(device) for k, v in batch.items()}).items():
-                sums[name] = sums.get(name, 0.0) + float(value.detach()) * len(rows) / whole
+        rows, size = np.arange(len(self._pixels["validation"])), self.recipe.sizes[-1]
+        parts = np.split(rows, range(VALIDATION_BATCH, len(rows), VALIDATION_BATCH))
+        batches = ((len(some), self._collate("validation", some, size)) for some in parts)
+        means = mean_losses(self.net, batches, device)
         self._sheet(device)
-        return {**sums, "selection": sums["loss"]}
+        return {**means, "selection": means["loss"]}
 
     def _sheet(self, device: torch.device) -> None:
         """Portraits beside their pictures, and samples of z."""
@@ -274,6 +273,6 @@ def publish(
 
 def trained(run: Path, law: ParameterLaw) -> Generator:
     """The generator that a run has made so far."""
-    net = PortraitNet(recipe_of(run), law.size)
-    net.load_state_dict(load_file(run / "best.safetensors"))
+    net = PortraitNet(recipe_of(run, PortraitsRecipe), law.size)
+    net.load_state_dict(best_of(run))
     return net.result

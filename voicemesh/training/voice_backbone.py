@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float, Int64
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -27,7 +26,9 @@ from voicemesh.population.voices import daily_change
 from .cmp import hide
 from .data import FeatureSet, PairSampler
 from .habits import Habits
-from .loop import Batch, one_cycle
+from .loop import Batch, mean_losses
+from .runs import best_of
+from .schedules import one_cycle
 
 AT_ONCE = 50
 
@@ -144,13 +145,10 @@ class VoiceTask:
 
     def validate(self, device: torch.device) -> dict[str, float]:
         """Losses on whole recordings of people that the net was not trained on."""
-        sums: dict[str, float] = {}
-        for start in range(0, len(self._validation), AT_ONCE):
-            rows = self._validation[start : start + AT_ONCE]
-            batch = self._collate(rows, self.utterances.frames, None)
-            for name, value in self.net({k: v.to(device) for k, v in batch.items()}).items():
-                sums[name] = sums.get(name, 0.0) + float(value) * len(rows)
-        means = {name: value / len(self._validation) for name, value in sums.items()}
+        rows, frames = self._validation, self.utterances.frames
+        parts = np.split(rows, range(AT_ONCE, len(rows), AT_ONCE))
+        batches = ((len(some), self._collate(some, frames, None)) for some in parts)
+        means = mean_losses(self.net, batches, device)
         return {**means, "selection": means["loss"]}
 
     def _collate(
@@ -172,8 +170,6 @@ def daily_changes(
 
 def trained_trunk(run: Path, recipe: VoiceRecipe) -> VoiceTrunk:
     """The trunk of a run's best net."""
-    tensors, prefix = load_file(run / "best.safetensors"), "trunk."
     trunk = recipe.trunk()
-    own = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-    trunk.load_state_dict(own)
+    trunk.load_state_dict(best_of(run, "trunk"))
     return trunk.eval()

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from voicemesh.latent.precision import lowered, usual
 from voicemesh.population.dataset import Population
+from voicemesh.whole_files import aside
 
 from .data import FeatureSet, features
 
@@ -77,7 +78,5 @@ def fingerprint(net: nn.Module) -> str:
 
 def write(path: Path, codes: Float32[np.ndarray, "..."]) -> None:
     """Whole or not at all."""
-    unfinished = path.with_suffix(".partial")
-    with unfinished.open("wb") as file:
+    with aside(path) as unfinished, unfinished.open("wb") as file:
         np.save(file, codes)
-    unfinished.replace(path)

@@ -28,7 +28,7 @@ from voicemesh.systems.voicestyle import (
 
 from .inversion import EncoderRecipe, fit_encoder
 from .portrait_law import ParameterLaw, parameters_of
-from .publish import LICENCE
+from .runs import LICENCE
 from .voicestyle_start import StartRecipe, prepare
 
 START_RECIPE, ENCODER_RECIPE = StartRecipe(), EncoderRecipe()

@@ -1,0 +1,151 @@
+"""From a finished run to parts of a bundle, each with its measured results."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from voicemesh.audio.features import FRONT_ENDS
+from voicemesh.checkpoints.bundle import Bundle, BundleWriter
+from voicemesh.evaluation import cmp_table, joining
+from voicemesh.evaluation.cmp import evaluate
+from voicemesh.evaluation.predictions import Predictions, perceived, predict
+from voicemesh.evaluation.repeats import repeat_statistics
+from voicemesh.evaluation.statistics import people_statistics
+from voicemesh.evaluation.targets import Targets, people_targets
+from voicemesh.mesh.morphable import MorphableModel
+from voicemesh.population.dataset import Population
+from voicemesh.systems import fusion
+from voicemesh.systems.cmp import CrossModalPerceptionist
+from voicemesh.systems.joining import Joining
+
+from .cmp import CmpNets, CmpTask
+from .cmp_recipe import CmpRecipe
+from .data import features
+from .refit import refit_head
+from .runs import best_of, origin, recipe_of, steps_of
+
+AT_ONCE = 64  # recordings
+TOGETHER = ("recordings_each", "days", "seconds", "sex", "errors", "voice")
+
+
+def trained(run: Path, face_model: MorphableModel) -> tuple[CmpNets, CmpRecipe]:
+    """The nets of a run's best.safetensors and the recipe that made them.
+
+    Raises:
+        ValueError: the folder holds no run, or one that has not been validated yet.
+    """
+    recipe = recipe_of(run, CmpRecipe)
+    nets = CmpNets(recipe, face_model, FRONT_ENDS[recipe.front_end].channels)
+    nets.load_state_dict(best_of(run))
+    return nets.eval(), recipe
+
+
+@torch.inference_mode()
+def joining_of(
+    task: CmpTask, population: Population, judged: Predictions, judges: Targets
+) -> Joining:
+    """How recordings are joined: from one of every day of the training people, as they are heard.
+
+    The sex's evidence is that of people held out.
+    """
+    utterances, voice = task.utterances, task.net.eval().voice
+    ours = np.flatnonzero(np.isin(utterances.identity, population.train) & ~utterances.clean)
+    days = np.stack([utterances.identity[ours], utterances.session[ours]], 1)
+    rows = ours[np.unique(days, axis=0, return_index=True)[1]]
+    parts = np.split(rows, range(AT_ONCE, len(rows), AT_ONCE))
+    units = [
+        functional.normalize(voice(utterances.crops(some, utterances.frames, None)))
+        for some in parts
+    ]
+    return joining.fit(
+        torch.cat(units),
+        utterances.identity[rows],
+        population.people,
+        task.targets,
+        population.recipe.coupling,
+        judged,
+        judges,
+    )
+
+
+def publish(
+    run: Path,
+    population: Population,
+    source: Bundle,
+    writer: BundleWriter,
+    judges: Population | None = None,
+) -> str:
+    """Write the nets of a run and their statistics as parts of a bundle; return the figures.
+
+    The head is fitted anew to the population and the face model, on the run's voice encoder;
+    so is what several recordings of one voice tell together, where the judges have several days.
+    Errors are measured and intervals calibrated on people held out: the population's own, or
+    those of another population with more of them.
+    """
+    face_model = source.face_model()
+    nets, recipe = trained(run, face_model)
+    utterances = features(population.folder, recipe.front_end)
+    task = CmpTask(recipe, population, utterances, face_model)
+    nets.voice.half().float()  # as it is stored, so that all figures are the bundle's
+    task.net = nets
+    refit_head(task)
+    people = people_statistics(task.targets, population.train, face_model)
+    perceptionist = CrossModalPerceptionist(
+        FRONT_ENDS[recipe.front_end], nets.voice, nets.head, face_model, nets.traits, people
+    )
+    judges = judges or population
+    heard, raised = predict(perceptionist, judges)
+    if len(np.unique(heard.session)) > 1:
+        told = people_targets(judges.people, face_model)
+        perceptionist.joining = joining_of(task, population, heard, told)
+        heard, raised = (perceived(perceptionist, one) for one in (heard, raised))
+    results, errors = evaluate(perceptionist, judges, (heard, raised))
+    runs = (run, Path(recipe.start)) if recipe.start else (run,)
+    steps = sum(steps_of(each) for each in runs)
+    about = origin(
+        "cmp",
+        f"{len(population.train)} synthetic people of the population's law, {steps} steps;"
+        " no recording of a person",
+    )
+    brief = {
+        "people": results["people"],
+        "recordings": results["recordings"],
+        "sex": results["sex"],
+        "sex_of_raised_voices": results.get("raised", {}),
+        "errors": results["errors"],
+        "coherence": results["coherence"],
+    }
+    channels = nets.voice.model[0].in_channels
+    writer.net(
+        "cmp-voice-encoder",
+        nets.voice,
+        {
+            "input_channels": channels,
+            "widths": list(recipe.widths),
+            "embedding": recipe.embedding,
+        },
+        half=True,
+        results={"recipe": asdict(recipe) | {"start": Path(recipe.start).name}},
+        **about,
+    )
+    shapes, expressions = (
+        basis.shape[2] for basis in (face_model.shape_basis, face_model.expression_basis)
+    )
+    arguments = {
+        "embedding": recipe.embedding,
+        "shape_params": shapes,
+        "expression_params": expressions,
+        "dropout": recipe.dropout,
+    }
+    writer.net("cmp-supervised-head", nets.head, arguments, results=brief, **about)
+    writer.net("voice-traits", nets.traits, {"embedding": recipe.embedding}, **about)
+    measured = {"coverage": results["coverage"], "nulls": results["nulls"]}
+    writer.tensors("cmp-statistics", people | errors, results=measured, **about)
+    if perceptionist.joining is not None:
+        repeats = repeat_statistics(heard, face_model) | perceptionist.joining.tensors()
+        brief = {k: v for k, v in results["together"].items() if k in TOGETHER}
+        writer.tensors(fusion.PART, repeats, results=brief, **about)
+    return cmp_table.table(results)
