@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from voicemesh.mesh.morphable import MorphableModel
 from voicemesh.mesh.packing import pack, unpack
+from voicemesh.whole_files import write_whole
 
 from . import hub
 from .eight_bits import narrowed
@@ -25,7 +26,6 @@ from .manifest import (
     check_file_name,
     gallery_files,
     stated,
-    write_whole,
 )
 from .store import Tensors, net_of, packed, unpacked
 
@@ -273,4 +273,4 @@ class BundleWriter:
         if not bundle.gallery:
             del written["gallery"], written["gallery_sha256"]
         text = json.dumps(written, indent=2, ensure_ascii=False) + "\n"
-        write_whole(bundle.folder / MANIFEST, text.encode())
+        write_whole(bundle.folder / MANIFEST, text)

@@ -1,7 +1,6 @@
 """What bundle.json says, checked: a manifest may come from anybody."""
 
 import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -102,13 +101,3 @@ def check_file_name(file: str, origin: str) -> None:
     """Refuse any name that could leave the bundle's folder or is no tensor file."""
     if Path(file).name != file or "\\" in file or not file.endswith(".safetensors"):
         raise ValueError(f"{origin}: {file!r} is no plain name of a .safetensors file")
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    unfinished = path.with_name(f"{path.name}.unfinished")
-    try:
-        unfinished.write_bytes(content)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
