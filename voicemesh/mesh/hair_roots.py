@@ -50,7 +50,7 @@ def ground(face_model: MorphableModel) -> Ground:
             f"the face model {face_model.name!r} has no paint named {', '.join(SPACING)}; "
             "hair grows where these say so"
         )
-    neutral = face_model.vertices(torch.zeros(face_model.shape_basis.shape[2])).cpu().numpy()
+    neutral = face_model.vertices(torch.zeros_like(face_model.shape_mean)).cpu().numpy()
     triangles = face_model.triangles.cpu().numpy()
     painted = face_model.paint.float().cpu().numpy()
     layer = dict(zip(face_model.paint_names, painted.T, strict=True))
