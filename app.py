@@ -12,7 +12,7 @@ from collections.abc import Sequence
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
 
 from voicemesh import pipeline
-from voicemesh.page import build_page
+from voicemesh.page import build_page, warm_up
 from voicemesh.page.theme import SERVING, theme
 
 
@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         **SERVING,
     )
     # Only now: gradio gives its own server three seconds to answer, and takes silence for an error.
-    threading.Thread(target=whole.warm_up, daemon=True, name="warm-up").start()
+    threading.Thread(target=warm_up, args=(whole,), daemon=True, name="warm-up").start()
     page.block_thread()
 
 

@@ -2,12 +2,24 @@
 window.voicemesh = (() => {
   const COARSE = 1, FINE = 2; // pixels of the drawing in a pixel of the page, along a side
   const REST = 700; // ms without a movement after which a head is drawn finely again
+  const PATIENCE = 30_000; // ms until results count as new though they did not change
+  const NARROW = 820; // pixels of a page below which everything stands in one column
+  const TOLD = "#caption, .caption, #facts, #compare-facts"; // what is read out when it changes
 
   const wait = (ms) => new Promise((done) => setTimeout(done, ms));
   const frame = () => new Promise((done) => requestAnimationFrame(done));
+  const still = () => window.matchMedia("(prefers-reduced-motion: reduce)").matches;
   const plotIn = (box) => {
     const plot = box?.querySelector(".js-plotly-plot");
     return window.Plotly && plot?._fullLayout?.scene?._scene && plot.data?.length ? plot : null;
+  };
+  const plotOf = async (place) => {
+    for (let n = 0; n < 2400; n++) {
+      const plot = plotIn(document.getElementById(place));
+      if (plot) return plot;
+      await wait(25);
+    }
+    return null;
   };
 
   // Where graphics are drawn by the processor, fine ones take four times as long as coarse ones.
@@ -44,7 +56,24 @@ window.voicemesh = (() => {
   };
 
   // Done when the head is on the screen, or when that takes so long that the rest should not wait.
-  const draw = (place, head) => Promise.race([drawn(place, head), wait(8000)]);
+  const draw = async (place, head, following = []) => {
+    await Promise.race([drawn(place, head), wait(8000)]);
+    following.forEach(fade);
+  };
+
+  // What was told of an earlier head is faint until it changes.
+  const fade = (place) => {
+    const box = document.getElementById(place);
+    if (!box || "earlier" in box.dataset) return;
+    box.dataset.earlier = "";
+    const watch = new MutationObserver(() => show());
+    const show = () => {
+      watch.disconnect();
+      delete box.dataset.earlier;
+    };
+    watch.observe(box, { childList: true, subtree: true, characterData: true });
+    setTimeout(show, PATIENCE);
+  };
 
   // Another head in the plot of the first one, whose triangles it has: a plot of its own would
   // start the graphics anew, which takes longest of all.
@@ -52,13 +81,11 @@ window.voicemesh = (() => {
   const drawn = async (place, head) => {
     if (!head?.traces) return;
     latest.set(place, head);
-    const box = document.getElementById(place);
-    for (let n = 0; n < 2400 && !plotIn(box); n++) await wait(25);
-    const plot = plotIn(box);
+    const plot = await plotOf(place);
     if (!plot || latest.get(place) !== head) return;
     const { i, j, k } = plot.data[0], { view, views } = head;
     const data = head.traces.map((trace, n) => {
-      const whole = n ? { ...trace } : { ...trace, i, j, k };
+      const whole = trace.type === "mesh3d" && !trace.i ? { ...trace, i, j, k } : { ...trace };
       for (const axis of ["x", "y", "z"])
         if (whole[axis].step) whole[axis] = millimetres(whole[axis]);
       for (const [name, values] of Object.entries(views[view]))
@@ -71,12 +98,15 @@ window.voicemesh = (() => {
     coarsen(plot);
     for (const one of plot._fullLayout.scene._scene.glplot.objects)
       one.drawPick = null; // nothing is told of what is pointed at
-    await window.Plotly.react(plot, data, { ...plot.layout, scene, meta: { views } });
+    const meta = { ...plot.layout.meta, views };
+    await window.Plotly.react(plot, data, { ...plot.layout, scene, meta });
     await Promise.race([frame().then(frame), wait(1000)]);
     refine(plot, 4 * REST);
-    const viewer = box.closest(".viewer") ?? box, { top } = viewer.getBoundingClientRect();
-    if (window.innerWidth <= 820 && Math.abs(top) > window.innerHeight / 3) // as on a phone
-      viewer.scrollIntoView({ behavior: "smooth", block: "start" });
+    const viewer = plot.closest(".viewer") ?? plot;
+    const { top, bottom } = viewer.getBoundingClientRect(), { innerWidth, innerHeight } = window;
+    const aside = innerWidth <= NARROW && Math.abs(top) > innerHeight / 3; // as on a phone
+    if (aside || bottom < 0 || top > innerHeight)
+      viewer.scrollIntoView({ behavior: still() ? "auto" : "smooth", block: "start" });
   };
 
   // The colourings travel with the figure: switching them asks nobody for anything.
@@ -110,32 +140,51 @@ window.voicemesh = (() => {
       z: at(Math.sin(up), "z"),
     } });
   };
+  const face = (plot) => {
+    const front = plot.layout.meta?.front;
+    if (front) window.Plotly.relayout(plot, { "scene.camera": front });
+  };
 
-  // Heads can be turned without a mouse, say what they are, and are coarse only while they move.
-  const attend = (places) => {
+  // Heads can be turned without a mouse and are coarse only while they move. Tabs bring their
+  // plots later, so the page listens for all of them.
+  const inPlot = (act) => (event) => {
+    const box = event.target.closest?.(".mesh"), plot = plotIn(box);
+    if (plot) act(plot, event, box);
+  };
+  let held = null;
+  const grasp = (plot) => coarsen(held = plot);
+  const letGo = () => {
+    if (held) refine(held);
+    held = null;
+  };
+  const nudge = (plot) => { coarsen(plot); refine(plot); };
+  const key = (plot, event, box) => {
+    if (event.target !== box || !/^(Arrow(Up|Down|Left|Right)|Home)$/.test(event.key)) return;
+    event.preventDefault();
+    coarsen(plot);
+    if (event.key === "Home") face(plot);
+    else arrow(plot, event.key);
+    refine(plot);
+  };
+  const options = { capture: true, passive: true };
+  document.addEventListener("keydown", inPlot(key));
+  document.addEventListener("pointerdown", inPlot(grasp), options);
+  for (const end of ["pointerup", "pointercancel", "touchend", "blur"])
+    window.addEventListener(end, letGo, options);
+  document.addEventListener("wheel", inPlot(nudge), options);
+  document.addEventListener("dblclick", inPlot((plot) => { nudge(plot); face(plot); }), options);
+
+  // What is on the page says what it is, and what changes on it is read out.
+  const attend = async (places) => {
+    await frame();
     for (const [place, words] of Object.entries(places)) {
       const box = document.getElementById(place);
       if (!box || box.tabIndex === 0) continue;
       box.tabIndex = 0;
       box.setAttribute("role", "application");
-      box.setAttribute("aria-label", words + "; the arrow keys turn it");
-      const moving = (act) => (event) => {
-        const plot = plotIn(box);
-        if (plot) act(plot, event);
-      };
-      box.addEventListener("keydown", moving((plot, event) => {
-        if (!/^Arrow(Up|Down|Left|Right)$/.test(event.key)) return;
-        event.preventDefault();
-        coarsen(plot);
-        arrow(plot, event.key);
-        refine(plot);
-      }));
-      const options = { capture: true, passive: true };
-      box.addEventListener("pointerdown", moving(coarsen), options);
-      for (const end of ["pointerup", "pointercancel", "pointerleave", "touchend"])
-        box.addEventListener(end, moving((plot) => refine(plot)), options);
-      box.addEventListener("wheel", moving((plot) => { coarsen(plot); refine(plot); }), options);
+      box.setAttribute("aria-label", words + "; the arrow keys turn it, Home shows its front");
     }
+    for (const box of document.querySelectorAll(TOLD)) box.setAttribute("aria-live", "polite");
   };
 
   return { draw, switchView, addViews, attend };

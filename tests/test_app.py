@@ -16,13 +16,22 @@ from whole_bundles import SPEAKER, write_whole_bundle
 
 from voicemesh import figures, images, pipeline
 from voicemesh.latent.search import SearchOptions
-from voicemesh.page import build_page, comparison, image, matches, photograph, portraying
+from voicemesh.page import (
+    build_page,
+    comparison,
+    image,
+    matches,
+    photograph,
+    portraying,
+    viewer,
+    warm_up,
+)
 from voicemesh.page.cards import summary
 from voicemesh.page.files import FILES, KEEP, save
 from voicemesh.page.lengths import strip
 from voicemesh.page.recorder import EXAMPLES
 from voicemesh.page.theme import SERVING
-from voicemesh.page.viewer import DRAW, switch_view
+from voicemesh.page.viewer import switch_view
 from voicemesh.systems.voicestyle import Wish
 
 
@@ -47,7 +56,7 @@ def test_portray_shows_the_head_and_its_facts(shown):
     portrait, head, caption, facts, clock = shown
     assert head["view"] == "skin" and list(head["views"]) == ["skin"]
     assert [trace["type"] for trace in head["traces"][:2]] == ["mesh3d", "scatter3d"]
-    assert f"{portrait.speech_seconds:.1f} s" in caption
+    assert f"{portrait.speech_seconds:.1f} s" in caption and "Not a likeness" in caption
     assert portrait.sex.capitalize() in facts and portrait.face_type.capitalize() in facts
     assert f"{portrait.pitch_hz.value:.0f} <small>Hz" in facts
     assert "listening" in clock and "together" in clock
@@ -159,9 +168,26 @@ def test_nothing_is_asked_for_before_the_head_is_drawn(everything):
     events = {number: fn for number, fn in build_page(everything).fns.items()}
     portray = next(number for number, fn in events.items() if fn.api_name == "portray")
     after = [fn for fn in events.values() if fn.trigger_after == portray]
-    assert [fn.js for fn in after] == [DRAW] and after[0].fn is None
+    assert len(after) == 1 and after[0].fn is None
+    assert after[0].js.startswith("(head) => voicemesh.draw('mesh', head")
     follow = [fn for fn in events.values() if fn.trigger_after == after[0]._id]
     assert [fn.api_name for fn in follow] == ["evidence"]
+
+
+def test_other_places_begin_with_the_first_head(everything):
+    page = build_page(everything)
+    plots = [block for block in page.blocks.values() if isinstance(block, gr.Plot)]
+    lent = [fn for fn in page.fns.values() if fn.js == viewer.LEND.format(count=2)]
+    assert [plot.elem_id for plot in plots] == list(viewer.PLACES)
+    assert lent[0].inputs == plots[:1] and lent[0].outputs == plots[1:] and lent[0].fn is None
+
+
+def test_nothing_is_loaded_for_the_first_visitor(tmp_path):
+    whole = pipeline.load(write_whole_bundle(tmp_path / "b"), "cpu")
+    warm_up(whole)
+    assert whole.openness is not None
+    loaded = {"matcher", "imaginer", "speech_to_face", "reader", "repeats", "parts"}
+    assert loaded <= set(whole.__dict__)
 
 
 def test_page_answers_over_http(whole, spoken, tmp_path, monkeypatch):
@@ -206,10 +232,10 @@ def test_sections_follow_the_bundle(whole, everything):
 def test_two_voices_and_one_voice_are_told_apart(everything, spoken, tmp_path):
     kinds = {}
     for kind in (comparison.TWO, comparison.ONE):
-        figure, views, _, facts, table, report = comparison.compare(
+        head, views, _, facts, table, report = comparison.compare(
             everything, kind, [spoken, spoken], tmp_path
         )
-        assert views["value"] in figure.layout.meta["views"]
+        assert views["value"] in head["views"] and views["visible"]
         assert json.loads(Path(report["value"]).read_text())
         kinds[kind] = facts + table
     assert "Faces apart" in kinds["two"] and "mm apart" in kinds["two"]
@@ -233,12 +259,12 @@ def test_matches_are_cards_with_their_baseline(everything, spoken):
 def test_photograph_shows_its_head_and_voices(everything, spoken, tmp_path):
     path = tmp_path / "face.png"
     Image.fromarray(data.astronaut()).save(path)
-    seen, pictures, figure, views, _, table = photograph.read(everything, str(path), None)
+    seen, pictures, head, views, _, table = photograph.read(everything, str(path), None)
     assert pictures.count("<img") == 2 and views["value"] == "skin"
-    assert "Pupil distance" in table and figure.data[0].type == "mesh3d"
+    assert "Pupil distance" in table and set(head["views"]) == {"skin", "grey"}
     portrait = everything(portraying.heard(spoken))
-    figure, views = photograph.read(everything, str(path), portrait)[2:4]
-    assert set(figure.layout.meta["views"]) == {"voice", "photograph", "difference"}
+    head, views = photograph.read(everything, str(path), portrait)[2:4]
+    assert set(head["views"]) == {"voice", "photograph", "difference"}
     voices = matches.of_face(everything, seen, "cmpc", matches.SAME)
     assert voices.count("<audio") == 6 and "data:audio/ogg" in voices
     Image.fromarray(data.coffee()).save(path)
@@ -256,6 +282,15 @@ def test_images_stream_and_end_with_what_they_grew_from(everything, spoken):
     assert "step 0 of 3" in steps[0][0] and "done" in steps[-1][0]
     assert steps[-1][0].count("<img") == 2 and steps[-1][1].count("<img") == 8
     assert "by image" in image.branches(portrait)
+    assert "running" in steps[0][0] and "running" not in steps[-1][0]
+
+
+def test_images_that_are_not_wanted_any_more_stop_and_say_so(everything, spoken):
+    portrait = everything(portraying.heard(spoken))
+    wish, left = Wish(search=SearchOptions(steps=9)), iter([True, False])
+    steps = list(image.imagine(everything, portrait, wish, lambda: next(left)))
+    assert len(steps) == 2 and "Refinement: step 3 of 9, stopped" in steps[-1][0]
+    assert "running" not in steps[-1][0]
 
 
 def test_published_features_are_read_without_sound(everything, tmp_path):
@@ -264,6 +299,8 @@ def test_published_features_are_read_without_sound(everything, tmp_path):
     portrait, head, _, facts, _ = portraying.of_features(everything, str(path), "grey")
     assert head["view"] == "grey" and not portraying.evidence(portrait, "grey")[2]
     assert portrait.recording.name == "features.npy" and "without sound" in facts
+    find = next(f for f in build_page(everything).fns.values() if f.api_name == "matches").fn
+    assert find(portrait, None, "sss", matches.EVERYBODY) == matches.waiting("faces")
     path.write_bytes(b"nothing")
     with pytest.raises(gr.Error):
         portraying.of_features(everything, str(path), "skin")

@@ -42,9 +42,10 @@ MARK = """() => {
 }"""
 
 
-DRAWN = """(place) => {
+DRAWN = """([place, view]) => {
   const plot = document.querySelector(place + " .js-plotly-plot");
-  return plot && plot._fullData && plot._fullData.some((trace) => trace.x && trace.x.length);
+  return plot && plot.layout.meta && view in plot.layout.meta.views
+    && plot._fullData.some((trace) => trace.visible && trace.x && trace.x.length);
 }"""
 
 
@@ -172,6 +173,9 @@ def test_upload_to_mesh_views_and_files(browser, url, voice):
     page.keyboard.press("ArrowRight")
     turned = f"() => {plot}._fullLayout.scene._scene.getCamera().eye.x > {x} + 0.1"
     page.wait_for_function(turned, timeout=PATIENCE)
+    page.keyboard.press("Home")
+    back = f"() => {plot}._fullLayout.scene._scene.getCamera().eye.x < {x} + 0.01"
+    page.wait_for_function(back, timeout=PATIENCE)
 
     with page.expect_download(timeout=PATIENCE) as waited:  # the button waits for its file
         page.locator("#downloads").get_by_role("button", name="GLB").click(timeout=PATIENCE)
@@ -239,8 +243,11 @@ def test_everything_else_follows_an_example(browser, url):
 def test_two_voices_and_a_photograph(browser, url, tmp_path):
     page, outside = opened(browser, url, 1280, 1000)
     page.get_by_role("tab", name="Compare").click()
+    page.wait_for_function(DRAWN, arg=["#compare-mesh", "skin"], timeout=PATIENCE)  # the average
+    assert page.locator("#compare-mesh[tabindex='0']").count() == 1
+    assert not page.locator("#compare-view").is_visible()
     page.locator("#pairs button").first.click()
-    page.wait_for_function(DRAWN, arg="#compare-mesh", timeout=PATIENCE)
+    page.wait_for_function(DRAWN, arg=["#compare-mesh", "difference"], timeout=PATIENCE)
     assert "mm apart" in page.locator("#compare-table").inner_text()
     assert "pairs of recordings of one voice" in page.locator("#compare-facts").inner_text()
     plot = "document.querySelector('#compare-mesh .js-plotly-plot')"
@@ -257,11 +264,14 @@ def test_two_voices_and_a_photograph(browser, url, tmp_path):
     page.locator("#photograph input[type=file]").first.set_input_files(photograph)
     page.locator("#photograph img").first.wait_for()
     page.get_by_role("button", name="Read the face").click()
-    page.wait_for_function(DRAWN, arg="#photo-mesh", timeout=PATIENCE)
-    assert page.locator("#photo-pictures img").count() == 2
+    page.locator("#photo-pictures img").nth(1).wait_for(timeout=PATIENCE)
+    page.locator("#photo-view").get_by_text("Grey").wait_for()
+    page.wait_for_function(DRAWN, arg=["#photo-mesh", "grey"], timeout=PATIENCE)
     page.locator("#voice-matches audio").nth(7).wait_for(timeout=PATIENCE)
     page.locator("#portraits button").first.click()
     page.locator("#photograph img[src*='woman-22']").wait_for(timeout=PATIENCE)
     page.set_viewport_size({"width": 390, "height": 844})
     page.wait_for_function("() => document.documentElement.scrollWidth <= 390")
+    page.get_by_role("tab", name="Compare").click()  # which kept its heads
+    page.wait_for_function(DRAWN, arg=["#compare-mesh", "spread"], timeout=PATIENCE)
     assert all(address.startswith((url, "data:", "blob:")) for address in outside)

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from voicemesh import figures
+from voicemesh.figures import Sitter
 from voicemesh.figures.palette import DISTANCE_STOPS
 from voicemesh.figures.voice import MEL_COLUMNS, WAVEFORM_COLUMNS, axis, envelope
 from voicemesh.mesh.hair_worn import worn
@@ -36,7 +37,7 @@ def face() -> FaceMesh:
 
 
 def test_head_faces_the_camera_with_typed_arrays(face):
-    figure = figures.mesh(face)
+    figure = figures.head(Sitter(face)).figure()
     head = figure.data[0]
     assert head.x.dtype == head.y.dtype == head.z.dtype == np.float32
     assert head.i.dtype == head.j.dtype == head.k.dtype == np.uint16
@@ -48,7 +49,7 @@ def test_head_faces_the_camera_with_typed_arrays(face):
 
 
 def test_triangles_stay_outward(face):
-    head = figures.mesh(face).data[0]
+    head = figures.head(Sitter(face)).figure().data[0]
     points = np.stack([head.x, head.y, head.z], 1)
     a, b, c = (points[index] for index in (head.i, head.j, head.k))
     volume = np.einsum("ij,ij->i", a, np.cross(b, c)).sum()
@@ -71,7 +72,7 @@ def views_of(figure) -> dict[str, np.ndarray]:
 
 def test_every_view_travels_with_the_figure(face):
     uncertainty = np.array([0.0, 2.0, 4.0, 40.0], np.float32)
-    figure = figures.mesh(face, uncertainty, "uncertainty")
+    figure = figures.head(Sitter(face, uncertainty), "uncertainty").figure()
     views = figure.layout.meta["views"]
     assert list(views) == list(figures.VIEWS)
     head, bar = figure.data
@@ -93,46 +94,73 @@ def test_every_view_travels_with_the_figure(face):
 
 
 def test_views_without_uncertainty(face):
-    figure = figures.mesh(face, None, "grey")
+    figure = figures.head(Sitter(face), "grey").figure()
     assert set(figure.layout.meta["views"]) == {"skin", "grey"}
     assert not figure.data[1].visible
     with pytest.raises(ValueError, match="skin, grey"):
-        figures.mesh(face, None, "uncertainty")
+        figures.head(Sitter(face), "uncertainty")
 
 
 def test_folds_are_darker(face):
-    open_sky = views_of(figures.mesh(face, None, "grey", np.ones(4, np.float32)))["grey"]
-    folded = views_of(figures.mesh(face, None, "grey", np.full(4, 0.1, np.float32)))["grey"]
+    open_sky, folded = (
+        views_of(figures.head(Sitter(face, openness=sky), "grey").figure())["grey"]
+        for sky in (np.ones(4, np.float32), np.full(4, 0.1, np.float32))
+    )
     assert (folded.max(1) < open_sky.max(1)).all() and folded.min() > 0
 
 
 def test_hair_and_shoulders_belong_to_the_skin_view_alone(head_model):
     face = head_model.mesh(torch.zeros(head_model.shape_basis.shape[2]))
     hair = worn(head_model, face, "short")
-    figure = figures.mesh(face, None, "skin", hair=hair)
+    figure = figures.head(Sitter(face, hair=hair)).figure()
     head, _, shoulders, locks = figure.data
     assert len(head.x) == len(face.vertices) and len(locks.x) == len(hair.vertices)
     assert shoulders.z.min() < head.z.min() - 100 and shoulders.k.max() < len(shoulders.x)
     views = figure.layout.meta["views"]
     assert views["skin"]["visible"] == [True, False, True, True]
     assert views["grey"]["visible"] == [True, False, False, False]
-    bare = figures.mesh(face, None, "skin", hair=worn(head_model, face, "none"))
+    bare = figures.head(Sitter(face, hair=worn(head_model, face, "none"))).figure()
     top = face.vertices[:, 1] > face.vertices[:, 1].max() - 5
     assert views_of(bare)["skin"][top].mean() > 1.5 * views_of(figure)["skin"][top].mean()
     assert len(figure.to_json()) < 1_600_000
+
+
+def test_shoulders_are_closed_and_inside_the_scene(head_model):
+    largest = torch.full((head_model.shape_basis.shape[2],), 0.4)
+    for shape in (torch.zeros_like(largest), largest, -largest):
+        drawing = figures.head(Sitter(head_model.mesh(shape)))
+        shoulders = drawing.beside[1]
+        for side, (low, high) in drawing.sent()["ranges"].items():
+            assert low < shoulders[side].min() and shoulders[side].max() < high  # nothing is cut
+        count = len(shoulders["x"])
+        edges = {(int(a), int(b)) for a, b in edges_of(shoulders)}
+        rims = {a for a, b in edges if (b, a) not in edges}
+        lowest = np.argsort(shoulders["z"])[: count // 20]
+        end = np.ptp(shoulders["x"][sorted(rims & set(lowest.tolist()))])
+        assert end < 0.1 * np.ptp(shoulders["x"])
+
+
+def edges_of(trace) -> np.ndarray:
+    """Directed edges of a trace's triangles."""
+    i, j, k = (np.asarray(trace[name], np.int64) for name in "ijk")
+    return np.concatenate([np.stack(pair, 1) for pair in ((i, j), (j, k), (k, i))])
 
 
 def test_two_heads_wear_their_own_hair(head_model):
     faces = [head_model.mesh(torch.full((head_model.shape_basis.shape[2],), x)) for x in (0.0, 0.3)]
     hairs = [worn(head_model, faces[0], "long"), worn(head_model, faces[1], "short")]
     outward = np.linspace(-1, 1, len(faces[0].vertices), dtype=np.float32)
-    figure = figures.difference(faces, outward, hairs=hairs)
+    sitters = [Sitter(face, hair=hair) for face, hair in zip(faces, hairs, strict=True)]
+    drawing = figures.difference(sitters, outward)
+    figure, told = drawing.figure(), drawing.sent()
     views = figure.layout.meta["views"]
     assert views["first"]["visible"] == [True, False, False, True, True, False, False]
     assert views["second"]["visible"] == [False, True, False, False, False, True, True]
     assert views["difference"]["visible"] == [False, True, True] + [False] * 4
     assert [len(figure.data[n].x) for n in (4, 6)] == [len(hair.vertices) for hair in hairs]
-    assert len(views["first"]["vertexcolor"]) == len(figure.data)
+    assert len(views["first"]["vertexcolor"]) == len(figure.data) == len(told["traces"])
+    assert ["i" in trace for trace in told["traces"]] == [False] * 3 + [True] * 4
+    assert told["view"] == "difference" and told["views"] == views
 
 
 def test_another_head_is_the_same_but_for_its_triangles(head_model):
@@ -140,8 +168,9 @@ def test_another_head_is_the_same_but_for_its_triangles(head_model):
     face = head_model.mesh(shape)
     uncertainty = np.linspace(0, 9, len(face.vertices), dtype=np.float32)
     hair = worn(head_model, face, "long")
-    figure = figures.mesh(face, uncertainty, "uncertainty", hair=hair)
-    told = figures.another(face, uncertainty, "uncertainty", hair=hair)
+    sitter = Sitter(face, uncertainty, hair=hair)
+    figure = figures.head(sitter, "uncertainty").figure()
+    told = figures.head(sitter, "uncertainty", alone=True).sent()
     assert [trace["type"] for trace in told["traces"]] == [one.type for one in figure.data]
     assert not {"i", "j", "k"} & set(told["traces"][0]) and "i" in told["traces"][-1]
     for trace, whole in zip(told["traces"], figure.data, strict=True):
@@ -151,11 +180,11 @@ def test_another_head_is_the_same_but_for_its_triangles(head_model):
             assert np.abs(places - np.asarray(whole[name])).max() < 0.01  # millimetres
     for name, ends in told["ranges"].items():
         assert tuple(ends) == figure.layout.scene[f"{name}axis"].range
-    views = figures.other_views(face, uncertainty, "uncertainty", hair=hair) | told["views"]
+    views = figures.other_views(sitter, "uncertainty") | told["views"]
     assert views == figure.layout.meta["views"]
     assert len(json.dumps(told)) < 0.45 * len(figure.to_json())
     with pytest.raises(ValueError, match="no view 'uncertainty' here; there are skin, grey"):
-        figures.another(face, None, "uncertainty")
+        figures.head(Sitter(face), "uncertainty", alone=True)
 
 
 def drawn(figure: str) -> tuple[list[str], np.ndarray]:

@@ -1,4 +1,4 @@
-"""The colours of a head that is shown: in its skin and hair, as grey clay, on a scale."""
+"""Who is shown, and in which colours: in skin and hair, as grey clay, on a scale."""
 
 import base64
 from dataclasses import dataclass, replace
@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float, Float32, Int, UInt8
 
-from voicemesh.mesh.bust import on_shoulders
+from voicemesh.mesh.bust import SCULPTED, neck_rim, on_shoulders
 from voicemesh.mesh.developed import LUMINANCE, developed
 from voicemesh.mesh.hair import Hair
 from voicemesh.mesh.morphable import FaceMesh
@@ -20,6 +20,23 @@ DEEPEST = 0.5  # of a colour on a scale that is left where the least light falls
 
 
 @dataclass(frozen=True, eq=False)
+class Sitter:
+    """A head that is shown, and what is known of it."""
+
+    face: FaceMesh
+    uncertainty: Float[np.ndarray, " v"] | None = None  # mm around each vertex
+    openness: Float[np.ndarray, " v"] | None = None  # share of the sky over it: folds are darker
+    material: Int[np.ndarray, " v"] | None = None  # tells eyes from skin
+    hair: Hair | None = None  # in the views that have skin
+
+    @property
+    def extras(self) -> int:
+        """How many traces stand under this head and grow on it."""
+        grown = self.hair is not None and len(self.hair.triangles) > 0
+        return int(grown) + (len(neck_rim(self.face)) > 0)
+
+
+@dataclass(frozen=True, eq=False)
 class Dressed:
     """A head as it is shown: its own colours, and traces of what stands under and grows on it."""
 
@@ -27,16 +44,12 @@ class Dressed:
     extras: tuple[Trace, ...]  # shoulders, hair
 
 
-def dressed(
-    face: FaceMesh,
-    openness: Float[np.ndarray, " v"] | None,
-    material: Int[np.ndarray, " v"] | None,
-    hair: Hair | None,
-) -> Dressed:
+def dressed(sitter: Sitter) -> Dressed:
     """The head in its skin and hair, on shoulders if it has a neck to stand on them."""
+    face, material = sitter.face, sitter.material
     count, sides = len(face.vertices), len(face.triangles)
-    seen = np.ones(count, np.float32) if openness is None else openness
-    whole, seen, hair = on_shoulders(face, seen, hair, CLOTH)
+    seen = np.ones(count, np.float32) if sitter.openness is None else sitter.openness
+    whole, seen, hair = on_shoulders(face, seen, sitter.hair, CLOTH, SCULPTED)
     if material is not None:
         material = np.pad(material, (0, len(whole.vertices) - count))  # the rest is skin
     colours, locks = developed(whole, material, seen, hair)
@@ -51,12 +64,10 @@ def dressed(
     return Dressed(levels(colours[:count]), tuple(extras))
 
 
-def sculpted(
-    face: FaceMesh, openness: Float[np.ndarray, " v"] | None
-) -> Float32[np.ndarray, "v 3"]:
+def sculpted(sitter: Sitter) -> Float32[np.ndarray, "v 3"]:
     """The bare head as if it were of grey clay."""
-    clay = np.broadcast_to(np.array(GREY, np.float32), face.colours.shape)
-    return developed(replace(face, colours=clay), None, openness)[0]
+    clay = np.broadcast_to(np.array(GREY, np.float32), sitter.face.colours.shape)
+    return developed(replace(sitter.face, colours=clay), None, sitter.openness)[0]
 
 
 def on_scale(

@@ -1,113 +1,61 @@
 """The head to be turned by hand: in three colourings, or beside another head."""
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Collection, Mapping, Sequence
+from typing import Literal
 
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, UInt8
 
-from voicemesh.mesh.bust import neck_rim
-from voicemesh.mesh.hair import Hair
-from voicemesh.mesh.morphable import FaceMesh
-
-from .dressing import dressed, on_scale, packed, sculpted
-from .moved import KEPT, moved
+from .drawing import Drawing, Shown
+from .dressing import Sitter, dressed, on_scale, packed, sculpted
 from .palette import DISTANCE_STOPS, SIGNED_STOPS, levels
-from .scene import Trace, colour_bar, figure, ranges_about, trace
-
-if TYPE_CHECKING:
-    from plotly.graph_objects import Figure
+from .scene import Trace, colour_bar
 
 View = Literal["skin", "grey", "uncertainty"]
 VIEWS: tuple[View, ...] = ("skin", "grey", "uncertainty")
 
-Shown = Mapping[str, Mapping[str, list[Any]]]  # attributes of all traces, by view
 
+def head(sitter: Sitter, view: View = "skin", alone: bool = False) -> Drawing:
+    """A head, and a scale in mm that the uncertainty view shows.
 
-def mesh(
-    face: FaceMesh,
-    uncertainty: Float[np.ndarray, " v"] | None = None,
-    view: View = "skin",
-    openness: Float[np.ndarray, " v"] | None = None,
-    material: Int[np.ndarray, " v"] | None = None,
-    hair: Hair | None = None,
-) -> "Figure":
-    """The head, and a scale in mm that the uncertainty view shows.
-
-    `uncertainty` is in mm per vertex; `openness`, the share of the sky over it, darkens folds;
-    `material` tells eyes from skin; `hair` is what the skin view wears. What the other views need
-    travels in `layout.meta.views`, one set of attributes of all traces each and None where a view
-    changes nothing, so that the page can switch the colouring without asking for the mesh again.
+    `alone` leaves out the views that are not asked for: `other_views` has them.
 
     Raises:
         ValueError: an unknown view, or the uncertainty view without uncertainty.
     """
-    worn = dressed(face, openness, material, hair)
-    colours = {"skin": worn.head} | unworn(face, uncertainty, openness)
-    extras = worn.extras
-    traces = [trace(face.vertices, face.triangles), scale_of(face, uncertainty), *extras]
-    return figure(traces, shown_by(colours, len(extras)), view, [face])
-
-
-def another(
-    face: FaceMesh,
-    uncertainty: Float[np.ndarray, " v"] | None = None,
-    view: View = "skin",
-    openness: Float[np.ndarray, " v"] | None = None,
-    material: Int[np.ndarray, " v"] | None = None,
-    hair: Hair | None = None,
-) -> dict[str, Any]:
-    """What a page that shows one head of a model needs to show another: a third of a figure.
-
-    Plain data: `traces` as `mesh` has them, but for the triangles of the head and with points in
-    steps of 1/64 mm; `ranges` of the axes; `view`, and in `views` the attributes of that view
-    alone. `other_views` has the rest.
-
-    Raises:
-        ValueError: an unknown view, or the uncertainty view without uncertainty.
-    """
-    known = VIEWS if uncertainty is not None else VIEWS[:2]
+    known = views_of(sitter)
     if view not in known:
         raise ValueError(f"There is no view {view!r} here; there are {', '.join(known)}")
-    worn = dressed(face, openness, material, hair)
-    colours = worn.head if view == "skin" else unworn(face, uncertainty, openness)[view]
-    head = moved(trace(face.vertices, face.triangles), KEPT)
-    rest = (scale_of(face, uncertainty), *worn.extras)
-    return {
-        "traces": [head, *(moved(one) for one in rest)],
-        "ranges": {axis: list(ends) for axis, ends in ranges_about([face]).items()},
-        "view": view,
-        "views": shown_by({view: colours}, len(worn.extras)),
-    }
+    worn, wanted = dressed(sitter), [view] if alone else known
+    colours = {"skin": worn.head} if "skin" in wanted else {}
+    colours |= unworn(sitter, [name for name in wanted if name != "skin"])
+    shown = shown_by(colours, len(worn.extras))
+    return Drawing([sitter.face], [scale_of(sitter), *worn.extras], shown, view)
 
 
-def other_views(
-    face: FaceMesh,
-    uncertainty: Float[np.ndarray, " v"] | None = None,
-    view: View = "skin",
-    openness: Float[np.ndarray, " v"] | None = None,
-    material: Int[np.ndarray, " v"] | None = None,
-    hair: Hair | None = None,
-) -> Shown:
-    """The views that `another` left out."""
-    colours = unworn(face, uncertainty, openness)
-    extras = (hair is not None and len(hair.triangles) > 0) + bool(len(neck_rim(face)))
+def other_views(sitter: Sitter, view: View = "skin") -> Shown:
+    """The views that `head` left out when it drew this one alone."""
+    colours = unworn(sitter, [name for name in views_of(sitter) if name not in ("skin", view)])
     if view != "skin":
-        colours["skin"] = dressed(face, openness, material, hair).head
-    return shown_by({name: told for name, told in colours.items() if name != view}, extras)
+        colours["skin"] = dressed(sitter).head
+    return shown_by(colours, sitter.extras)
 
 
-def unworn(
-    face: FaceMesh,
-    uncertainty: Float[np.ndarray, " v"] | None,
-    openness: Float[np.ndarray, " v"] | None,
-) -> dict[str, UInt8[np.ndarray, "v 3"]]:
-    """The colours of the bare head in the views that have no skin."""
-    grey = sculpted(face, openness)
+def views_of(sitter: Sitter) -> tuple[View, ...]:
+    """The views in which a head can be seen."""
+    return VIEWS if sitter.uncertainty is not None else VIEWS[:2]
+
+
+def unworn(sitter: Sitter, views: Collection[str]) -> dict[str, UInt8[np.ndarray, "v 3"]]:
+    """The colours of the bare head in these of the views that have no skin."""
+    if not views:
+        return {}
+    grey = sculpted(sitter)
     colours = {"grey": levels(grey)}
-    if uncertainty is not None:
-        colours["uncertainty"] = on_scale(uncertainty / top_of(uncertainty), DISTANCE_STOPS, grey)
-    return colours
+    if sitter.uncertainty is not None:
+        shares = sitter.uncertainty / top_of(sitter)
+        colours["uncertainty"] = on_scale(shares, DISTANCE_STOPS, grey)
+    return {name: colours[name] for name in views}
 
 
 def shown_by(colours: Mapping[str, UInt8[np.ndarray, "v 3"]], extras: int) -> Shown:
@@ -121,36 +69,31 @@ def shown_by(colours: Mapping[str, UInt8[np.ndarray, "v 3"]], extras: int) -> Sh
     }
 
 
-def top_of(uncertainty: Float[np.ndarray, " v"] | None) -> float:
+def top_of(sitter: Sitter) -> float:
     """The upper end of the scale of the uncertainty view."""
-    return 1.0 if uncertainty is None else largest(uncertainty)
+    return 1.0 if sitter.uncertainty is None else largest(sitter.uncertainty)
 
 
-def scale_of(face: FaceMesh, uncertainty: Float[np.ndarray, " v"] | None) -> Trace:
+def scale_of(sitter: Sitter) -> Trace:
     """The scale of the uncertainty view."""
-    return colour_bar(face, (0.0, top_of(uncertainty)), DISTANCE_STOPS, "within mm")
+    return colour_bar(sitter.face, (0.0, top_of(sitter)), DISTANCE_STOPS, "within mm")
 
 
 def difference(
-    faces: Sequence[FaceMesh],
+    sitters: Sequence[Sitter],
     outward: Float[np.ndarray, " v"],
     names: tuple[str, str] = ("first", "second"),
-    openness: Float[np.ndarray, " v"] | None = None,
-    material: Int[np.ndarray, " v"] | None = None,
-    hairs: Sequence[Hair | None] = (None, None),
-) -> "Figure":
+) -> Drawing:
     """Two heads in one place: either in its skin, or how far the second stands out of the first.
 
     `outward` is in mm along the first one's surface, negative where the second lies inside. The
     views are the two names and "difference".
     """
-    first, second = faces
+    first, second = sitters
     top = largest(np.abs(outward))
-    worn = [
-        dressed(face, openness, material, hair) for face, hair in zip(faces, hairs, strict=True)
-    ]
+    worn = [dressed(sitter) for sitter in sitters]
     shares = (outward + top) / (2 * top)
-    signed = packed(on_scale(shares, SIGNED_STOPS, sculpted(second, openness)))
+    signed = packed(on_scale(shares, SIGNED_STOPS, sculpted(second)))
     skins = [packed(one.head) for one in worn]
     extras = [None for both in worn for _ in both.extras]
     on_first = [True] * len(worn[0].extras) + [False] * len(worn[1].extras)
@@ -167,23 +110,16 @@ def difference(
         }
         for name, visible in shown.items()
     }
-    bar = colour_bar(first, (-top, top), SIGNED_STOPS, "mm outward")
-    heads = [trace(face.vertices, face.triangles) for face in faces]
-    traces = [*heads, bar, *worn[0].extras, *worn[1].extras]
-    return figure(traces, views, "difference", faces)
+    bar = colour_bar(first.face, (-top, top), SIGNED_STOPS, "mm outward")
+    beside = [bar, *worn[0].extras, *worn[1].extras]
+    return Drawing([first.face, second.face], beside, views, "difference")
 
 
-def spread(
-    face: FaceMesh,
-    apart: Float[np.ndarray, " v"],
-    openness: Float[np.ndarray, " v"] | None = None,
-    material: Int[np.ndarray, " v"] | None = None,
-    hair: Hair | None = None,
-) -> "Figure":
+def spread(sitter: Sitter, apart: Float[np.ndarray, " v"]) -> Drawing:
     """A head coloured by how far other readings of it lie apart, in mm; the other view is skin."""
     top = largest(apart)
-    worn = dressed(face, openness, material, hair)
-    coloured = on_scale(apart / top, DISTANCE_STOPS, sculpted(face, openness))
+    worn = dressed(sitter)
+    coloured = on_scale(apart / top, DISTANCE_STOPS, sculpted(sitter))
     extras = [None] * len(worn.extras)
     views = {
         "skin": {
@@ -195,10 +131,8 @@ def spread(
             "visible": [True, True, *[False] * len(extras)],
         },
     }
-    bar = colour_bar(face, (0.0, top), DISTANCE_STOPS, "mm apart")
-    return figure(
-        [trace(face.vertices, face.triangles), bar, *worn.extras], views, "spread", [face]
-    )
+    bar = colour_bar(sitter.face, (0.0, top), DISTANCE_STOPS, "mm apart")
+    return Drawing([sitter.face], [bar, *worn.extras], views, "spread")
 
 
 def largest(distances: Float[np.ndarray, " v"]) -> float:

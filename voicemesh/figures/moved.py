@@ -9,7 +9,6 @@ from jaxtyping import Float, Int, Integer
 from .scene import Trace
 
 STEP = 1 / 64  # millimetres; two bytes reach half a metre from the middle
-KEPT = ("i", "j", "k")  # of the head itself, whose triangles the page has
 
 
 def moved(trace: Trace, kept: tuple[str, ...] = ()) -> dict[str, Any]:

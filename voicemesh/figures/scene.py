@@ -1,7 +1,7 @@
 """The scene in which heads stand: their traces, a scale beside them, camera and axes."""
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Int
@@ -10,14 +10,11 @@ from voicemesh.mesh.morphable import FaceMesh
 
 from .palette import FONT, stops
 
-if TYPE_CHECKING:
-    from plotly.graph_objects import Figure
-
 # The light is in the colours, as a studio throws it on a head that is walked around: Plotly's own
 # lamps know neither shadows nor folds, and its highlights see a wrong eye.
 LIGHT = {"ambient": 1.0, "diffuse": 0.0, "specular": 0.0, "fresnel": 0.0}
 UNIT = 200.0  # mm per unit of the scene: a head fills the view, and a large one more of it
-BESIDE, BELOW, ABOVE = 235.0, 330.0, 195.0  # mm of the scene about the middle of a head
+BESIDE, BELOW, ABOVE = 265.0, 425.0, 195.0  # mm of the scene about the middle of a head
 LIFTED = 2.0  # mm from the middle of a head to that of the view
 FROM = {"x": 0.3, "y": -2.0, "z": 0.08}  # where the camera stands, seen from the view's middle
 
@@ -96,40 +93,3 @@ def scene_about(faces: Sequence[FaceMesh]) -> dict[str, Any]:
             "projection": {"type": "orthographic"},  # a near camera swells the nose
         },
     }
-
-
-def figure(
-    traces: Sequence[Trace],
-    views: Mapping[str, Mapping[str, list[Any]]],
-    view: str,
-    faces: Sequence[FaceMesh],
-) -> "Figure":
-    """The traces under one of their views, with all views for the page to switch between.
-
-    Raises:
-        ValueError: an unknown view.
-    """
-    import plotly.graph_objects as go
-
-    if view not in views:
-        raise ValueError(f"There is no view {view!r} here; there are {', '.join(views)}")
-    shown = [dict(one) for one in traces]
-    for name, values in views[view].items():
-        for one, value in zip(shown, values, strict=True):
-            if value is not None:
-                one[name] = value
-    layout = {
-        "meta": {"views": views},
-        "font": FONT,
-        "margin": {"l": 0, "r": 0, "t": 0, "b": 0},
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "showlegend": False,
-        "scene": {
-            **scene_about(faces),
-            "dragmode": "turntable",
-            "uirevision": "head",
-            "bgcolor": "rgba(0,0,0,0)",
-        },
-        "uirevision": "head",
-    }
-    return go.Figure({"data": shown, "layout": layout})

@@ -23,16 +23,44 @@ RINGS = (
     (95.0, 128.0, 26.0, 0.85),
     (190.0, 130.0, 30.0, 0.80),
 )
+# The same to be walked around: broad, round, and closed below, as sculptors end a bust.
+SCULPTED = (
+    (9.0, 2.0, 1.0, 0.45),
+    (6.0, 6.0, 5.0, 0.50),
+    (10.0, 13.0, 8.0, 0.60),
+    (17.0, 29.0, 12.0, 0.72),
+    (25.0, 52.0, 17.0, 0.80),
+    (33.0, 78.0, 22.0, 0.86),
+    (41.0, 104.0, 27.0, 0.90),
+    (50.0, 128.0, 32.0, 0.92),
+    (62.0, 148.0, 37.0, 0.92),
+    (78.0, 162.0, 42.0, 0.90),
+    (98.0, 168.0, 47.0, 0.87),
+    (124.0, 163.0, 51.0, 0.83),
+    (152.0, 149.0, 53.0, 0.78),
+    (180.0, 127.0, 52.0, 0.72),
+    (206.0, 101.0, 47.0, 0.65),
+    (228.0, 73.0, 38.0, 0.57),
+    (244.0, 45.0, 25.0, 0.49),
+    (254.0, 17.0, 8.0, 0.42),
+    (259.0, -15.0, -18.0, 0.36),
+    (260.0, -50.0, -50.0, 0.34),
+)
+Rings = tuple[tuple[float, float, float, float], ...]
 
 
 def on_shoulders(
-    mesh: FaceMesh, openness: Float32[np.ndarray, " v"], hair: Hair | None, cloth: Triple
+    mesh: FaceMesh,
+    openness: Float32[np.ndarray, " v"],
+    hair: Hair | None,
+    cloth: Triple,
+    rings: Rings = RINGS,
 ) -> tuple[FaceMesh, Float32[np.ndarray, " w"], Hair | None]:
     """The head with shoulders in cloth of this sRGB colour; all as it was if it has no neck."""
     rim = neck_rim(mesh)
     if not len(rim):
         return mesh, openness, hair
-    below, count, first = np.array(RINGS), len(rim), len(mesh.vertices)
+    below, count, first = np.array(rings), len(rim), len(mesh.vertices)
     edge = mesh.vertices[rim]
     middle = (edge.min(0) + edge.max(0)) / 2
     half = (edge.max(0) - edge.min(0)) / 2
@@ -41,13 +69,13 @@ def on_shoulders(
     z = middle[2] + wider[1] * (edge[:, 2] - middle[2])
     y = edge[:, 1] - below[:, :1]
     vertices = np.stack([x, y, z], 2).reshape(-1, 3)
-    rows = np.concatenate([rim[None], first + np.arange(len(RINGS) * count).reshape(-1, count)])
+    rows = np.concatenate([rim[None], first + np.arange(len(rings) * count).reshape(-1, count)])
     above, under = rows[:-1], rows[1:]
     corners = (above, np.roll(above, -1, 1), np.roll(under, -1, 1), under)
     a, b, c, d = (part.ravel() for part in corners)
     triangles = np.concatenate([np.stack([a, c, b], 1), np.stack([a, d, c], 1)])
     skin = mesh.colours[rim] if hair is None else hair.head_colours[rim]
-    worn = np.tile(np.array(cloth, np.float32), (len(RINGS) - 1, count, 1))
+    worn = np.tile(np.array(cloth, np.float32), (len(rings) - 1, count, 1))
     colours = np.concatenate([skin[None], worn]).reshape(-1, 3).astype(np.float32)
     sky = np.repeat(below[:, 3], count).astype(np.float32)
     bust = replace(

@@ -4,6 +4,14 @@ from html import escape
 
 from voicemesh.pipeline import Estimate, Portrait
 
+MEANINGS = {
+    "Nearest mean face": "Of women or of men, by the shape of the head.",
+    "Face type": "Regular, slim, skinny or wide: which one is nearest.",
+    "Habitual pitch": "How high the voice usually is.",
+    "Vocal tract": "From the vocal folds to the lips.",
+}
+APART = "Distance of all points of the head, root mean square"
+
 
 def summary(portrait: Portrait) -> str:
     """Sex, face type, pitch and vocal tract as cards; what was odd about the recording above."""
@@ -23,7 +31,7 @@ def nearest(title: str, name: str, distances: dict[str, float]) -> str:
         return card(title, "&ndash;", "")
     furthest = max(distances.values())
     rows = "".join(
-        f"<li{' class=here' if other == name else ''}><span>{escape(other)}</span>"
+        f"<li{' class=here' if other == name else ''} title='{APART}'><span>{escape(other)}</span>"
         f"<i style='--share:{distance / furthest:.3f}'></i><b>{distance:.1f} mm</b></li>"
         for other, distance in sorted(distances.items(), key=lambda item: item[1])
     )
@@ -31,13 +39,22 @@ def nearest(title: str, name: str, distances: dict[str, float]) -> str:
 
 
 def quantity(title: str, estimate: Estimate | None, unit: str, digits: int) -> str:
-    """A card with a number and its interval."""
+    """A card with a number, its interval and what it is."""
+    meaning = f"<p>{MEANINGS[title]}</p>"
     if estimate is None:
-        return card(title, "&ndash;", "")
+        return card(title, "&ndash;", meaning)
     interval = ""
     if estimate.low is not None and estimate.high is not None:
-        interval = f"<p>80 %: {estimate.low:.{digits}f} to {estimate.high:.{digits}f} {unit}</p>"
-    return card(title, f"{estimate.value:.{digits}f} <small>{unit}</small>", interval)
+        ends = f"{estimate.low:.{digits}f} to {estimate.high:.{digits}f} {unit}"
+        interval = f"<p><b>{ends}</b> with 80 % certainty</p>"
+    value = f"{estimate.value:.{digits}f} <small>{unit}</small>"
+    return card(title, value, interval + meaning)
+
+
+def empty() -> str:
+    """The cards before there is anything on them: what they will tell."""
+    cards = (card(title, "&ndash;", f"<p>{words}</p>") for title, words in MEANINGS.items())
+    return f"<div class='cards empty'>{''.join(cards)}</div>"
 
 
 def card(title: str, value: str, more: str) -> str:

@@ -9,17 +9,16 @@ import gradio as gr
 
 from voicemesh import figures
 from voicemesh.audio.recording import UnusableRecording
-from voicemesh.mesh.hair_worn import USUAL
 from voicemesh.pipeline import Comparison, Part, Pipeline, Portrait, Several, Usual
 
-from .cards import card, quantity, signed, summary
+from .cards import card, signed, summary
 from .files import fresh
 from .lengths import measurements
-from .portraying import heard, refused
+from .portraying import combed, heard, refused, sitter_of
 from .recorder import recorder
 from .theme import ASSETS
-from .viewer import switch_view
-from .voice import NETS
+from .viewer import draw, switch_view
+from .voice import NETS, PRIVATE
 
 TWO, ONE = "two", "one"
 KINDS = [("Two voices", TWO), ("One voice, several recordings", ONE)]
@@ -42,7 +41,7 @@ WAITING = "<p>Give two recordings, and the difference of their faces stands here
 def compare(
     whole: Pipeline, kind: str, paths: Sequence[str | None], root: Path
 ) -> tuple[object, object, str, str, str, object]:
-    """Recordings to figure, its views, caption, facts, table; and the path of the report."""
+    """Recordings to heads, their views, caption, facts, table; and the path of the report."""
     given = [path for path in paths if path]
     if len(given) < 2:
         raise gr.Error("Two recordings are needed: record or choose both.", print_exception=False)
@@ -59,15 +58,22 @@ def compare(
         raise refused(error) from error
     path = fresh(root) / "report.json"
     path.write_text(json.dumps(told.report(), indent=2, ensure_ascii=False) + "\n")
-    figure, caption, facts, table = shown
+    drawing, caption, facts, table = shown
     views = gr.update(choices=VIEWS[kind], value=CHOSEN[kind], visible=True)
-    return figure, views, caption, facts, table, gr.update(value=str(path), interactive=True)
+    return (
+        drawing.sent(),
+        views,
+        caption,
+        facts,
+        table,
+        gr.update(value=str(path), interactive=True),
+    )
 
 
-def of_one_voice(several: Several) -> tuple[object, str, str, str]:
+def of_one_voice(several: Several) -> tuple[figures.Drawing, str, str, str]:
     """The fused face coloured by disagreement, and what it is made of."""
     fused = several.fused
-    figure = figures.spread(fused.face, several.apart, fused.openness, fused.material, fused.hair)
+    drawing = figures.spread(sitter_of(fused), several.apart)
     count = len(several.each)
     caption = (
         f"<p>{count} recordings, {fused.speech_seconds:.1f} s of speech; root mean square distance"
@@ -91,24 +97,18 @@ def of_one_voice(several: Several) -> tuple[object, str, str, str]:
     doubt = several.usual is not None and several.usual.same > HARDLY
     note = "<p class='note'>These recordings are hardly of one voice.</p>" if doubt else ""
     facts = f"{note}<div class='cards two'>{agreement}{each}</div>{summary(fused)}"
-    return figure, caption, facts, measurements(fused)
+    return drawing, caption, facts, measurements(fused)
 
 
 def of_two_voices(
     comparison: Comparison, portraits: Sequence[Portrait], whole: Pipeline
-) -> tuple[object, str, str, str]:
+) -> tuple[figures.Drawing, str, str, str]:
     """Both faces and their difference, part by part and length by length."""
     heads = comparison.first, comparison.second
-    figure = figures.difference(
-        heads,
-        comparison.outward,
-        openness=whole.openness,
-        material=whole.material,
-        hairs=[
-            whole.worn(head, USUAL[portrait.sex])
-            for head, portrait in zip(heads, portraits, strict=True)
-        ],
-    )
+    sitters = [
+        combed(whole, head, portrait.sex) for head, portrait in zip(heads, portraits, strict=True)
+    ]
+    drawing = figures.difference(sitters, comparison.outward)
     caption = "<p>How far the second face stands out of the first, both laid on each other</p>"
     voices = "".join(
         voice_card(title, portrait)
@@ -120,20 +120,19 @@ def of_two_voices(
         usual_words(comparison.usual),
     )
     facts = f"<div class='cards three'>{voices}{apart}</div>"
-    return figure, caption, facts, parts_table(comparison)
+    return drawing, caption, facts, parts_table(comparison)
 
 
 def voice_card(title: str, portrait: Portrait) -> str:
     """Sex, pitch and length of one of two voices."""
-    pitch = quantity("", portrait.pitch_hz, "Hz", 0) if portrait.pitch_hz else ""
     words = []
     if portrait.pitch_hz:
         words.append(f"pitch {portrait.pitch_hz.value:.0f} Hz")
     if portrait.tract_cm:
         words.append(f"tract {portrait.tract_cm.value:.1f} cm")
     notes = "".join(f"<p>{escape(note)}</p>" for note in portrait.notes)
-    told = f"<p>{', '.join(words)}</p>{notes}" if pitch or notes or words else ""
-    return card(title, portrait.sex.capitalize() or "&ndash;", told)
+    told = f"<p>{', '.join(words)}</p>" if words else ""
+    return card(title, portrait.sex.capitalize() or "&ndash;", told + notes)
 
 
 def usual_words(usual: Usual | None) -> str:
@@ -182,8 +181,9 @@ def part_row(part: Part, longest: float) -> str:
     )
 
 
-def build(whole: Pipeline) -> None:
-    """The tab."""
+def build(whole: Pipeline) -> gr.Plot:
+    """The tab; the place of its heads."""
+    drawn = gr.JSON(visible=False)  # what the browser draws
     entries = {
         entry["label"]: str(ASSETS / "examples" / entry["file"])
         for entry in json.loads((ASSETS / "examples" / "examples.json").read_text())
@@ -221,14 +221,17 @@ def build(whole: Pipeline) -> None:
             )
         with gr.Column(min_width=0):
             with gr.Group(elem_classes="viewer"):
-                view = gr.Radio(
-                    VIEWS[TWO],
-                    value=CHOSEN[TWO],
-                    show_label=False,
-                    container=False,
-                    elem_id="compare-view",
-                    elem_classes="views",
-                )
+                with gr.Row(elem_classes="choices"):
+                    view = gr.Radio(
+                        VIEWS[TWO],
+                        value=CHOSEN[TWO],
+                        label="Colouring of the heads",
+                        show_label=False,
+                        container=False,
+                        visible=False,
+                        elem_id="compare-view",
+                        elem_classes="views",
+                    )
                 mesh = gr.Plot(
                     show_label=False, container=False, elem_id="compare-mesh", elem_classes="mesh"
                 )
@@ -247,10 +250,11 @@ def build(whole: Pipeline) -> None:
         label = "Make one face of all" if kind == ONE else "Compare"
         return words, gr.update(visible=kind == ONE), gr.update(value=label)
 
-    results = [mesh, view, caption, facts, table, report]
-    run.click(show, [kind, first, second, more], results, api_name="compare", **NETS)
-    examples.load_input_event.success(
-        show, [kind, first, second, more], results, api_visibility="private", **NETS
-    )
-    kind.change(choose, kind, [hint, more, run], api_visibility="private", show_progress="hidden")
-    view.change(None, view, None, js=switch_view("compare-mesh"), api_visibility="private")
+    inputs, results = [kind, first, second, more], [drawn, view, caption, facts, table, report]
+    pressed = run.click(show, inputs, results, api_name="compare", **NETS)
+    chosen = examples.load_input_event.success(show, inputs, results, **PRIVATE, **NETS)
+    for event in (pressed, chosen):
+        event.success(None, drawn, None, js=draw("compare-mesh"), **PRIVATE)
+    kind.change(choose, kind, [hint, more, run], **PRIVATE, show_progress="hidden")
+    view.change(None, view, None, js=switch_view("compare-mesh"), **PRIVATE)
+    return mesh

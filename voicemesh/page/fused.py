@@ -29,7 +29,12 @@ def moments(spoken: Spoken) -> str:
     """The image of all beside those of its moments, with how much each was looked at."""
     whole = figure(spoken.image, "All moments", "fused" if spoken.fused else "heard in one piece")
     alone = "".join(
-        figure(pixels, f"{start:.1f} s", f"&times; {share:.2f}" if spoken.fused else "")
+        figure(
+            pixels,
+            f"{start:.1f} s",
+            f"&times; {share:.2f}" if spoken.fused else "",
+            alt="The face of the moment at {title}",
+        )
         for pixels, start, share in zip(
             spoken.segments, spoken.starts, spoken.attention, strict=True
         )

@@ -30,20 +30,25 @@ photograph. A voice leaves most of a face open, so the image is the soft average
 fit.</p>"""
 
 
-def imagine(whole: Pipeline, portrait: Portrait, wish: Wish) -> Iterator[tuple[str, str]]:
-    """The images as they grow, and what they grew from."""
+def imagine(
+    whole: Pipeline, portrait: Portrait, wish: Wish, wanted: Callable[[], bool] = lambda: True
+) -> Iterator[tuple[str, str]]:
+    """The images as they grow, and what they grew from; they stop when they are not wanted."""
     imaginer = whole.imaginer
     heard = imaginer.hear(portrait.speech)
     mesh = portrait.picture(MESH)
     grown = ""
     for seen in imaginer.imagine(heard, wish):
-        yield images_of(seen, mesh), grown or gr.skip()
+        going = wanted()
+        yield images_of(seen, mesh, going), grown or gr.skip()
+        if not going:
+            return
         if not grown:
             grown = prototypes_of(imaginer.prototypes(heard, wish), heard.seed, wish)
     yield images_of(seen, mesh), grown
 
 
-def images_of(seen: Imagined, mesh: np.ndarray) -> str:
+def images_of(seen: Imagined, mesh: np.ndarray, going: bool = True) -> str:
     """One image beside the head, or several in a grid, with what is measured of them."""
     best = int(np.argmax(seen.similarity if seen.judged is None else seen.judged))
     several = len(seen.pixels) > 1
@@ -56,13 +61,16 @@ def images_of(seen: Imagined, mesh: np.ndarray) -> str:
         )
         for number, pixels in enumerate(seen.pixels)
     )
+    running = going and seen.step < seen.steps
     state = "done" if seen.step >= seen.steps else f"step {seen.step} of {seen.steps}"
+    state += "" if running or seen.step >= seen.steps else ", stopped"
     if not several:
         faces += figure(mesh, "The head that the voice suggests", "its mesh, in the same view")
     share = 100 * seen.step / max(seen.steps, 1)
     return (
         f"<div class='imagined {'grid' if several else ''}'>{faces}</div>"
-        f"<div class='course' role='progressbar' aria-valuenow='{share:.0f}'"
+        f"<div class='course{' running' if running else ''}' role='progressbar'"
+        f" aria-valuenow='{share:.0f}'"
         f" aria-label='Refinement'><i style='width:{share:.0f}%'></i></div>"
         f"<p class='legend'>Refinement: {state}</p>"
     )
@@ -70,18 +78,21 @@ def images_of(seen: Imagined, mesh: np.ndarray) -> str:
 
 def agreement(seen: Imagined, number: int) -> str:
     """How well an image agrees with the voice, in words."""
-    words = f"fits the voice by {seen.similarity[number]:.2f} of 1"
+    words = f"similarity to the voice {seen.similarity[number]:.2f}"
     if seen.judged is not None:
-        words += f"; {seen.judged[number]:.2f} by a net that did not refine it"
+        words += f", or {seen.judged[number]:.2f} for a net that had no part in it"
     return words
 
 
-def figure(pixels: np.ndarray, title: str, words: str, best: bool = False) -> str:
-    """A picture inside the page, with its caption."""
+def figure(
+    pixels: np.ndarray, title: str, words: str, best: bool = False, alt: str = "{title}"
+) -> str:
+    """A picture inside the page, with its caption, and what is said to whom it is not shown."""
     buffer = BytesIO()
     Image.fromarray(pixels).save(buffer, "WEBP", quality=90)
     return (
-        f"<figure{' class=best' if best else ''}><img alt='{title}' src='"
+        f"<figure{' class=best' if best else ''}><img alt='{alt.format(title=title)}'"
+        f" src='"
         f"{inline(buffer.getvalue())}'><figcaption><b>{title}</b> {words}</figcaption></figure>"
     )
 
@@ -90,7 +101,12 @@ def prototypes_of(prototypes: Prototypes, seed: int, wish: Wish) -> str:
     """The faces that the image grew from, each with its weight, and to which image it lent."""
     lends = prototypes.lends or ((),) * len(prototypes.pixels)
     faces = "".join(
-        figure(pixels, f"{100 * weight:.0f} %", lent_to(images, wish.candidates))
+        figure(
+            pixels,
+            f"{100 * weight:.0f} %",
+            lent_to(images, wish.candidates),
+            alt="A known face, {title} of the start",
+        )
         for pixels, weight, images in zip(prototypes.pixels, prototypes.weights, lends, strict=True)
     )
     used = f"seed {seed if wish.seed is None else wish.seed}"
@@ -127,7 +143,6 @@ def build(
                 COUNTS,
                 value=1,
                 label="Images",
-                show_label=False,
                 container=False,
                 elem_id="candidates",
                 elem_classes="views small",
@@ -140,8 +155,8 @@ def build(
                 with gr.Row():
                     seed = gr.Number(
                         0,
-                        label="Seed",
-                        info="0 is the face most expected",
+                        label="Which face (seed)",
+                        info="0: the one most expected",
                         precision=0,
                         minimum=0,
                         min_width=120,
@@ -152,14 +167,14 @@ def build(
                         1,
                         1,
                         step=0.05,
-                        label="Truncation",
-                        info="0 is the mean face",
+                        label="How special (truncation)",
+                        info="0: the mean face",
                         min_width=160,
                         elem_id="truncation",
                     )
                 with gr.Row():
                     again = gr.Button("Imagine again", size="sm", min_width=0, elem_id="again")
-                    stop = gr.Button("Stop", size="sm", min_width=0)
+                    stop = gr.Button("Stop", size="sm", min_width=0, elem_id="stop")
 
     turns = Turns()
 
@@ -174,10 +189,8 @@ def build(
             yield WAITING, ""
             return
         mine, wish = turns.now(request), Wish(int(count), int(seed or 0) or None)
-        for told in imagine(whole, portrait, replace(wish, truncation=truncation)):
-            if turns.now(request) != mine:
-                return
-            yield told
+        wish = replace(wish, truncation=truncation)
+        yield from imagine(whole, portrait, wish, lambda: turns.now(request) == mine)
 
     inputs, outputs = [portrait, count, seed, truncation], [shown, grown]
     for halt in (stop.click, *halts):

@@ -8,6 +8,7 @@ from voicemesh.pipeline import Pipeline
 
 from . import comparison, photograph, voice
 from .files import KEEP
+from .viewer import ATTEND, LEND
 from .words import HEADER, device_name
 
 
@@ -17,12 +18,17 @@ def build_page(whole: Pipeline) -> gr.Blocks:
         title="voicemesh", analytics_enabled=False, delete_cache=(KEEP // 2, KEEP)
     ) as page:
         gr.HTML(HEADER.format(title=escape(whole.bundle.title), device=device_name(whole)))
-        with gr.Tabs(elem_id="rooms"):
+        with gr.Tabs(elem_id="rooms") as rooms:
             with gr.Tab("One voice", id="voice"):
                 heard = voice.build(whole, page)
             with gr.Tab("Compare", id="compare"):
-                comparison.build(whole)
+                places = [comparison.build(whole)]
             if whole.reader is not None:
                 with gr.Tab("A photograph", id="photograph"):
-                    photograph.build(whole, heard)
+                    places.append(photograph.build(whole, heard))
+        # A plot that stands there already is drawn anew in half the time that a first one takes.
+        lend = LEND.format(count=len(places))
+        heard.first.success(None, heard.mesh, places, js=lend, api_visibility="private")
+        for shown in (page.load, rooms.select):
+            shown(None, None, None, js=ATTEND, api_visibility="private")
     return page

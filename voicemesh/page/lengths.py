@@ -15,20 +15,25 @@ def measurements(portrait: Portrait) -> str:
     """Every length with its interval beside the people of that sex; best explained first."""
     people = {"female": "women", "male": "men"}.get(portrait.sex, "people")
     rows = sorted(portrait.measurements, key=lambda row: -(row.explained or 0.0))
+    told = ""
+    if any(row.explained is not None for row in rows):
+        told = (
+            "<p class='legend last'>Explained: how much of the differences between people, of both"
+            " sexes, a voice tells; in brackets, the most that any listener could.</p>"
+        )
     legend = (
         f"<p class='legend'><span class='band'></span>80 % of {people}"
         f"<span class='bar'></span>this voice, 80 % interval"
         f"<span class='dot'></span>best guess</p>"
     )
-    head = (
-        "<div class='length head'><span>Length</span><span></span><span>mm</span>"
-        f"<span title='Against the mean of {people}'>vs mean</span>"
-        "<span title='Share of the variance between people that the voice explains, over both"
-        " sexes; in brackets, the most that any listener could explain'>explained</span></div>"
-    )
+    titles = ("Length", "", "mm", f"vs mean of {people}", "explained")
+    head = "".join(f"<span role='columnheader'>{title}</span>" for title in titles)
     body = "".join(measurement(row) for row in rows)
-    table = f"<div class='table'>{head}{body}</div>"
-    return f"<section class='lengths'>{legend}{table}{against(portrait)}</section>"
+    table = (
+        "<div class='table' role='table' aria-label='Lengths of the head'>"
+        f"<div class='length head' role='row'>{head}</div>{body}</div>"
+    )
+    return f"<section class='lengths'>{legend}{table}{told}{against(portrait)}</section>"
 
 
 def against(portrait: Portrait) -> str:
@@ -70,15 +75,16 @@ def measurement(row: Measurement) -> str:
     if share and row.ceiling is not None:
         share += f" <small>({100 * max(row.ceiling, 0):.0f})</small>"
     return (
-        f"<div class='length'><span>{escape(row.label)}</span>{strip(row)}"
-        f"<span>{row.value:.1f}{half}</span><span>{against_mean(row)}</span><span>{share}</span></div>"
+        f"<div class='length' role='row'><span role='rowheader'>{escape(row.label)}</span>"
+        f"{strip(row)}<span role='cell'>{row.value:.1f}{half}</span>"
+        f"<span role='cell'>{against_mean(row)}</span><span role='cell'>{share}</span></div>"
     )
 
 
 def strip(row: Measurement) -> str:
     """The interval on a scale of standard deviations around the mean."""
     if row.mean is None or row.deviation is None or row.low is None or row.high is None:
-        return "<div class='strip'></div>"
+        return "<div class='strip' role='cell'></div>"
 
     def at(value: float) -> float:
         share = (value - row.mean) / (SPREAD * row.deviation)
@@ -87,9 +93,10 @@ def strip(row: Measurement) -> str:
     band = 100 * NORMAL_80 / SPREAD
     told = f"{row.low:.1f} to {row.high:.1f} mm, mean {row.mean:.1f} mm"
     return (
-        f"<div class='strip' role='img' aria-label='{told}' title='{told}'>"
+        f"<div class='strip' role='cell'><span role='img' aria-label='{told}' title='{told}'>"
         f"<i class='band' style='left:{50 - band / 2:.1f}%;width:{band:.1f}%'></i>"
         f"<i class='bar' style='left:{at(row.low):.1f}%;"
         f"width:{at(row.high) - at(row.low):.1f}%'></i>"
-        f"<i class='middle'></i><i class='dot' style='left:{at(row.value):.1f}%'></i></div>"
+        f"<i class='middle'></i><i class='dot' style='left:{at(row.value):.1f}%'></i>"
+        "</span></div>"
     )

@@ -22,10 +22,14 @@ TYPES = {b"RIFF": "image/webp", b"\x89PNG": "image/png", b"OggS": "audio/ogg"}
 HEADING = {
     "faces": (
         "Whose face fits",
-        "People of the gallery whose faces lie nearest to this voice. The nearest one is no"
-        " finding: many faces fit one voice.",
+        "People of the gallery whose faces lie nearest to this voice, with their similarity to"
+        " it. The nearest one is no finding: many faces fit one voice.",
     ),
-    "voices": ("Whose voice fits", "People of the gallery whose voices lie nearest to this face."),
+    "voices": (
+        "Whose voice fits",
+        "People of the gallery whose voices lie nearest to this face, with their similarity to it."
+        " Play them: many voices fit one face.",
+    ),
 }
 WAYS = {"faces": "voice to face", "voices": "face to voice"}  # as results name them
 BASELINES = {"sex oracle": "sex alone", "ceiling": "best possible"}
@@ -195,6 +199,11 @@ def inline(content: bytes) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
+def waiting(side: str) -> str:
+    """What stands in the place of the cards before there are any."""
+    return f"<p class='legend waiting'>{WAITING[side]}</p>"
+
+
 def section(whole: Pipeline, side: str, place: str) -> tuple[gr.Radio, gr.Radio, gr.HTML] | None:
     """Heading, choices and the place of the cards; None if nothing can search that side."""
     matcher = whole.matcher
@@ -216,5 +225,5 @@ def section(whole: Pipeline, side: str, place: str) -> tuple[gr.Radio, gr.Radio,
                 visible=len(names) > 1,
                 elem_classes="views small",
             )
-        found = gr.HTML(f"<p class='legend waiting'>{WAITING[side]}</p>")
+        found = gr.HTML(waiting(side))
     return who, space, found

@@ -7,7 +7,6 @@ from html import escape
 import gradio as gr
 
 from voicemesh import figures, images
-from voicemesh.mesh.hair_worn import USUAL
 from voicemesh.pipeline import Photographed, Pipeline, Portrait
 
 from . import matches
@@ -15,8 +14,9 @@ from .comparison import parts_table
 from .files import KEEP
 from .image import figure
 from .lengths import measurements_of
-from .viewer import switch_view
-from .voice import NETS, Heard
+from .portraying import combed
+from .viewer import draw, switch_view
+from .voice import NETS, PRIVATE, Heard
 
 ALONE = [("Skin", "skin"), ("Grey", "grey")]
 BESIDE = [("Voice", "voice"), ("Photograph", "photograph"), ("Difference", "difference")]
@@ -43,34 +43,26 @@ def read(
     seen = look(whole, path)
     pictures = side_by_side(seen)
     if portrait is None:
-        hair = whole.worn(seen.face, USUAL[seen.sex])
-        figure = figures.mesh(seen.face, None, "skin", whole.openness, whole.material, hair)
-        views = gr.update(choices=ALONE, value="skin")
+        drawing = figures.head(combed(whole, seen.face, seen.sex))
+        views = gr.update(choices=ALONE, value="skin", visible=True)
         words = (
             "The head on the photograph; hair and skin are set. Let a voice be heard on the first"
             " tab to compare both."
         )
-        return seen, pictures, figure, views, f"<p>{words}</p>", measurements_of(seen)
+        return seen, pictures, drawing.sent(), views, f"<p>{words}</p>", measurements_of(seen)
     comparison = whole.compare(portrait, seen)
     heads = comparison.first, comparison.second
-    figure = figures.difference(
-        heads,
-        comparison.outward,
-        ("voice", "photograph"),
-        whole.openness,
-        whole.material,
-        [
-            whole.worn(head, USUAL[sex])
-            for head, sex in zip(heads, (portrait.sex, seen.sex), strict=True)
-        ],
-    )
+    sitters = [
+        combed(whole, head, sex) for head, sex in zip(heads, (portrait.sex, seen.sex), strict=True)
+    ]
+    drawing = figures.difference(sitters, comparison.outward, ("voice", "photograph"))
     caption = (
         f"<p>How far the photographed head stands out of the voice's;"
         f" {comparison.distance:.1f} mm apart (root mean square)</p>"
     )
-    views = gr.update(choices=BESIDE, value="difference")
+    views = gr.update(choices=BESIDE, value="difference", visible=True)
     table = parts_table(comparison, ("voice", "photo"))
-    return seen, pictures, figure, views, caption, table
+    return seen, pictures, drawing.sent(), views, caption, table
 
 
 def side_by_side(seen: Photographed) -> str:
@@ -84,8 +76,9 @@ def side_by_side(seen: Photographed) -> str:
     )
 
 
-def build(whole: Pipeline, voice: Heard) -> None:
-    """The tab."""
+def build(whole: Pipeline, voice: Heard) -> gr.Plot:
+    """The tab; the place of its heads."""
+    drawn = gr.JSON(visible=False)  # what the browser draws
     state = gr.State(time_to_live=KEEP)
     with gr.Row(elem_classes="pair"):
         with gr.Column(min_width=0):
@@ -103,14 +96,17 @@ def build(whole: Pipeline, voice: Heard) -> None:
             pictures = gr.HTML(elem_id="photo-pictures")
         with gr.Column(min_width=0):
             with gr.Group(elem_classes="viewer"):
-                view = gr.Radio(
-                    ALONE,
-                    value="skin",
-                    show_label=False,
-                    container=False,
-                    elem_id="photo-view",
-                    elem_classes="views",
-                )
+                with gr.Row(elem_classes="choices"):
+                    view = gr.Radio(
+                        ALONE,
+                        value="skin",
+                        label="Colouring of the heads",
+                        show_label=False,
+                        container=False,
+                        visible=False,
+                        elem_id="photo-view",
+                        elem_classes="views",
+                    )
                 mesh = gr.Plot(
                     show_label=False, container=False, elem_id="photo-mesh", elem_classes="mesh"
                 )
@@ -122,14 +118,15 @@ def build(whole: Pipeline, voice: Heard) -> None:
     def show(path: str | None, portrait: Portrait | None):
         return read(whole, path, portrait)
 
-    results = [state, pictures, mesh, view, caption, table]
-    pressed = run.click(show, [photograph, voice.portrait], results, api_name="photograph", **NETS)
-    chosen = examples.load_input_event.success(
-        show, [photograph, voice.portrait], results, api_visibility="private", **NETS
-    )
+    inputs, results = [photograph, voice.portrait], [state, pictures, drawn, view, caption, table]
+    pressed = run.click(show, inputs, results, api_name="photograph", **NETS)
+    chosen = examples.load_input_event.success(show, inputs, results, **PRIVATE, **NETS)
+    for event in (pressed, chosen):
+        event.success(None, drawn, None, js=draw("photo-mesh"), **PRIVATE)
     if voices:
         find_voices(whole, voices, state, [pressed, chosen])
-    view.change(None, view, None, js=switch_view("photo-mesh"), api_visibility="private")
+    view.change(None, view, None, js=switch_view("photo-mesh"), **PRIVATE)
+    return mesh
 
 
 def offer_portraits(photograph: gr.Image) -> gr.helpers.Examples:

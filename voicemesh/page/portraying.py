@@ -9,13 +9,14 @@ import gradio as gr
 from voicemesh import figures
 from voicemesh.audio import recording
 from voicemesh.audio.recording import UnusableRecording
+from voicemesh.mesh.hair_worn import USUAL
+from voicemesh.mesh.morphable import FaceMesh
 from voicemesh.pipeline import Pipeline, Portrait
 
-from .cards import card, summary
+from .cards import empty, summary
 from .lengths import measurements
 
 LIMIT = 60.0  # seconds of a recording that are used
-SET = "Hair, skin and eyes are set, not predicted."
 
 Told = tuple[Portrait, dict[str, Any], str, str, str]  # the head, its caption, facts, the time
 
@@ -65,12 +66,12 @@ def wearing(whole: Pipeline, portrait: Portrait, asked: str | None) -> Portrait:
 
 def head_of(portrait: Portrait, view: str) -> dict[str, Any]:
     """The head of a portrait in one of its views, for a page that shows another already."""
-    return figures.another(*drawn(portrait, view))
+    return figures.head(sitter_of(portrait), seen_in(portrait, view), alone=True).sent()
 
 
 def views_of(portrait: Portrait, view: str) -> dict[str, Any]:
     """The views of a head that `head_of` left out."""
-    return dict(figures.other_views(*drawn(portrait, view)))
+    return dict(figures.other_views(sitter_of(portrait), seen_in(portrait, view)))
 
 
 def evidence(portrait: Portrait, view: str) -> tuple[dict[str, Any], str, str]:
@@ -80,17 +81,22 @@ def evidence(portrait: Portrait, view: str) -> tuple[dict[str, Any], str, str]:
     return views_of(portrait, view), measurements(portrait), sound
 
 
-def drawn(portrait: Portrait, view: str) -> tuple[Any, ...]:
+def seen_in(portrait: Portrait, view: str) -> str:
+    """The view that was asked for, if the portrait has it."""
+    return view if view != "uncertainty" or portrait.uncertainty is not None else "skin"
+
+
+def sitter_of(portrait: Portrait) -> figures.Sitter:
     """What figures need of a portrait."""
-    shown = view if view != "uncertainty" or portrait.uncertainty is not None else "skin"
-    return (
-        portrait.face,
-        portrait.uncertainty,
-        shown,
-        portrait.openness,
-        portrait.material,
-        portrait.hair,
+    return figures.Sitter(
+        portrait.face, portrait.uncertainty, portrait.openness, portrait.material, portrait.hair
     )
+
+
+def combed(whole: Pipeline, face: FaceMesh, sex: str) -> figures.Sitter:
+    """A head without a portrait, in the hair that is the custom of its sex."""
+    hair = whole.worn(face, USUAL[sex])
+    return figures.Sitter(face, None, whole.openness, whole.material, hair)
 
 
 def told(portrait: Portrait, view: str, timings: dict[str, float]) -> Told:
@@ -98,7 +104,10 @@ def told(portrait: Portrait, view: str, timings: dict[str, float]) -> Told:
     started = time.perf_counter()
     head = head_of(portrait, view)
     timings = {**timings, **portrait.timings, "drawing": time.perf_counter() - started}
-    caption = f"<p>Read from {portrait.speech_seconds:.1f} s of speech. {SET}</p>"
+    caption = (
+        f"<p>Not a likeness, but the middle of all faces that fit these"
+        f" {portrait.speech_seconds:.1f} s of speech. Hair, skin and eyes are set.</p>"
+    )
     return portrait, head, caption, summary(portrait), clock(timings)
 
 
@@ -113,11 +122,10 @@ def clock(timings: dict[str, float]) -> str:
 
 def waiting() -> tuple[str, str, str, str, str]:
     """What stands in the places of the results before there are any: their outlines."""
-    titles = ("Nearest mean face", "Face type", "Habitual pitch", "Vocal tract")
-    cards = "".join(card(title, "&ndash;", "") for title in titles)
     return (
-        "<p>The middle of all faces. Speak, and it becomes the one that your voice suggests.</p>",
-        f"<div class='cards empty'>{cards}</div>",
+        "<p>The middle of all faces. Speak, and it becomes the one that your voice suggests."
+        " Drag it to turn it.</p>",
+        empty(),
         "<section class='lengths empty'><p>Lengths of the head, each beside the people of that"
         " sex, will stand here.</p></section>",
         "<p class='clock'>&nbsp;</p>",

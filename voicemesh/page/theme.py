@@ -12,13 +12,14 @@ SERVING = {
     "run_history": False,  # or the browser would store voices
     "enable_monitoring": False,
     "max_file_size": "200mb",
+    "ssr_mode": False,  # the heads are drawn by the browser
 }
 
 
 def theme() -> gr.themes.Base:
     """Slate and terracotta, in fonts that come with the page's own server."""
     terracotta = gr.themes.Color(
-        *("#fdf5f1", "#fbe7de", "#f6cdbc", "#eeac92", "#e58e6d", "#db7350", "#c65b3a"),
+        *("#fdf5f1", "#fbe7de", "#f6cdbc", "#eeac92", "#e58e6d", "#db7350", "#bb5231"),
         *("#a5482d", "#863c28", "#6e3424", "#3b1910"),
         name="terracotta",
     )
@@ -32,7 +33,7 @@ def theme() -> gr.themes.Base:
     ).set(
         body_background_fill="*neutral_100",
         body_background_fill_dark="*neutral_950",
-        body_text_color_subdued="*neutral_500",
+        body_text_color_subdued="*neutral_600",  # 4.5 : 1 and more on the backdrop
         body_text_color_subdued_dark="*neutral_400",
         block_border_width="0px",
         block_shadow="0 1px 2px rgb(15 23 42 / .06), 0 6px 24px -12px rgb(15 23 42 / .16)",

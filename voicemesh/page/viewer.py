@@ -1,6 +1,7 @@
 """What the browser itself does with the heads on the page, by the names in assets/viewer.js."""
 
 import json
+from collections.abc import Sequence
 
 PLACES = {
     "mesh": "The head that the voice suggests",
@@ -8,8 +9,20 @@ PLACES = {
     "photo-mesh": "The head on the photograph",
 }
 ATTEND = f"() => voicemesh.attend({json.dumps(PLACES)})"  # keys, names, finer pictures at rest
-DRAW = "(head) => voicemesh.draw('mesh', head)"  # done when the head is on the screen
-ADD_VIEWS = "(views, view) => voicemesh.addViews('mesh', views, view)"
+LEND = "(shown) => Array({count}).fill(shown)"  # the first head, until other places have their own
+
+
+def draw(place: str, following: Sequence[str] = ()) -> str:
+    """Puts a head into a place; done when it is on the screen.
+
+    What stands in the places that are `following` is of an earlier head until it changes.
+    """
+    return f"(head) => voicemesh.draw({place!r}, head, {json.dumps(following)})"
+
+
+def add_views(place: str) -> str:
+    """Gives the head of a place the views that follow it."""
+    return f"(views, view) => voicemesh.addViews({place!r}, views, view)"
 
 
 def switch_view(place: str) -> str:

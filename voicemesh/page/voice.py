@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 
@@ -16,12 +15,14 @@ from . import fused, image, matches
 from .files import FILES, KEEP, save
 from .portraying import evidence, head_of, of_features, portray, views_of, waiting, wearing
 from .recorder import offer_examples, recorder
-from .viewer import ADD_VIEWS, ATTEND, DRAW, switch_view
+from .viewer import add_views, draw, switch_view
 from .words import HINT, HONEST, measured
 
 VIEWS = [("Skin", "skin"), ("Grey", "grey"), ("How sure", "uncertainty")]
 HAIR = [("No hair", "none"), ("Short", "short"), ("Long", "long")]
 SKIN = "skin"  # the view in which hair is seen
+# What follows a head, a while later.
+FOLLOWING = ("sound", "lengths", "imagined", "grown", "matches", "branches")
 FIRST_HAIR = "short"  # of the average head
 QUIET = {"show_progress": "hidden"}
 NETS = {"concurrency_limit": 2, "concurrency_id": "nets", "show_progress": "minimal"}
@@ -30,10 +31,11 @@ PRIVATE = {"api_visibility": "private"}
 
 @dataclass(frozen=True)
 class Heard:
-    """What other parts of the page build on: the portrait, and the events once it is shown."""
+    """What other parts of the page build on."""
 
     portrait: gr.State
-    events: tuple[gr.events.Dependency, ...]
+    mesh: gr.Plot
+    first: gr.events.Dependency  # once the average head stands there
 
 
 def find_faces(
@@ -47,8 +49,10 @@ def find_faces(
     who, space, found = section
 
     def find(portrait: Portrait | None, path: str | None, space: str, who: str):
-        if portrait is None or not len(portrait.recording.waveform):
+        if portrait is None:
             return gr.skip()
+        if not len(portrait.recording.waveform):  # features are nothing to these nets
+            return matches.waiting("faces")
         return matches.of_voice(whole, portrait, path, space, who)
 
     inputs, named = [portrait, voice, space, who], {"api_name": "matches"}
@@ -71,14 +75,6 @@ def build(whole: Pipeline, page: gr.Blocks) -> Heard:
             gr.HTML(HINT)
             run = gr.Button("Show the face", variant="primary", size="lg", elem_id="run")
             examples = offer_examples(voice)
-            published = gr.UploadButton(
-                "Or published features (.npy)",
-                file_types=[".npy"],
-                size="sm",
-                variant="secondary",
-                visible=whole.system.feature_voice is not None,
-                elem_id="published",
-            )
         with gr.Column(elem_id="result", min_width=0):
             with gr.Group(elem_id="viewer", elem_classes="viewer"):
                 with gr.Row(elem_classes="choices"):
@@ -107,6 +103,7 @@ def build(whole: Pipeline, page: gr.Blocks) -> Heard:
                 caption = gr.HTML(outlines[0], elem_id="caption")
             facts = gr.HTML(outlines[1], elem_id="facts")
             with gr.Row(elem_id="downloads"):
+                gr.HTML("<p>Save as</p>", elem_classes="legend")
                 buttons = [
                     gr.DownloadButton(label, size="sm", min_width=0, interactive=False)
                     for label in FILES.values()
@@ -123,6 +120,14 @@ def build(whole: Pipeline, page: gr.Blocks) -> Heard:
     with gr.Row(elem_id="telling", elem_classes="pair"):
         with gr.Column(min_width=0):
             gr.HTML(HONEST.format(description=description, measured=measured(whole.bundle)))
+            published = gr.UploadButton(
+                "For research: read published log-mel features (.npy)",
+                file_types=[".npy"],
+                size="sm",
+                variant="secondary",
+                visible=whole.system.feature_voice is not None,
+                elem_id="published",
+            )
         with gr.Column(min_width=0):
             lengths = gr.HTML(outlines[2], elem_id="lengths")
 
@@ -137,7 +142,8 @@ def build(whole: Pipeline, page: gr.Blocks) -> Heard:
     def comb(portrait: Portrait | None, asked: str):
         if portrait is None:
             bare = average(whole, asked)
-            return asked, gr.skip(), figures.another(*bare), figures.other_views(*bare), SKIN
+            head, others = figures.head(bare, SKIN, alone=True), figures.other_views(bare, SKIN)
+            return asked, gr.skip(), head.sent(), others, SKIN
         portrait = wearing(whole, portrait, asked)
         return asked, portrait, head_of(portrait, SKIN), views_of(portrait, SKIN), SKIN
 
@@ -164,15 +170,15 @@ def build(whole: Pipeline, page: gr.Blocks) -> Heard:
     proof, named = [others, lengths, sound], {"api_name": "evidence"}
     followed = []
     for event in (pressed, chosen, given):
-        drawn = event.success(None, head, None, js=DRAW, **PRIVATE)
+        drawn = event.success(None, head, None, js=draw("mesh", FOLLOWING), **PRIVATE)
         followed.append(drawn.success(evidence, [portrait, view], proof, **named, **QUIET))
-        followed[-1].success(None, [others, view], None, js=ADD_VIEWS, **PRIVATE)
+        followed[-1].success(None, [others, view], None, js=add_views("mesh"), **PRIVATE)
         named = PRIVATE
-    spoken = tuple(followed[:2])
     with image_place:
-        image.build(whole, portrait, spoken, (run.click, examples.dataset.click))
+        halts = (run.click, examples.dataset.click, published.upload)
+        image.build(whole, portrait, followed, halts)
     if faces:
-        find_faces(whole, faces, portrait, voice, spoken)
+        find_faces(whole, faces, portrait, voice, followed)
     if whole.system.images is not None or whole.speech_to_face is not None:
         for event in followed:
             event.success(show_branches, portrait, [branches, both], **PRIVATE, **QUIET)
@@ -183,16 +189,17 @@ def build(whole: Pipeline, page: gr.Blocks) -> Heard:
     view.change(None, view, None, js=switch_view("mesh"), **PRIVATE)
     worn = [asked, portrait, head, others, view]
     combed = hair.input(comb, [portrait, hair], worn, **PRIVATE, **NETS)
-    redrawn = combed.success(None, head, None, js=DRAW, **PRIVATE)
-    redrawn.success(None, [others, view], None, js=ADD_VIEWS, **PRIVATE)
+    redrawn = combed.success(None, head, None, js=draw("mesh"), **PRIVATE)
+    redrawn.success(None, [others, view], None, js=add_views("mesh"), **PRIVATE)
     redrawn.success(anew, portrait, buttons, **PRIVATE, **QUIET)
-    page.load(None, None, None, js=ATTEND, **PRIVATE)
-    page.load(lambda: figures.mesh(*average(whole)), None, mesh, api_name="average", **QUIET)
-    return Heard(portrait, spoken)
+    first = page.load(
+        lambda: figures.head(average(whole)).figure(), None, mesh, api_name="average", **QUIET
+    )
+    return Heard(portrait, mesh, first)
 
 
-def average(whole: Pipeline, style: str = FIRST_HAIR) -> tuple[Any, ...]:
-    """What figures need of the head that is there before anybody has spoken."""
+def average(whole: Pipeline, style: str = FIRST_HAIR) -> figures.Sitter:
+    """The head that is there before anybody has spoken."""
     face = whole.average()
     worn = whole.worn(face, style)
-    return face, whole.uncertainty, SKIN, whole.openness, whole.material, worn
+    return figures.Sitter(face, whole.uncertainty, whole.openness, whole.material, worn)
