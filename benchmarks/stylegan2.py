@@ -10,6 +10,11 @@ With `--half` ours in float32 is compared with ours in bfloat16 instead, and the
 takes the place of the published sizes, whose images are compared as they are shown, in bytes:
 
     python benchmarks/stylegan2.py --half
+
+With `--authors` ours are compared with the authors' own code, whole, out of checkouts on this disk
+(audio-visual/voicestyle and audio-visual/cmpc2; it needs torchvision besides):
+
+    python benchmarks/stylegan2.py --authors VOICESTYLE CMPC2 [--threads 1]
 """
 
 import argparse
@@ -211,9 +216,15 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--only", nargs="+", default=list(STEPS), choices=list(STEPS))
     parser.add_argument("--half", action="store_true", help="float32 against bfloat16")
+    parser.add_argument("--authors", nargs="+", type=Path, help="folders of the authors' code")
+    parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
-    torch.set_num_threads(1)
+    torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
+    if arguments.authors:
+        from stylegan2_authors import compare
+
+        return compare(arguments.authors, arguments.only, arguments.runs)
     if arguments.half:
         return halves(arguments.runs)
     generator = Generator(published_widths(arguments.size)).eval()

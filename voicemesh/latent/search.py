@@ -6,7 +6,7 @@ what a face looks like and not one net's weakness. Noise maps stay as they are.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -16,9 +16,9 @@ from torch.nn import functional
 
 from voicemesh.nets.stylegan2 import Generator
 
-from .losses import noise_regularity, normalise_noise
+from .losses import normalise_noise
 from .precision import loss_scale, lowered, rendered
-from .projection import NOISE_WEIGHT, REFINEMENT, Course
+from .projection import NOISE_WEIGHT, REFINEMENT, Course, per_image_regularity
 from .statistics import Statistics
 
 # Images to how similar each is to what is looked for, a cosine.
@@ -138,7 +138,24 @@ def published_refinement(
     seed: int = 0,
     show_every: int = 20,
 ) -> Iterator[Found]:
-    """VoiceStyle's own refinement: w and fresh noise maps, published rates and weights.
+    """VoiceStyle's own refinement, with an image every `show_every`-th step and of the last."""
+    steps = published_steps(generator, statistics, similarity, start, course, seed)
+    for step, (w, noise) in enumerate(steps):
+        if step % show_every == 0 or step == course.steps:
+            with torch.no_grad():
+                image = generator(w, noise)
+                yield Found(step, w, image, similarity(image))
+
+
+def published_steps(
+    generator: Generator,
+    statistics: Statistics,
+    similarity: Similarity,
+    start: Float[Tensor, "batch style"],
+    course: Course = REFINEMENT,
+    seed: int = 0,
+) -> Iterator[tuple[Float[Tensor, "batch style"], list[Float[Tensor, "batch 1 _ _"]]]]:
+    """w and fresh noise maps, moved at published rates and weights: the start, then every step.
 
     Its latent regularisation is left out: it has no gradient. Each image has its own noise
     statistics, and noise comes from the seed.
@@ -148,21 +165,15 @@ def published_refinement(
     w = start.detach().clone().requires_grad_()
     noise = [maps.requires_grad_() for maps in generator.fresh_noise(len(w), rng)]
     adam = torch.optim.Adam([w, *noise], lr=course.rate)
-    for step in range(course.steps + 1):
-        if step % show_every == 0 or step == course.steps:
-            with torch.no_grad():
-                image = generator(w, noise)
-                yield Found(step, w.detach().clone(), image, similarity(image))
-        if step == course.steps:
-            return
+    yield w.detach().clone(), noise
+    for step in range(course.steps):
         adam.param_groups[0]["lr"] = course.rate_at(step)
         deviation = course.shake_at(step) * float(statistics.radius)
         shaken = w + deviation * torch.randn(w.shape, generator=rng).to(w.device)
         distance = (1 - similarity(generator(shaken, noise))).sum()
-        images: Sequence[int] = range(len(w))
-        regular = sum(noise_regularity([maps[n : n + 1] for maps in noise]) for n in images)
         adam.zero_grad(set_to_none=True)
-        (distance + NOISE_WEIGHT * regular).backward()
+        (distance + NOISE_WEIGHT * per_image_regularity(noise)).backward()
         adam.step()
         for maps in noise:
-            normalise_noise([maps[n : n + 1] for n in images])
+            normalise_noise(list(maps.split(1)))
+        yield w.detach().clone(), noise
