@@ -85,17 +85,22 @@ class Lpips(nn.Module):
         return self.net(self.scaling_layer(image))
 
     def features(self, image: Float[Tensor, "batch 3 height width"]) -> Features:
-        """What distances are taken of: the maps, each place of unit length."""
-        return [x / (x.square().sum(1, keepdim=True).sqrt() + 1e-10) for x in self.maps(image)]
+        """What distances are taken of: the maps, each place of unit length.
+
+        Lengths are those of float32 at least: squares of maps do not fit into float16.
+        """
+        wide = (x.to(torch.promote_types(x.dtype, torch.float32)) for x in self.maps(image))
+        return [x / (x.square().sum(1, keepdim=True).sqrt() + 1e-10) for x in wide]
 
     def terms(self, first: Features, second: Features) -> Float[Tensor, "slices batch"]:
-        """What each slice adds to the distances."""
-        return torch.stack(
-            [
-                self.get_submodule(f"lin{number}")((a - b).square()).mean((1, 2, 3))
-                for number, (a, b) in enumerate(zip(first, second, strict=True))
-            ]
-        )
+        """What each slice adds to the distances; under autocast as precise as without."""
+        with torch.autocast(first[0].device.type, enabled=False):
+            return torch.stack(
+                [
+                    self.get_submodule(f"lin{number}")((a - b).square()).mean((1, 2, 3))
+                    for number, (a, b) in enumerate(zip(first, second, strict=True))
+                ]
+            )
 
     def distance(
         self, features: Features, image: Float[Tensor, "batch 3 height width"]

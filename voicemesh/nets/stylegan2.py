@@ -201,8 +201,8 @@ def group_deviation(
     group = min(batch, GROUP)
     if batch % group:
         raise ValueError(f"A batch of {batch} images has no whole groups of {group}")
-    apart = x.unflatten(0, (group, -1))
-    deviation = (apart.var(0, correction=0) + 1e-8).sqrt().mean((1, 2, 3))
+    apart = x.unflatten(0, (group, -1)).to(torch.promote_types(x.dtype, torch.float32))
+    deviation = (apart.var(0, correction=0) + 1e-8).sqrt().mean((1, 2, 3)).to(x.dtype)
     return deviation.repeat(group)[:, None, None, None].expand(-1, 1, height, width)
 
 

@@ -107,10 +107,12 @@ class ModulatedConv(nn.Module):
         self, x: Float[Tensor, "batch before height width"], w: Float[Tensor, "batch style"], **then
     ) -> Float[Tensor, "batch after _ _"]:
         """The maps; `then` says what follows of bias, noise and rectifier."""
+        with torch.autocast(w.device.type, enabled=False):  # styles keep their precision
+            style = self.modulation(w.to(self.modulation.weight.dtype))
         return modulated_conv2d(
             x,
             self.weight[0],
-            self.modulation(w),
+            style,
             demodulate=self.restore,
             weight_gain=self.gain,
             up=1 + self.up,
@@ -179,8 +181,9 @@ class ToRgb(nn.Module):
         w: Float[Tensor, "batch style"],
         image: Float[Tensor, "batch 3 _ _"] | None = None,
     ) -> Float[Tensor, "batch 3 height width"]:
-        """The image at this size."""
+        """The image at this size, in float32 where the maps are of half precision."""
         y = self.conv(x, w, bias=self.bias.flatten())
+        y = y.to(torch.promote_types(y.dtype, torch.float32))
         return y if image is None else y + self.upsample(image)
 
 
