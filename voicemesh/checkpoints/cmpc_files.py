@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Int64, Shaped
 from torch import Tensor
 
-from .download import Converted
+from .published_files import Converted, first
 from .store import Tensors
 from .unpickle import existing, torch_file
 from .upstream import SYSTEMS, load
@@ -44,15 +44,6 @@ def find(folder: str | Path) -> dict[str, Converted]:
             raise ValueError(f"{memory} needs {TABLE}, which says whose videos its rows are")
         parts[PROTOTYPES] = Converted(prototypes(memory, table), (memory, table))
     return parts
-
-
-def first(folder: Path, patterns: tuple[str, ...]) -> Path | None:
-    """The first file by any of these names, however deep it lies."""
-    for pattern in patterns:
-        for file in sorted(folder.rglob(pattern)):
-            if file.is_file():
-                return file
-    return None
 
 
 def prototypes(memory: str | Path, table: str | Path) -> Tensors:

@@ -3,16 +3,12 @@
 SF2F's authors published no weights; what is read is what their training leaves.
 """
 
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 
-from .cmpc_files import first
-from .download import Converted
+from .published_files import Converted, first, tell_missing
 from .unpickle import torch_file
 from .upstream import build, entry, load
-
-log = logging.getLogger(__name__)
 
 SYSTEM, TITLE = "sf2f", "SF2F, converted networks"
 GENERATOR, FACENET, VGGFACE = "sf2f-generator", "sf2f-facenet", "sf2f-vggface"
@@ -48,12 +44,11 @@ def find(folder: str | Path) -> dict[str, Converted]:
         parts[FACENET] = Converted(facenet(halves), tuple(halves))
     if judge := first(folder, VGGFACES):
         parts[VGGFACE] = Converted(load(VGGFACE, judge), (judge,))
-    for part, consequence in (
+    consequences = (
         (FACENET, "no distances of faces and no retrieval are measured"),
         (VGGFACE, "no VGGFace Score is measured"),
-    ):
-        if part not in parts:
-            log.info("%s makes no %s: %s", folder, part, consequence)
+    )
+    tell_missing(folder, parts, consequences)
     return parts
 
 

@@ -1,15 +1,11 @@
 """The files that VoiceStyle is published in, found in one folder."""
 
-import logging
 from pathlib import Path
 
 from . import cmpc_files
-from .cmpc_files import first
-from .download import Converted
+from .published_files import Converted, first, tell_missing
 from .unpickle import torch_file
 from .upstream import build, entry, load
-
-log = logging.getLogger(__name__)
 
 SYSTEM, TITLE = "voicestyle", "VoiceStyle, published networks"
 GENERATOR, IDENTITY, DISTANCE = "stylegan2-generator", "identity-encoder", "lpips"
@@ -39,12 +35,11 @@ def find(folder: str | Path) -> dict[str, Converted]:
         parts[DISTANCE] = Converted(build("lpips-vgg", both, names), (backbone, weights))
     if first(folder, (*cmpc_files.NETS, *cmpc_files.MEMORIES)):
         parts |= cmpc_files.find(folder)
-    for part, consequence in (
+    consequences = (
         (IDENTITY, "inversion does not hold the identity"),
         (DISTANCE, "inversion goes by pixels and by our own features"),
         ("cmpc-voice-encoder", "no voice can be heard: convert cmpc into the same bundle"),
         (cmpc_files.PROTOTYPES, "samples of the generator are the first neighbours"),
-    ):
-        if part not in parts:
-            log.info("%s makes no %s: %s", folder, part, consequence)
+    )
+    tell_missing(folder, parts, consequences)
     return parts

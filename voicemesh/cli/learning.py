@@ -72,22 +72,23 @@ def publish(arguments: argparse.Namespace) -> int:
 def convert(arguments: argparse.Namespace) -> int:
     """A published file or download as parts of a bundle, which is begun or gone on with."""
     from voicemesh.checkpoints import (
+        cmp_files,
         cmpc_files,
-        download,
         sf2f_files,
         upstream,
         voicestyle_files,
     )
     from voicemesh.checkpoints.bundle import FACE_MODEL, BundleWriter
+    from voicemesh.checkpoints.published_files import Converted
     from voicemesh.latent.statistics import Statistics
     from voicemesh.mesh.morphable import MorphableModel
 
     name, file, title = arguments.name, arguments.file, None
     if not file.exists():
         raise ValueError(f"there is no {file}")
-    if name == download.SYSTEM and file.is_dir():
+    if name == cmp_files.SYSTEM and file.is_dir():
         given = {"triangles": arguments.triangles, "landmarks": arguments.landmarks}
-        found, title = download.find(file, given).read(), download.TITLE
+        found, title = cmp_files.find(file, given).read(), cmp_files.TITLE
     elif name == cmpc_files.SYSTEM and file.is_dir():
         found = cmpc_files.find(file)
     elif name == voicestyle_files.SYSTEM and file.is_dir():
@@ -98,13 +99,13 @@ def convert(arguments: argparse.Namespace) -> int:
         found, title = sf2f_files.find_voice2face(file), sf2f_files.VOICE2FACE_TITLE
     elif name == FACE_MODEL:
         basel = upstream.load_basel(file, arguments.triangles, arguments.landmarks)
-        found = {FACE_MODEL: download.Converted(basel, (file,))}
+        found = {FACE_MODEL: Converted(basel, (file,))}
     else:
         names = upstream.SYSTEMS.get(name, (name,))
-        found = {name: download.Converted(upstream.load(name, file), (file,)) for name in names}
+        found = {name: Converted(upstream.load(name, file), (file,)) for name in names}
     if generator := found.get(voicestyle_files.GENERATOR):
         statistics = Statistics.sampled(generator.content).tensors()
-        found["stylegan2-statistics"] = download.Converted(statistics, generator.files)
+        found["stylegan2-statistics"] = Converted(statistics, generator.files)
     writer = BundleWriter(arguments.out, arguments.out.name, title=title, largest=None)
     for name, part in found.items():
         about = {"source": part.source, "licence": arguments.licence}

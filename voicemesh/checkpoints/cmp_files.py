@@ -1,6 +1,5 @@
 """The unzipped downloads of Cross-Modal Perceptionist: which file is what, and all of them read."""
 
-import hashlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float64, Shaped
-from torch import Tensor, nn
+from torch import Tensor
 
 from voicemesh.mesh import basel
 from voicemesh.mesh.face_types import FACE_TYPES, SEXES
@@ -18,6 +17,7 @@ from voicemesh.nets.synergynet import SynergyNet
 
 from . import upstream
 from .bundle import FACE_MODEL
+from .published_files import Converted, digest
 from .unpickle import torch_file
 
 SYSTEM, TITLE = "cmp", "Cross-Modal Perceptionist, published networks"
@@ -35,19 +35,6 @@ PATTERNS = {
     "landmarks": "keypoints_sim.npy",
     **{name: f"{name}.obj" for name in (*SEXES, *FACE_TYPES)},
 }
-
-
-@dataclass(frozen=True, eq=False)
-class Converted:
-    """What one or several published files make: a part of a bundle."""
-
-    content: nn.Module | MorphableModel | Mapping[str, Shaped[Tensor, "..."]]
-    files: tuple[Path, ...]
-
-    @property
-    def source(self) -> str:
-        """Names and digests of the files."""
-        return "; ".join(f"{file.name}, sha256 {digest(file)}" for file in self.files)
 
 
 @dataclass(frozen=True)
@@ -178,9 +165,3 @@ def obj_vertices(path: Path) -> Float64[np.ndarray, "v 3"]:
         return np.array(found, np.float64).reshape(-1, 3)
     except ValueError as error:
         raise ValueError(f"{path} cannot be read as a mesh: {error}") from error
-
-
-def digest(file: Path) -> str:
-    """The sha256 of a file."""
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -13,7 +13,7 @@ from scipy.io import savemat
 
 import voicemesh
 from voicemesh import cli
-from voicemesh.checkpoints import download, upstream
+from voicemesh.checkpoints import cmp_files, upstream
 from voicemesh.checkpoints.bundle import Bundle
 from voicemesh.mesh import basel
 from voicemesh.nets.cmp import SupervisedHead
@@ -75,7 +75,7 @@ def test_every_part_tells_its_files(bundle, folder):
         *("cmp-voice-encoder", "cmp-supervised-head", "head", "cmp-statistics"),
         *("cmp-generator", "cmp-student", "cmp-teacher"),
     }
-    assert opened.title == download.TITLE
+    assert opened.title == cmp_files.TITLE
     head = opened.part("head")
     assert head.source.startswith("2D-to-3D-pretrained.tar, sha256 ") and head.licence == "MIT"
     assert "tri.mat" in head.source and "keypoints_sim.npy" in head.source
@@ -96,17 +96,17 @@ def test_reference_meshes_become_shape_parameters(bundle):
 def test_without_the_supervised_archive_the_images_decide(folder, tmp_path):
     light = tmp_path / "light"
     shutil.copytree(folder / FRONT, light, ignore=shutil.ignore_patterns("supervised_64"))
-    parts = download.find(light).read()
+    parts = cmp_files.find(light).read()
     assert "cmp-supervised-head" not in parts and "cmp-generator" in parts
 
 
 def test_an_incomplete_download_says_what_it_lacks(folder, tmp_path):
     with pytest.raises(ValueError, match=r"lacks voice_embedding.*pretrained\.tar; generator_480"):
-        download.find(tmp_path).read()
+        cmp_files.find(tmp_path).read()
     for file in ("voice_embedding.pth", "generator_48000.pth", "2D-to-3D-pretrained.tar"):
         (tmp_path / file).hardlink_to(folder / FRONT / file)
     with pytest.raises(ValueError, match=r"face images and image3D_48000\.pth together"):
-        download.find(tmp_path).read()
+        cmp_files.find(tmp_path).read()
 
 
 def test_two_files_of_one_kind_are_refused_unless_equal(folder, tmp_path):
@@ -114,14 +114,14 @@ def test_two_files_of_one_kind_are_refused_unless_equal(folder, tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / file).write_bytes(b"same")
     (tmp_path / "._voice_embedding.pth").write_bytes(b"a Mac's note")
-    assert download.find(tmp_path).files["cmp-voice-encoder"] == tmp_path / "a/voice_embedding.pth"
+    assert cmp_files.find(tmp_path).files["cmp-voice-encoder"] == tmp_path / "a/voice_embedding.pth"
     (tmp_path / "b" / "voice_embedding.pth").write_bytes(b"other")
     with pytest.raises(ValueError, match="are both cmp-voice-encoder; leave one of them"):
-        download.find(tmp_path)
+        cmp_files.find(tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"v 1 2\nv 1 2 3\n", b"v a b c\n", b"v 1 2 3\n\xff\xfe"])
 def test_a_mesh_that_is_none_is_named(tmp_path, content):
     (tmp_path / "male.obj").write_bytes(content)
     with pytest.raises(ValueError, match=r"male\.obj cannot be read as a mesh"):
-        download.obj_vertices(tmp_path / "male.obj")
+        cmp_files.obj_vertices(tmp_path / "male.obj")
