@@ -14,7 +14,7 @@ from voicemesh.images import MIDDLE
 from voicemesh.nets.synergynet import SynergyNet, crop_of
 from voicemesh.population.portrait_set import PortraitSet
 
-from .voices import fingerprint, write
+from .kept import hash_of_net, write_array
 
 SIDE = 64  # pixels of the generated images
 AT_ONCE = 64
@@ -63,7 +63,7 @@ def scaled(pixels: UInt8[Tensor, "rows 3 side side"]) -> Float[Tensor, "rows 3 s
 def readings(portraits: PortraitSet, split: str, teacher: SynergyNet) -> Float[Tensor, "rows s"]:
     """The shapes that a teacher reads off portraits; shard after shard, kept beside them."""
     found: list[Float32[np.ndarray, "rows s"]] = []
-    cache = portraits.folder / f"read-{fingerprint(teacher)}"
+    cache = portraits.folder / f"read-{hash_of_net(teacher)}"
     cache.mkdir(exist_ok=True)
     for path in tqdm(portraits.files[split], unit="shard", desc="reading", disable=None):
         kept = cache / f"{path.stem}.npy"
@@ -73,6 +73,6 @@ def readings(portraits: PortraitSet, split: str, teacher: SynergyNet) -> Float[T
                 teacher.face_params(teacher(crop_of(scaled(some))).params)[0]
                 for some in pixels.split(AT_ONCE)
             ]
-            write(kept, torch.cat(shapes).numpy())
+            write_array(kept, torch.cat(shapes).numpy())
         found.append(np.load(kept))
     return torch.from_numpy(np.concatenate(found))

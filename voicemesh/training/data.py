@@ -14,7 +14,8 @@ from tqdm import tqdm
 from voicemesh.audio.features import FRONT_ENDS
 from voicemesh.evaluation.predictions import AT_ONCE, speech_of
 from voicemesh.population.workers import each
-from voicemesh.whole_files import aside
+
+from .kept import write_array
 
 LABELS = ("identity", "session", "clean")
 
@@ -120,5 +121,4 @@ def _write_features(front_end: str, source: Path, target: Path) -> None:
     for start in range(0, len(waveforms), AT_ONCE):
         speech = torch.stack([speech_of(wave) for wave in waveforms[start : start + AT_ONCE]])
         parts.append(FRONT_ENDS[front_end](speech).transpose(1, 2).half().numpy())
-    with aside(target) as unfinished, unfinished.open("wb") as file:
-        np.save(file, np.concatenate(parts))
+    write_array(target, np.concatenate(parts))

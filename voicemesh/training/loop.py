@@ -1,6 +1,5 @@
 """The one training loop: any number of processes, exact resume, one JSON line per event."""
 
-import hashlib
 import json
 import logging
 import shutil
@@ -24,6 +23,7 @@ from voicemesh.whole_files import aside, write_json, write_whole
 log = logging.getLogger(__name__)
 
 BEST = "best.safetensors"  # of a run: the net that was best at a validation
+DONE = "done.json"  # of a state: written last
 Batch = dict[str, Shaped[Tensor, "..."]]
 
 
@@ -219,34 +219,42 @@ def _validate(
 def _save(
     accelerator: Accelerator, task: Task, folder: Path, step: int, best: dict[str, float]
 ) -> None:
-    """Write state-<step>; its done.json comes last, so half a state is never taken for one."""
+    """Write state-<step>; half a state is never taken for one."""
     state = folder / f"state-{step}"
     accelerator.wait_for_everyone()
     accelerator.save_state(str(state), safe_serialization=True)
     if accelerator.is_main_process:
         torch.save(task.schedule.state_dict(), state / "schedule.pt")
-        write_whole(state / "done.json", json.dumps({"step": step, "best": best}))
-        for older in folder.glob("state-*"):
-            if older != state:
-                shutil.rmtree(older)
+        close_state(state, {"step": step, "best": best})
     accelerator.wait_for_everyone()
+
+
+def close_state(state: Path, told: Mapping[str, Any]) -> None:
+    """Say that a state is written to its end, and drop the older ones of its run."""
+    write_whole(state / DONE, json.dumps(told))
+    for older in state.parent.glob("state-*"):
+        if older != state:
+            shutil.rmtree(older)
+
+
+def newest_state(folder: Path) -> tuple[Path, dict[str, Any]] | None:
+    """The newest state that was written to its end, and what it says."""
+    done = {int(path.parent.name.split("-")[1]): path for path in folder.glob(f"state-*/{DONE}")}
+    if not done:
+        return None
+    newest = done[max(done)]
+    return newest.parent, json.loads(newest.read_text())
 
 
 def _resume(accelerator: Accelerator, task: Task, folder: Path) -> tuple[int, dict[str, float]]:
     """Load the newest complete state, if there is one."""
-    done = {int(p.parent.name.split("-")[1]): p for p in folder.glob("state-*/done.json")}
-    if not done:
+    found = newest_state(folder)
+    if found is None:
         return 0, {}
-    newest = done[max(done)]
-    accelerator.load_state(str(newest.parent))
-    task.schedule.load_state_dict(torch.load(newest.parent / "schedule.pt", weights_only=True))
-    found = json.loads(newest.read_text())
-    return found["step"], found["best"]
-
-
-def fingerprint(*parts: object) -> str:
-    """A short hash of plain values, to name a cache after what it depends on."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:10]
+    state, told = found
+    accelerator.load_state(str(state))
+    task.schedule.load_state_dict(torch.load(state / "schedule.pt", weights_only=True))
+    return told["step"], told["best"]
 
 
 def _short(value: float) -> float:

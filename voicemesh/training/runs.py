@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from voicemesh.checkpoints.store import Tensors
 
-from .loop import BEST, read_metrics
+from .loop import BEST, DONE, read_metrics
 
 LICENCE = "MIT"  # of the nets trained here
 Recipe = TypeVar("Recipe")  # a dataclass
@@ -54,7 +54,7 @@ def steps_of(run: Path) -> int:
 
 def finished(run: Path, steps: int) -> bool:
     """Whether a run came to its last step."""
-    return (run / f"state-{steps}" / "done.json").exists()
+    return (run / f"state-{steps}" / DONE).exists()
 
 
 def origin(system: str, training: str) -> dict[str, str]:

@@ -24,14 +24,14 @@ from .data import FeatureSet, features
 from .face_views import Views
 from .faces import FaceRecipe, FaceTask, begin_with, face_codes, shrunk, trained_backbone
 from .habits import Habits
+from .kept import hash_of, hash_of_net, write_array
 from .loop import LoopSettings, train
-from .loop import fingerprint as hashed
 from .runs import finished
 from .sss_data import CodedFaces, CodedVoices, Sitters, grouped
 from .sss_recipe import SssRecipe
 from .sss_task import SssNets, in_three_steps, judged_by
 from .voice_backbone import VoiceRecipe, VoiceTask, trained_trunk
-from .voices import fingerprint, voice_codes, write
+from .voices import voice_codes
 
 log = logging.getLogger(__name__)
 
@@ -216,14 +216,14 @@ def kept_faces(
 ) -> Float32[np.ndarray, "views rows code"]:
     """Codes of all portraits, plain and in views of them, kept beside the population."""
     about = (len(portraits), recipe.side, recipe.kept_views, recipe.views, recipe.seed)
-    path = population.folder / f"faces-{fingerprint(backbone)}-{hashed(*about)}.npy"
+    path = population.folder / f"faces-{hash_of_net(backbone)}-{hash_of(*about)}.npy"
     if path.exists():
         return np.load(path)
     pixels = torch.from_numpy(shrunk(portraits.pixels, recipe.side))
     torch.manual_seed(recipe.seed)
     views = [None, *[Views().scaled(recipe.views)] * recipe.kept_views]
     codes = np.stack([face_codes(backbone, pixels, view) for view in views])
-    write(path, codes)
+    write_array(path, codes)
     return codes
 
 

@@ -1,6 +1,5 @@
 """The two players of StyleGAN2: an iteration with its lazy penalties, and the average kept."""
 
-import json
 import shutil
 from collections.abc import Mapping
 from copy import deepcopy
@@ -21,8 +20,9 @@ from voicemesh.nets.stylegan2 import (
     narrow_widths,
     published_widths,
 )
-from voicemesh.whole_files import aside, write_whole
+from voicemesh.whole_files import aside
 
+from .loop import close_state, newest_state
 from .runs import best_of
 from .stylegan2_augment import Adaptive, augment
 from .stylegan2_losses import (
@@ -235,21 +235,17 @@ class Players:
             with aside(folder / NET) as unfinished:
                 shutil.copy(state / NET, unfinished)
             rest = {"path_mean": float(self.path_mean), "adaptive": self.adaptive.state_dict()}
-            write_whole(state / "done.json", json.dumps({"step": step, **rest}))
-            for older in folder.glob("state-*"):
-                if older != state:
-                    shutil.rmtree(older)
+            close_state(state, {"step": step, **rest})
         self.accelerator.wait_for_everyone()
 
     def resume(self, folder: Path) -> int:
         """Load the newest complete state; the step to go on with."""
-        done = {int(p.parent.name.split("-")[1]): p for p in folder.glob("state-*/done.json")}
-        if not done:
+        found = newest_state(folder)
+        if found is None:
             return 0
-        newest = done[max(done)]
-        self.accelerator.load_state(str(newest.parent))
-        self.average.load_state_dict(load_file(newest.parent / NET))
-        told = json.loads(newest.read_text())
+        state, told = found
+        self.accelerator.load_state(str(state))
+        self.average.load_state_dict(load_file(state / NET))
         self.path_mean.fill_(told["path_mean"])
         self.adaptive.load_state_dict(told["adaptive"])
         return told["step"]

@@ -1,8 +1,6 @@
 """What a finished voice encoder says of every recording of a population, kept beside it."""
 
-import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,9 +10,9 @@ from tqdm import tqdm
 
 from voicemesh.latent.precision import lowered, usual
 from voicemesh.population.dataset import Population
-from voicemesh.whole_files import aside
 
 from .data import FeatureSet, features
+from .kept import hash_of_net, write_array
 
 AT_ONCE = 64  # recordings per pass
 
@@ -41,12 +39,12 @@ def voice_codes(
     its features.
     """
     utterances = features(population.folder, front_end, workers)
-    path = population.folder / f"codes-{front_end}-{fingerprint(encoder)}.npy"
+    path = population.folder / f"codes-{front_end}-{hash_of_net(encoder)}.npy"
     if path.exists():
         codes = np.load(path)
     else:
         codes = heard(encoder, utterances).numpy()
-        write(path, codes)
+        write_array(path, codes)
     return VoiceCodes(codes, utterances.identity, utterances.session, utterances.clean)
 
 
@@ -66,17 +64,3 @@ def heard(encoder: nn.Module, utterances: FeatureSet) -> Float[Tensor, "rows inn
     codes = told.new_zeros(len(utterances.identity), told.shape[1])
     codes[torch.from_numpy(rows)] = told
     return codes
-
-
-def fingerprint(net: nn.Module) -> str:
-    """A short hash of a net's tensors."""
-    digest = hashlib.sha256()
-    for key, value in sorted(net.state_dict().items()):
-        digest.update(key.encode() + value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:12]
-
-
-def write(path: Path, codes: Float32[np.ndarray, "..."]) -> None:
-    """Whole or not at all."""
-    with aside(path) as unfinished, unfinished.open("wb") as file:
-        np.save(file, codes)
