@@ -22,7 +22,7 @@ from .cmp_unsupervised import GENERATOR, ImageBranch
 from .joining import HEARD as SCALED
 from .joining import Joining
 
-HEAD = "cmp-supervised-head"
+VOICE, HEAD = "cmp-voice-encoder", "cmp-supervised-head"
 FEATURE_VOICE = "cmp-feature-encoder"  # reads published features where the voice encoder does not
 FRONT_END_OF_CHANNELS = {
     64: "cmp",
@@ -85,7 +85,7 @@ class CrossModalPerceptionist:
         cls, bundle: Bundle, device: torch.device | str = "cpu"
     ) -> "CrossModalPerceptionist":
         """The nets, the face model and the statistics of a bundle."""
-        voice = bundle.net("cmp-voice-encoder").to(device)
+        voice = bundle.net(VOICE).to(device)
         traits = bundle.net("voice-traits").to(device) if "voice-traits" in bundle.parts else None
         statistics = bundle.tensors("cmp-statistics") if "cmp-statistics" in bundle.parts else {}
         joining = Joining.of(bundle.tensors(REPEATS)) if REPEATS in bundle.parts else None
@@ -214,7 +214,12 @@ class CrossModalPerceptionist:
 
 
 def front_end_of(voice: VoiceEncoder) -> FrontEnd:
-    """The features that an encoder of so many input channels reads.
+    """The features that an encoder reads; errors as of `front_end_name`."""
+    return FRONT_ENDS[front_end_name(voice)]
+
+
+def front_end_name(voice: VoiceEncoder) -> str:
+    """What the features are called that an encoder of so many input channels reads.
 
     Raises:
         ValueError: no front end has that number of channels.
@@ -225,7 +230,7 @@ def front_end_of(voice: VoiceEncoder) -> FrontEnd:
             f"The voice encoder reads {channels} channels; front ends have"
             f" {', '.join(map(str, FRONT_END_OF_CHANNELS))}"
         )
-    return FRONT_ENDS[FRONT_END_OF_CHANNELS[channels]]
+    return FRONT_END_OF_CHANNELS[channels]
 
 
 def shape_gram(face_model: MorphableModel) -> Float[Tensor, "s s"]:

@@ -20,7 +20,7 @@ from voicemesh.evaluation import cmp_table
 from voicemesh.evaluation.cmp import evaluate
 from voicemesh.nets.cmp import SupervisedHead, VoiceEncoder
 from voicemesh.population.dataset import Population
-from voicemesh.systems.cmp import FRONT_END_OF_CHANNELS, CrossModalPerceptionist
+from voicemesh.systems.cmp import CrossModalPerceptionist, front_end_name
 
 from .data import FeatureSet, features
 from .loop import Batch, LoopSettings, mean_losses, train
@@ -140,7 +140,7 @@ def start(
     The teacher is the voice encoder of `bundle`. Returns the best validation so far.
     """
     population = Population.open(data)
-    teacher_hears = FRONT_END_OF_CHANNELS[bundle.net(TEACHER).model[0].in_channels]
+    teacher_hears = front_end_name(bundle.net(TEACHER))
     published, utterances = (
         features(population.folder, front_end, workers) for front_end in ("cmp", teacher_hears)
     )

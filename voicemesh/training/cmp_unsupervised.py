@@ -30,15 +30,10 @@ from torch.nn import functional
 
 from voicemesh.checkpoints.bundle import Bundle
 from voicemesh.mesh.morphable import MorphableModel
-from voicemesh.nets.cmp import VoiceEncoder
 from voicemesh.nets.synergynet import SynergyNet
 from voicemesh.population.dataset import Population
 from voicemesh.population.portrait_set import PortraitSet
-from voicemesh.systems.cmp import (
-    FRONT_END_OF_CHANNELS,
-    shape_gram,
-    squared_distance,
-)
+from voicemesh.systems.cmp import front_end_name, shape_gram, squared_distance
 from voicemesh.systems.cmp_unsupervised import TEACHER
 
 from .cmp_readings import Faces, scaled
@@ -177,11 +172,6 @@ def start(
     teacher = teacher_of(recipe, bundle, face_model)
     task = UnsupervisedTask(recipe, population, voices, portraits, teacher, face_model)
     return train(task, recipe, run, LoopSettings(recipe.steps, recipe.seed, minutes=minutes))
-
-
-def front_end_name(encoder: VoiceEncoder) -> str:
-    """The features that an encoder reads."""
-    return FRONT_END_OF_CHANNELS[encoder.model[0].in_channels]
 
 
 def teacher_of(

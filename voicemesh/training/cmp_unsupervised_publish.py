@@ -16,11 +16,11 @@ from voicemesh.evaluation.predictions import Predictions
 from voicemesh.mesh.morphable import MorphableModel
 from voicemesh.population.dataset import Population
 from voicemesh.population.portrait_set import PortraitSet
-from voicemesh.systems.cmp import CrossModalPerceptionist
+from voicemesh.systems.cmp import CrossModalPerceptionist, front_end_name
 from voicemesh.systems.cmp_unsupervised import GENERATOR, STUDENT, ImageBranch
 
 from .cmp_teacher_publish import as_stored
-from .cmp_unsupervised import front_end_name, teacher_of
+from .cmp_unsupervised import teacher_of
 from .cmp_unsupervised_nets import UnsupervisedNets, UnsupervisedRecipe
 from .runs import best_of, origin, recipe_of, steps_of
 from .voices import voice_codes

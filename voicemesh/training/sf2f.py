@@ -24,8 +24,8 @@ from voicemesh.checkpoints.bundle import Bundle
 from voicemesh.nets.sf2f_facenet import FaceNet
 from voicemesh.population.dataset import Population
 from voicemesh.population.portrait_set import PortraitSet
+from voicemesh.systems.cmp import front_end_name
 
-from .cmp_unsupervised import front_end_name
 from .data import features
 from .loop import LoopSettings, train
 from .sf2f_nets import Sf2fRecipe
