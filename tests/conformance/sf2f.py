@@ -75,7 +75,7 @@ def generator(case: Case) -> Arrays:
             out[-1:] if isinstance(out, tuple) else column(out)
             for out in net(tensor(case, "log_mels"))
         ]
-        fused, weights = net.encoder.attn_fuser(tensor(case, "segment_embeddings"))
+        fused, weights = net.encoder.attn_fuser.attend(tensor(case, "segment_embeddings"))
         produced |= {
             "embedding": column(embedding),
             "direct_image": direct,
@@ -130,7 +130,7 @@ def attention(case: Case) -> Arrays:
         if isinstance(net, Attention):
             produced[name], produced[f"{name}_weights"] = told
         else:
-            produced[name] = column(told[0] if isinstance(told, tuple) else told)
+            produced[name] = column(told)
     return kept(case, produced)
 
 

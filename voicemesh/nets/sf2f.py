@@ -113,7 +113,7 @@ class SpeechEncoder(nn.Module):
                 "This encoder was made without a fuser: give it one stretch per voice,"
                 " [batch, mels, frames], or take the net of the second stage"
             )
-        mixed, weights = self.attn_fuser(segments)
+        mixed, weights = self.attn_fuser.attend(segments)
         return functional.normalize(mixed), weights
 
 

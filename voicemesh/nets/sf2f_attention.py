@@ -52,8 +52,14 @@ class AttentionFuser(nn.Module):
 
     def forward(
         self, segments: Float[Tensor, "batch segments features"]
+    ) -> Float[Tensor, "batch outputs"]:
+        """One embedding per voice, not normalised."""
+        return self.attend(segments)[0]
+
+    def attend(
+        self, segments: Float[Tensor, "batch segments features"]
     ) -> tuple[Float[Tensor, "batch outputs"], Float[Tensor, "batch segments segments"]]:
-        """One embedding per voice, not normalised, and who looked at whom."""
+        """The embedding, and who looked at whom."""
         mixed, weights = self.attention(segments)
         return mixed.mean(1), weights
 
