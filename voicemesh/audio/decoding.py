@@ -22,6 +22,10 @@ PAD = 1  # byte behind a chunk of odd size
 PAGE = 65_307  # bytes; the longest page of an Ogg file
 # Containers that FFmpeg may open here. Playlists are not among them: they name other files.
 CONTAINERS = "3g2,3gp,aac,ac3,aiff,amr,asf,au,avi,caf,flac,flv,m4a,matroska,mj2,mov,mp3,mp4,mpeg,mpegts,ogg,w64,wav,webm"  # noqa: E501
+SUFFIXES = frozenset(  # of files that are looked at in a folder
+    ".aac .aif .aiff .au .caf .flac .m4a .mka .mkv .mov .mp3 .mp4 .oga .ogg .opus .w64 .wav .webm"
+    " .wma".split()
+)
 GUESSED = ("aac", "mp3", "ac3", "amr")  # no length in the file, only an estimate
 
 

@@ -20,12 +20,12 @@ def evaluate(arguments: argparse.Namespace) -> int:
     """All figures of a bundle on the people that were held out."""
     if arguments.out:
         check_place(arguments.out)
-    if arguments.system in SPACES:
-        return evaluate_space(arguments)
-    if arguments.system == "voicestyle":
-        return evaluate_voicestyle(arguments)
-    if arguments.system == "sf2f":
-        return evaluate_sf2f(arguments)
+    alone = {"cmp": evaluate_cmp, "sf2f": evaluate_sf2f, "voicestyle": evaluate_voicestyle}
+    return alone.get(arguments.system, evaluate_space)(arguments)
+
+
+def evaluate_cmp(arguments: argparse.Namespace) -> int:
+    """How near the heads that voices of people held out suggest are to their own."""
     from voicemesh import pipeline
     from voicemesh.evaluation import cmp, cmp_table, voxceleb3d
     from voicemesh.population.dataset import Population

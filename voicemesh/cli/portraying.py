@@ -7,13 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 log = logging.getLogger(__name__)
-AUDIO_SUFFIXES = frozenset(
-    ".aac .aif .aiff .au .caf .flac .m4a .mka .mkv .mov .mp3 .mp4 .oga .ogg .opus .w64 .wav .webm"
-    " .wma"
-    " .npy".split()  # published features, which voicemesh.audio.feature_files reads
-)
 MADE = frozenset("preview.png image.png overlay.png face.png sf2f.png".split())  # beside a report
-PICTURES = frozenset(".bmp .gif .jpeg .jpg .png .tif .tiff .webp".split())  # images.SUFFIXES
 
 
 def portray(arguments: argparse.Namespace) -> int:
@@ -56,7 +50,9 @@ def without_pictures(found: dict[Path, Path]) -> dict[Path, Path]:
     Raises:
         ValueError: there are photographs alone.
     """
-    kept = {path: at for path, at in found.items() if path.suffix.lower() not in PICTURES}
+    from voicemesh.images import SUFFIXES
+
+    kept = {path: at for path, at in found.items() if path.suffix.lower() not in SUFFIXES}
     for path in found.keys() - kept.keys():
         log.info("%s is a picture; the bundle has no part that reads photographs: left out", path)
     if not kept:
@@ -70,6 +66,10 @@ def targets(paths: Sequence[Path], out: Path) -> dict[Path, Path]:
     Raises:
         ValueError: a path that is not there, or nothing that looks like a recording.
     """
+    from voicemesh import images
+    from voicemesh.audio import decoding, feature_files
+
+    read = decoding.SUFFIXES | images.SUFFIXES | {feature_files.SUFFIX}
     found: dict[Path, Path] = {}  # recording -> its name under `out`
     for path in paths:
         if path.is_dir():
@@ -77,7 +77,7 @@ def targets(paths: Sequence[Path], out: Path) -> dict[Path, Path]:
             for file in inside:
                 if file.name in MADE and (file.parent / "report.json").exists():
                     continue  # the portrait of an earlier run
-                if file.suffix.lower() in AUDIO_SUFFIXES | PICTURES:
+                if file.suffix.lower() in read:
                     found[file] = file.relative_to(path).with_suffix("")
                 else:
                     log.info("%s is no sound and no picture by its suffix, left out", file)

@@ -13,8 +13,8 @@ def overridden(recipe: Recipe, pairs: Sequence[str]) -> Recipe:
     Raises:
         ValueError: no such name (the message lists all), or a value of another type.
     """
-    kinds = {name: kind for name, kind in get_type_hints(type(recipe)).items()}
-    kinds = {entry.name: kinds[entry.name] for entry in fields(recipe)}
+    hints = get_type_hints(type(recipe))
+    kinds = {entry.name: hints[entry.name] for entry in fields(recipe)}
     changes = {}
     for pair in pairs:
         name, equals, text = pair.partition("=")

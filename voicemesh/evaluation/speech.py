@@ -13,6 +13,7 @@ from jaxtyping import Float
 
 from voicemesh.audio import recording, vad
 from voicemesh.systems.cmp import CrossModalPerceptionist
+from voicemesh.whole_files import write_json
 
 log = logging.getLogger(__name__)
 
@@ -135,7 +136,7 @@ def tracked_pitches(clips: Sequence[Clip], cache: Path) -> dict[str, float]:
     for clip in clips:
         if str(clip.path) not in known:
             known[str(clip.path)] = median_pitch(recording.load(clip.path, limit=LIMIT).waveform)
-            cache.write_text(json.dumps(known, indent=1) + "\n")
+            write_json(cache, known)
     return known
 
 

@@ -7,12 +7,11 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from voicemesh.audio.decoding import SUFFIXES as VOICES
+from voicemesh.images import SUFFIXES as PICTURES
+
 log = logging.getLogger(__name__)
 
-PICTURES = frozenset(".jpg .jpeg .png .webp .gif .bmp .tif .tiff".split())
-VOICES = frozenset(
-    ".aac .aif .aiff .au .caf .flac .m4a .mka .mp3 .mp4 .oga .ogg .opus .w64 .wav .webm".split()
-)
 COLUMNS = ("file", "identity", "label", "sex", "age", "source", "licence")
 SEX_WORDS = {
     **dict.fromkeys(("female", "f", "w", "woman"), "female"),

@@ -54,10 +54,8 @@ def _echoes(
     cells = np.arange(-ORDER, ORDER + 1)
     grid = np.stack(np.meshgrid(cells, cells, cells, indexing="ij"), -1).reshape(-1, 3)
     bounces = np.abs(grid).sum(1)
-    grid, bounces = (
-        grid[(bounces > 0) & (bounces <= ORDER)],
-        bounces[(bounces > 0) & (bounces <= ORDER)],
-    )
+    kept = (bounces > 0) & (bounces <= ORDER)
+    grid, bounces = grid[kept], bounces[kept]
     images = np.where(grid % 2 == 0, grid * size + mouth, (grid + 1) * size - mouth)
     far = np.linalg.norm(images - microphone, axis=1)
     direct = np.linalg.norm(mouth - microphone)
