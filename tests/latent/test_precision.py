@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from voicemesh.latent.precision import loss_scale, named, rendered, usual
+from voicemesh.latent.precision import FLOAT16_SCALE, Descent, named, rendered, usual
+from voicemesh.nets.lpips import Lpips
 from voicemesh.nets.stylegan2 import Generator
 
 
@@ -42,4 +43,36 @@ def test_styles_of_every_layer_and_other_noise_in_half_precision(generator):
 
 
 def test_losses_are_scaled_where_small_numbers_vanish():
-    assert loss_scale(torch.float16) > 1 and loss_scale(None) == loss_scale(torch.bfloat16) == 1
+    leaf = torch.ones(2, 3, requires_grad=True)
+    for half, found in ((torch.float16, 1e-8), (torch.bfloat16, 0.0), (None, 0.0)):
+        adam = torch.optim.SGD([leaf], lr=0.0)
+        Descent(adam, half).step((1e-8 * leaf.half()).sum())
+        torch.testing.assert_close(leaf.grad, torch.full_like(leaf, found), atol=0, rtol=0.1)
+
+
+def test_an_image_whose_gradient_overflows_waits_for_a_smaller_scale():
+    steep = torch.tensor([[3e2], [1.0]])
+    leaf = torch.zeros(2, 3, requires_grad=True)
+    descent = Descent(torch.optim.SGD([leaf], lr=1.0), torch.float16)
+    for _ in range(2):
+        descent.step((steep * leaf.half()).sum())
+    assert (leaf[0] == 0).all() and (leaf[1] == -2).all()
+    for _ in range(4):
+        descent.step((steep * leaf.half()).sum())
+    assert (leaf[0] == -300 * 3).all() and descent.scale == FLOAT16_SCALE / 8
+
+
+def test_images_and_distances_stay_in_float32_under_autocast(generator):
+    w = generator.mapping(torch.randn(2, 5))
+    with torch.autocast("cpu", torch.bfloat16):
+        image = generator(w)
+    assert image.dtype == torch.float32
+    steps = (image * 128).frac().abs()
+    assert (steps > 0).float().mean() > 0.9  # no stairs of bfloat16
+    distance = Lpips(((1, 4),)).eval()
+    distance.net.slice1[0].weight.data *= 1e3  # squares that float16 does not hold
+    distance.lin0.model[1].weight.data.abs_()
+    first, second = torch.rand(2, 2, 3, 8, 8)
+    full = distance(first, second)
+    with torch.autocast("cpu", torch.float16):
+        torch.testing.assert_close(distance(first, second), full, rtol=0.02, atol=1e-4)

@@ -18,7 +18,7 @@ from torch.nn import functional
 from voicemesh.nets.stylegan2 import Generator
 
 from .losses import noise_regularity, normalise_noise
-from .precision import loss_scale, lowered, rendered
+from .precision import Descent, lowered, rendered
 from .statistics import Statistics
 
 # What images are to come near to; whatever depends on the target alone is in it already.
@@ -97,6 +97,7 @@ def project(
     if options.noise:
         noise = [n.requires_grad_() for n in generator.fresh_noise(batch, rng)]
     adam = torch.optim.Adam([w, *noise], lr=options.course.rate)
+    descent = Descent(adam, options.half)
     for step in range(options.course.steps):
         adam.param_groups[0]["lr"] = options.course.rate_at(step)
         shaken = w
@@ -111,9 +112,7 @@ def project(
         if options.prior:
             flat = w.flatten(0, -2)
             total = total + options.prior * statistics.whiten(flat).square().mean(1).sum()
-        adam.zero_grad(set_to_none=True)
-        (loss_scale(options.half) * total).backward()
-        adam.step()
+        descent.step(total)
         for maps in noise:
             normalise_noise([maps[n : n + 1] for n in range(batch)])
         kept = tuple(maps.detach() for maps in noise)

@@ -17,7 +17,7 @@ from torch.nn import functional
 from voicemesh.nets.stylegan2 import Generator
 
 from .losses import normalise_noise
-from .precision import loss_scale, lowered, rendered
+from .precision import Descent, lowered, rendered
 from .projection import NOISE_WEIGHT, REFINEMENT, Course, per_image_regularity
 from .statistics import Statistics
 
@@ -71,6 +71,7 @@ def climb(
     if options.axes:
         free[:, options.axes :] = 0
     adam = torch.optim.Adam([moved], lr=options.rate, betas=(0.8, 0.95))
+    descent = Descent(adam, options.half)
     best, begun = None, torch.zeros(())
     for step in range(options.steps + 1):
         # From full rate to a tenth, along a cosine: the first step moves, unlike the published.
@@ -96,9 +97,7 @@ def climb(
         with lowered(w.device, options.half):
             looks = [similarity(varied(image, rng)).float() for _ in range(options.views)]
         gain = torch.stack([plain, *looks]).mean(0)
-        adam.zero_grad(set_to_none=True)
-        (loss_scale(options.half) * (penalty - gain).sum()).backward()
-        adam.step()
+        descent.step((penalty - gain).sum())
 
 
 def kept_better(best: tuple[Tensor, ...], now: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
