@@ -54,7 +54,7 @@ def sss_mel_power(waveform: Float[Tensor, "batch samples"]) -> Float[Tensor, "ba
     return mel_power(waveform, sss_window(), SSS_FFT, sss_mel_filters())
 
 
-def sss_loaded(samples: Int16[np.ndarray, "samples *channels"]) -> Float[np.ndarray, " repeated"]:
+def sss_loaded(samples: Int16[np.ndarray, " samples *channels"]) -> Float[np.ndarray, " repeated"]:
     """A 16 kHz recording as the published loader gives it: left channel, 10 s, int16 units."""
     left = samples if samples.ndim == 1 else samples[:, 0]
     return cycled(torch.from_numpy(left.astype(np.float32))[None], SSS_SAMPLES)[0].numpy()

@@ -110,7 +110,7 @@ def halved(tensors: Packed, index: torch.dtype) -> Packed:
 
 
 def doubled(
-    name: str, rows: Num[Tensor, "h *n"], mirror: Int64[Tensor, " v"]
+    name: str, rows: Num[Tensor, " h *n"], mirror: Int64[Tensor, " v"]
 ) -> Num[Tensor, "..."]:
     """The rows of all vertices from those that come before their twins or are their own."""
     itself = torch.arange(len(mirror))

@@ -47,7 +47,7 @@ class VoiceFaceSpace(ABC):
         return next(self.voice.parameters()).device
 
     @abstractmethod
-    def windows(self, speech: Float[Tensor, " samples"]) -> Float[Tensor, "windows *features"]:
+    def windows(self, speech: Float[Tensor, " samples"]) -> Float[Tensor, " windows *features"]:
         """What the voice net reads of one recording, in pieces as long as it was trained on."""
 
     @torch.inference_mode()

@@ -121,8 +121,8 @@ class TeacherNets(nn.Module):
 
 
 def landmarks_of(
-    face_model: MorphableModel, values: Float[Tensor, "v *rest"]
-) -> Float[Tensor, "68 *rest"]:
+    face_model: MorphableModel, values: Float[Tensor, " v *rest"]
+) -> Float[Tensor, " 68 *rest"]:
     """The rows of the landmarks."""
     return values[face_model.landmarks]
 

@@ -165,7 +165,7 @@ class CmpcNets(nn.Module):
     def embeddings(
         self,
         features: Float[Tensor, "batch channels *frames"],
-        pixels: Shaped[Tensor, "batch *picture"],
+        pixels: Shaped[Tensor, " batch *picture"],
     ) -> tuple[Float[Tensor, "batch embedding"], Float[Tensor, "batch embedding"]]:
         """Of voices and of faces; while training, of random views of the faces.
 
