@@ -20,8 +20,9 @@ from voicemesh.nets.voice_trunk import VoiceTrunk
 from voicemesh.population import likelihood
 from voicemesh.systems.sss import SeekingTheShapeOfSound
 from voicemesh.training import habits, sss_population, sss_publish, sss_published, sss_run
+from voicemesh.training.data import grouped
 from voicemesh.training.loop import read_metrics
-from voicemesh.training.sss_data import CodedFaces, CodedVoices, Sitters, cut, grouped
+from voicemesh.training.sss_data import CodedFaces, CodedVoices, Sitters, cut
 from voicemesh.training.sss_recipe import BUNDLE, RECIPES, SssRecipe
 from voicemesh.training.sss_task import in_three_steps, judged_by
 

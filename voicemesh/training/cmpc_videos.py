@@ -18,12 +18,11 @@ from voicemesh.audio.features import FRONT_ENDS
 from voicemesh.checkpoints.unpickle import array_file
 from voicemesh.evaluation import lists
 from voicemesh.evaluation.predictions import speech_of
+from voicemesh.evaluation.voice_faces import portraits_of
 from voicemesh.population.dataset import SPLITS, Population
-from voicemesh.population.portrait_set import PortraitSet
 
 from .data import FeatureSet, features
 
-PORTRAITS = "portraits-*"
 FACES, SCALE, VOICES = "unzippedFaces", "1.6", "wav"  # folders of the published data
 THREADS = 8  # that read files of a batch
 
@@ -92,7 +91,7 @@ def population_videos(
         ValueError: the population has no portraits, or too few people.
     """
     utterances = features(population.folder, front_end, workers)
-    portraits = portraits_of(population.folder)
+    portraits = portraits_of(population)
     shards = [shard for split in SPLITS for shard in portraits.shards(split)]
     pixels = np.stack([squared(p, side) for shard in shards for p in shard.pixels])
     owner, number = (
@@ -101,8 +100,8 @@ def population_videos(
     sessions = population.recipe.sessions
     usual = np.flatnonzero(~utterances.clean & (utterances.session < sessions))
     parts = 1 if long else sessions
-    heard = grouped(utterances.identity[usual] * parts + utterances.session[usual] % parts, usual)
-    seen = grouped(owner * parts + number % parts, np.arange(len(owner)))
+    heard = by_name(utterances.identity[usual] * parts + utterances.session[usual] % parts, usual)
+    seen = by_name(owner * parts + number % parts, np.arange(len(owner)))
     names = sorted(heard.keys() & seen.keys())
     person = np.array(names, np.int64) // parts
     shown = np.unique(person[person < len(population.train)])
@@ -121,18 +120,6 @@ def population_videos(
         utterances=utterances,
         pixels=pixels,
     )
-
-
-def portraits_of(folder: Path) -> PortraitSet:
-    """The largest portraits of a population, as many as there are.
-
-    Raises:
-        ValueError: there are none.
-    """
-    found = sorted(folder.glob(PORTRAITS), key=lambda path: int(path.name.split("-")[1]))
-    if not found:
-        raise ValueError(f"{folder} has no portraits; make them with `picture`")
-    return PortraitSet.open(found[-1], partial=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -259,7 +246,7 @@ def chosen(
     )
 
 
-def grouped(
+def by_name(
     names: Int64[np.ndarray, " rows"], rows: Int64[np.ndarray, " rows"]
 ) -> dict[int, Int64[np.ndarray, " _"]]:
     """Rows by name."""

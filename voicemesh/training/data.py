@@ -62,10 +62,17 @@ def heard_of(
 ) -> list[Int64[np.ndarray, " _"]]:
     """The recordings of each of these people through their channels, ascending."""
     kept = np.flatnonzero(~clean)
-    order = kept[np.argsort(identity[kept], kind="stable")]
-    owners = identity[order]
-    first, last = (np.searchsorted(owners, people, side) for side in ("left", "right"))
-    return [order[start:stop] for start, stop in zip(first, last, strict=True)]
+    return [kept[rows] for rows in grouped(identity[kept], people)]
+
+
+def grouped(
+    owners: Int64[np.ndarray, " rows"], people: Int64[np.ndarray, " people"]
+) -> list[Int64[np.ndarray, " some"]]:
+    """The rows of each of `people`."""
+    order = np.argsort(owners, kind="stable")
+    ordered = owners[order]
+    starts, ends = (np.searchsorted(ordered, people, side) for side in ("left", "right"))
+    return [order[start:end] for start, end in zip(starts, ends, strict=True)]
 
 
 class PairSampler:

@@ -12,6 +12,7 @@ from torch import Tensor
 from voicemesh.audio.association import sss
 from voicemesh.population.dataset import Population
 
+from .data import grouped
 from .face_views import Views, scaled, viewed
 
 
@@ -21,7 +22,7 @@ class Voices(Protocol):
 
     def draw(
         self, people: Int64[np.ndarray, " batch"], rng: np.random.Generator | None
-    ) -> Float[Tensor, "batch *features"]:
+    ) -> Float[Tensor, " batch *features"]:
         """What the net reads of one voice of each; without `rng` as much of it as there is."""
         ...
 
@@ -32,7 +33,7 @@ class Faces(Protocol):
 
     def draw(
         self, people: Int64[np.ndarray, " batch"], rng: np.random.Generator | None
-    ) -> Float[Tensor, "batch *features"]:
+    ) -> Float[Tensor, " batch *features"]:
         """What the net reads of one picture of each; without `rng` the first one, as it is."""
         ...
 
@@ -163,13 +164,3 @@ def recordings_of(
         waveforms += list(shard.waveform[kept])
         owners.append(shard.identity[kept])
     return waveforms, grouped(np.concatenate(owners), getattr(population, split))
-
-
-def grouped(
-    owners: Int64[np.ndarray, " rows"], people: Int64[np.ndarray, " people"]
-) -> list[Int64[np.ndarray, " some"]]:
-    """The rows of each of `people`."""
-    order = np.argsort(owners, kind="stable")
-    ordered = owners[order]
-    starts, ends = (np.searchsorted(ordered, people, side) for side in ("left", "right"))
-    return [order[start:end] for start, end in zip(starts, ends, strict=True)]

@@ -20,14 +20,14 @@ from voicemesh.population.dataset import Population
 from voicemesh.population.likelihood import LikelihoodRatio
 from voicemesh.population.portrait_set import PortraitShard
 
-from .data import FeatureSet, features
+from .data import FeatureSet, features, grouped
 from .face_views import Views
 from .faces import FaceRecipe, FaceTask, begin_with, face_codes, shrunk, trained_backbone
 from .habits import Habits
 from .kept import hash_of, hash_of_net, write_array
 from .loop import LoopSettings, train
 from .runs import finished
-from .sss_data import CodedFaces, CodedVoices, Sitters, grouped
+from .sss_data import CodedFaces, CodedVoices, Sitters
 from .sss_recipe import SssRecipe
 from .sss_task import SssNets, in_three_steps, judged_by
 from .voice_backbone import VoiceRecipe, VoiceTask, trained_trunk

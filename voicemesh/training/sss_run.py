@@ -10,9 +10,10 @@ from voicemesh.evaluation.voice_faces import portraits_of
 from voicemesh.nets.sss import IdentityState
 from voicemesh.population.dataset import Population
 
+from .data import grouped
 from .face_views import Views
 from .faces import shrunk
-from .sss_data import Pictures, Sitters, Waveforms, grouped, recordings_of
+from .sss_data import Pictures, Sitters, Waveforms, recordings_of
 from .sss_population import held_out, train_on_population
 from .sss_published import published_nets, train_on_published
 from .sss_recipe import RECIPES as RECIPES
