@@ -21,6 +21,7 @@ from voicemesh.kernels.interpolate_triton import interpolate_triton
 from voicemesh.kernels.log_mel import MelSettings
 from voicemesh.kernels.log_mel_triton import log_mel_triton
 from voicemesh.kernels.modulated_conv_triton import CHOICES, styled_conv_triton
+from voicemesh.kernels.probe_triton import probe_triton
 from voicemesh.kernels.rasterize import Fragments
 from voicemesh.kernels.rasterize_triton import rasterize_triton
 from voicemesh.kernels.upfirdn2d import resamplings
@@ -99,6 +100,7 @@ LAUNCHES = {  # module -> the launches that pages and training make
     ],
     "rasterize": draw,
     "interpolate": interpolate,
+    "probe": lambda: probe_triton(empty(1)),
 }
 
 

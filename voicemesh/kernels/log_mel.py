@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from .launching import launches
+
 
 @dataclass(frozen=True)
 class MelSettings:
@@ -68,7 +70,8 @@ def log_mel(
         prior = waveform.new_zeros(batch)
     if waveform.dtype == torch.float64:
         return log_mel_reference(waveform, settings, prior)
-    if waveform.is_cuda and not (torch.is_grad_enabled() and waveform.requires_grad):
+    wanted = torch.is_grad_enabled() and waveform.requires_grad
+    if not wanted and launches(waveform):
         from .log_mel_triton import log_mel_triton
 
         return log_mel_triton(waveform, settings, prior)

@@ -230,10 +230,7 @@ def log_mel_triton(
     energies = wave.new_empty(batch, frames, settings.mels)
     if not batch:
         return energies.mT.to(waveform.dtype)
-    if blocks is None:  # older tensor cores hold more of their operands in registers
-        architecture = triton.runtime.driver.active.get_current_target().arch
-        small = Blocks(32, 64) if architecture >= 80 else Blocks(16, 32)
-        blocks = Blocks() if architecture >= 90 else small
+    blocks = blocks or _fitting(wave)
     prior, emphasised = prior.contiguous(), torch.empty_like(wave)
     peak = wave.new_zeros(batch) if samples else prior.abs()
     emphasis, floor = float(settings.emphasis), float(settings.floor)
@@ -266,6 +263,14 @@ def log_mel_triton(
                 num_stages=own.stages,
             )
     return energies.mT.to(waveform.dtype)
+
+
+def _fitting(wave: Float[Tensor, "batch samples"]) -> Blocks:
+    """Older tensor cores hold more of their operands in registers."""
+    with torch.cuda.device_of(wave):
+        architecture = triton.runtime.driver.active.get_current_target().arch
+    small = Blocks(32, 64) if architecture >= 80 else Blocks(16, 32)
+    return Blocks() if architecture >= 90 else small
 
 
 @lru_cache(maxsize=16)

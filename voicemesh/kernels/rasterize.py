@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float, Int, Int32
 from torch import Tensor
 
+from .launching import launches
+
 EMPTY_DEPTH = -1e8  # depth where nothing was drawn; a triangle must be nearer than this
 EMPTY = -1  # triangle where nothing was drawn
 
@@ -36,10 +38,13 @@ def rasterize(
     Source: Sim3DR (choyingw/Cross-Modal-Perceptionist, Sim3DR/lib/rasterize_kernel.cpp).
     """
     check(vertices, triangles, size)
-    if vertices.is_cuda:
+    if launches(vertices):
         from .rasterize_triton import rasterize_triton
 
         return rasterize_triton(vertices, triangles, size)
+    if vertices.device.type != "cpu":
+        found = rasterize(vertices.cpu(), triangles.cpu(), size)
+        return Fragments(*(part.to(vertices.device) for part in found))
     if vertices.dtype == torch.float32:
         from .rasterize_cpu import rasterize_cpu
 
@@ -86,11 +91,12 @@ def interpolate(
 ) -> Float[Tensor, "height width channel"]:
     """Attributes of the vertices at every pixel, 0 where nothing was drawn."""
     single = attributes.dtype == fragments.weights.dtype == torch.float32
-    if not attributes.is_cuda and single:
+    if attributes.device.type == "cpu" and single:
         from .rasterize_cpu import interpolate_cpu
 
         return interpolate_cpu(fragments, triangles, attributes)
-    if single and not (torch.is_grad_enabled() and attributes.requires_grad):
+    wanted = torch.is_grad_enabled() and attributes.requires_grad
+    if single and not wanted and launches(attributes):
         from .interpolate_triton import interpolate_triton
 
         return interpolate_triton(fragments, triangles, attributes)

@@ -9,6 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from .launching import launches
+
 Factor = int | tuple[int, int]  # of both axes, or (x, y): the width first
 Padding = tuple[int, int] | tuple[int, int, int, int]  # of both axes, or (x0, x1, y0, y1)
 
@@ -46,7 +48,7 @@ def upfirdn2d(
     count. Factors are (x, y) and padding (x0, x1, y0, y1) as published; one number or pair serves
     both axes, and negative padding crops the stuffed map. Differentiable by `x` any number of
     times; the kernel is a constant. Half precision accumulates in float32. CUDA tensors run as one
-    Triton kernel, all others as compiled rows.
+    Triton kernel, those of the CPU as compiled rows.
 
     Raises:
         ValueError: a factor is below 1, nothing comes out, or the kernel wants a gradient.
@@ -54,8 +56,10 @@ def upfirdn2d(
     Source: rosinality/stylegan2-pytorch, op/upfirdn2d.py.
     """
     axes = resamplings(x, kernel, up, down, padding)
-    if x.is_cuda:
+    if launches(x):
         from .upfirdn2d_triton import upfirdn2d_triton as form
+    elif x.device.type != "cpu":
+        return upfirdn2d_plain(x, kernel, axes)
     else:
         from .upfirdn2d_cpu import upfirdn2d_cpu as form
     return resample(x, kernel, axes, form)
@@ -100,16 +104,36 @@ def upfirdn2d_reference(
 ) -> Float[Tensor, "batch channel out_height out_width"]:
     """`upfirdn2d` as its definition reads, in float64; `axes` are those of y and x."""
     y, x_ = axes
+    rows, columns = kernel.shape
+    padded = _stuffed(x.double(), axes)
+    windows = padded.unfold(2, rows, y.down).unfold(3, columns, x_.down)
+    return (windows * kernel.double().flip(0, 1)).sum((4, 5)).to(x.dtype)
+
+
+def upfirdn2d_plain(
+    x: Float[Tensor, "batch channel height width"],
+    kernel: Float[Tensor, "taps_y taps_x"],
+    axes: tuple[Resampling, Resampling],
+) -> Float[Tensor, "batch channel out_height out_width"]:
+    """`upfirdn2d` by PyTorch's own operators, for devices that have no form of their own."""
+    y, x_ = axes
+    taps = kernel.flip(0, 1)[None, None].to(x)
+    planes = _stuffed(x, axes).flatten(0, 1)[:, None]
+    filtered = functional.conv2d(planes, taps, stride=(y.down, x_.down))
+    return filtered[:, 0].unflatten(0, x.shape[:2])
+
+
+def _stuffed(
+    x: Float[Tensor, "batch channel height width"], axes: tuple[Resampling, Resampling]
+) -> Float[Tensor, "batch channel _ _"]:
+    """Zeros after every sample and at the sides, or sides cropped."""
+    y, x_ = axes
     batch, channel, height, width = x.shape
-    stuffed = x.new_zeros(batch, channel, height, y.up, width, x_.up, dtype=torch.float64)
-    stuffed[:, :, :, 0, :, 0] = x.double()
+    stuffed = functional.pad(x[:, :, :, None, :, None], (0, x_.up - 1, 0, 0, 0, y.up - 1))
     stuffed = stuffed.reshape(batch, channel, height * y.up, width * x_.up)
     sides = x_.before, x_.after, y.before, y.after
     padded = functional.pad(stuffed, [max(side, 0) for side in sides])
-    padded = functional.pad(padded, [min(side, 0) for side in sides])
-    rows, columns = kernel.shape
-    windows = padded.unfold(2, rows, y.down).unfold(3, columns, x_.down)
-    return (windows * kernel.double().flip(0, 1)).sum((4, 5)).to(x.dtype)
+    return functional.pad(padded, [min(side, 0) for side in sides])
 
 
 def resamplings(
