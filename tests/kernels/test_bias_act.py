@@ -11,10 +11,14 @@ from voicemesh.kernels.bias_act import (
     bias_act,
     bias_act_reference,
 )
-from voicemesh.kernels.bias_act_cpu import bias_act_cpu, bias_act_gradient_cpu
+from voicemesh.kernels.bias_act_cpu import (
+    bias_act_cpu,
+    bias_act_gradient_cpu,
+    bias_act_gradients_cpu,
+)
 from voicemesh.kernels.bias_act_triton import bias_act_gradient_triton, bias_act_triton
 
-CPU = Form(bias_act_cpu, bias_act_gradient_cpu)
+CPU = Form(bias_act_cpu, bias_act_gradient_cpu, bias_act_gradients_cpu)
 TRITON = Form(
     launched(partial(bias_act_triton, tile=128)),
     launched(partial(bias_act_gradient_triton, tile=64, programs=2)),
@@ -157,15 +161,33 @@ def test_views_and_nothing_at_all(form):
         assert not torch.autograd.grad(y.sum(), bias)[0].any()
 
 
-def test_threads_agree(monkeypatch):
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_threads_agree(layout, monkeypatch):
     monkeypatch.setattr("voicemesh.kernels.bias_act_cpu.THREAD_SAMPLES", 10)
-    given = tensors((2, 3, 4, 5), "bias scale")
-    wanted, found = given[:3], []
+    wanted, found = tensors((2, 3, 4, 5), "bias scale noises"), []
+    given = [wanted[0].contiguous(memory_format=layout), *wanted[1:]]
     for threads in (1, 3):
         monkeypatch.setattr(torch, "get_num_threads", lambda count=threads: count)
         y = run(CPU, *given)
         found.append([y, *torch.autograd.grad(y.sum(), wanted)])
     torch.testing.assert_close(*found)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_memory_is_spent_where_nobody_asks_for_a_gradient(layout):
+    given = [t.detach() for t in tensors((2, 5, 4, 3), "bias scale noises", torch.float32)]
+    x, *rest = given[0].contiguous(memory_format=layout), *given[1:]
+    names = ("bias", "scale", "noise", "strength")
+    named = dict(zip(names, rest, strict=True)) | {"slope": SLOPE, "gain": GAIN, "spend": True}
+    expected, kept = expected_of(x, *rest), x.clone()
+    asked = x.clone().requires_grad_()
+    torch.testing.assert_close(bias_act(asked, **named), expected)
+    crossed = x.movedim(2, 3).contiguous().movedim(2, 3)  # rows of neither order
+    torch.testing.assert_close(bias_act(crossed, **named), expected)
+    assert torch.equal(asked, kept) and torch.equal(crossed, kept)
+    spent = bias_act(x, **named)
+    torch.testing.assert_close(spent, expected)
+    assert spent.data_ptr() == x.data_ptr() and spent.stride() == x.stride()
 
 
 @pytest.mark.parametrize(

@@ -201,3 +201,28 @@ def test_autocast_does_not_round_the_demodulation():
     with torch.autocast("cpu", torch.bfloat16):
         found = scales(x, weight, style, True, 0.3, None)
     torch.testing.assert_close(found, scales(x, weight, style, True, 0.3, None), atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_colours_multiply_no_map(layout, monkeypatch):
+    monkeypatch.setattr("voicemesh.kernels.bias_act_cpu.THREAD_SAMPLES", 10)
+    x, weight, style, bias, *_ = tensors(size=(18, 17), taps=1, ins=5, outs=3)
+    x = x.detach().contiguous(memory_format=layout).requires_grad_()
+    wanted = x, weight, style, bias
+
+    def colours(*given):
+        return modulated_conv2d(*given[:3], demodulate=False, weight_gain=0.3, bias=given[3])
+
+    expected = modulated_conv2d_reference(x, weight, style, False, 0.3, bias=bias)
+    cotangent = torch.randn_like(expected)
+    theirs = torch.autograd.grad(expected, wanted, cotangent)
+    for threads in (1, 3):
+        monkeypatch.setattr(torch, "get_num_threads", lambda count=threads: count)
+        ours = colours(*wanted)
+        torch.testing.assert_close(ours, expected)
+        for graph in (False, True):
+            back = torch.autograd.grad(
+                ours, wanted, cotangent, retain_graph=True, create_graph=graph
+            )
+            torch.testing.assert_close(back, theirs)
+    assert torch.autograd.gradgradcheck(colours, wanted, fast_mode=True)

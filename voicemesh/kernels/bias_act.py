@@ -8,6 +8,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
+from .launching import launches
+
 SLOPE = 0.2  # below zero
 GAIN = 2**0.5  # keeps unit variance through the rectifier
 
@@ -17,6 +19,7 @@ class Form(NamedTuple):
 
     run: Callable[..., Tensor]  # forward, or with a given side what is linear in the rest
     gradient: Callable[..., tuple[Tensor, Tensor]]  # by x, and sums over space for the others
+    gradients: Callable[..., tuple[Tensor, ...]] | None = None  # and a sum over channels, for noise
 
 
 def bias_act(
@@ -28,6 +31,7 @@ def bias_act(
     scale: Float[Tensor, "batch channel"] | None = None,
     noise: Float[Tensor, "noises 1 *space"] | None = None,
     strength: Float[Tensor, "1"] | None = None,
+    spend: bool = False,
 ) -> Float[Tensor, "batch channel *space"]:
     """gain * leaky(scale * x + strength * noise + bias), negative values times `slope`.
 
@@ -35,7 +39,8 @@ def bias_act(
     all, comes with its learned `strength`. A slope of 1 leaves out the rectifier. Differentiable
     by every tensor, any number of times; the side of the rectifier is read from the output, where
     0 counts as negative. Half precision works in float32 and rounds once. CUDA tensors run as one
-    Triton kernel, all others as compiled loops.
+    Triton kernel, those of the CPU as compiled loops. `spend` tells the loops that nobody else
+    needs `x`: the result may take its memory where nobody asks for a gradient.
 
     Raises:
         ValueError: `noise` without `strength` or the reverse, as many noise maps as fit neither
@@ -44,14 +49,18 @@ def bias_act(
     Source: rosinality/stylegan2-pytorch, op/fused_act.py.
     """
     check(x, slope, gain, noise, strength)
-    if x.is_cuda:
+    if launches(x):
         from .bias_act_triton import bias_act_gradient_triton, bias_act_triton
 
         form = Form(bias_act_triton, bias_act_gradient_triton)
+    elif x.device.type != "cpu":
+        return bias_act_plain(x, bias, slope, gain, scale, noise, strength)
     else:
-        from .bias_act_cpu import bias_act_cpu, bias_act_gradient_cpu
+        from .bias_act_cpu import bias_act_cpu, bias_act_gradient_cpu, bias_act_gradients_cpu
 
-        form = Form(bias_act_cpu, bias_act_gradient_cpu)
+        if spend and not wants_gradient(x, bias, scale, noise, strength):
+            return bias_act_cpu(x, bias, slope, gain, scale, noise, strength, spend=True)
+        form = Form(bias_act_cpu, bias_act_gradient_cpu, bias_act_gradients_cpu)
     return activate(x, bias, slope, gain, scale, noise, strength, form)
 
 
@@ -65,14 +74,29 @@ def bias_act_reference(
     strength: Float[Tensor, "1"] | None = None,
 ) -> Float[Tensor, "batch channel *space"]:
     """`bias_act` as its definition reads, in float64."""
+    given = (None if t is None else t.double() for t in (scale, noise, strength))
+    bias = None if bias is None else bias.double()
+    return bias_act_plain(x.double(), bias, slope, gain, *given).to(x.dtype)
+
+
+def bias_act_plain(
+    x: Float[Tensor, "batch channel *space"],
+    bias: Float[Tensor, " channel"] | None = None,
+    slope: float = SLOPE,
+    gain: float = GAIN,
+    scale: Float[Tensor, "batch channel"] | None = None,
+    noise: Float[Tensor, "noises 1 *space"] | None = None,
+    strength: Float[Tensor, "1"] | None = None,
+) -> Float[Tensor, "batch channel *space"]:
+    """`bias_act` by PyTorch's own operators, for devices that have no form of their own."""
     space = (1,) * (x.ndim - 2)
-    value = x.double()
+    value = x.to(torch.promote_types(x.dtype, torch.float32))
     if scale is not None:
-        value = value * scale.double().reshape(*scale.shape, *space)
+        value = value * scale.reshape(*scale.shape, *space)
     if noise is not None and strength is not None:
-        value = value + strength.double() * noise.double()
+        value = value + strength * noise
     if bias is not None:
-        value = value + bias.double().reshape(-1, *space)
+        value = value + bias.reshape(-1, *space)
     return (gain * functional.leaky_relu(value, slope)).to(x.dtype)
 
 
@@ -119,17 +143,21 @@ class _BiasAct(torch.autograd.Function):
         if not (of_bias or of_scale or of_noise or of_strength):
             back[0] = _BiasAct.apply(gradient, None, scale, None, None, side, *ctx.settings)
             return tuple(back)
-        if torch.is_grad_enabled() or of_noise:
+        given = gradient, side, slope, gain, x, scale, noise
+        if torch.is_grad_enabled() or (of_noise and form.gradients is None):
             h = _BiasAct.apply(gradient, None, None, None, None, side, *ctx.settings)
             back[0], sums = _by_parts(h, x, scale, noise)
+            over = h.sum(1, keepdim=True)
+        elif of_noise:
+            back[0], sums, over = form.gradients(*given)
         else:
-            back[0], sums = form.gradient(gradient, side, slope, gain, x, scale, noise)
+            back[0], sums = form.gradient(*given)
         if of_bias:
             back[1] = sums[0].sum(0)
         if of_scale:
             back[2] = sums[1]
         if of_noise:
-            over = h.sum(1, keepdim=True).to(noise.dtype) * strength
+            over = over.to(noise.dtype) * strength
             back[3] = over if len(noise) > 1 else over.sum(0, keepdim=True)
         if of_strength:
             back[4] = sums[2].sum().reshape(1)
@@ -146,6 +174,11 @@ def _by_parts(h, x, scale, noise):
     products = [wide, *(None if factor is None else wide * factor for factor in (x, noise))]
     sums = [p.sum(space) if space and p is not None else p for p in products]
     return of_x.to(h.dtype), sums
+
+
+def wants_gradient(*tensors: Tensor | None) -> bool:
+    """Whether somebody may ask for a gradient by one of them."""
+    return torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
 
 
 def check(

@@ -5,10 +5,12 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from .bias_act import bias_act, bias_act_reference
+from .bias_act import bias_act, bias_act_reference, wants_gradient
+from .launching import launches
 from .upfirdn2d import resamplings, upfirdn2d, upfirdn2d_reference
 
 FLOOR = 1e-8  # of power, before its root
+FEW = 4  # channels that colours and their like have at most
 LAST_PIXELS = {1: 128**2, 2: 32**2}  # from so many on, by `up`, CPUs convolve channels-last faster
 
 
@@ -61,10 +63,15 @@ def modulated_conv2d(
             settings |= {"up": up, "fir": fir, "implicit": implicit}
             return modulated_conv2d(half, weight, style, **settings, **then)
     style, scale = scales(x, weight, style, demodulate, weight_gain, power)
-    if implicit and x.is_cuda and fir is None and weight.shape[-1] == 3:
+    if implicit and fir is None and launches(x) and weight.shape[-1] == 3:
         from .modulated_conv_triton import styled_conv
 
         return styled_conv(x, weight, style, scale, **then)
+    if _colours(x, weight, up):
+        from .modulated_conv_cpu import pointwise
+
+        y = pointwise(x, (weight[:, :, 0, 0] * style[:, None]).to(x.dtype))
+        return bias_act(y, scale=scale, spend=True, **then)
     z = x.contiguous(memory_format=_layout(x, up))
     if _foldable(x, weight, style):
         filters = (weight * style[0, :, None, None]).to(x.dtype)
@@ -76,13 +83,13 @@ def modulated_conv2d(
     else:
         wide = functional.conv_transpose2d(z, filters.transpose(0, 1), stride=2)
         padding = fir_padding(taps, len(fir))
-        if x.is_cuda and not _graph(wide, scale, bias, noise, strength):
+        if launches(x) and not wants_gradient(wide, scale, bias, noise, strength):
             from .upfirdn2d_triton import upfirdn2d_triton
 
             axes = resamplings(wide, fir, 1, 1, padding)
             return upfirdn2d_triton(wide, fir, axes, scale=scale, **then)
         y = upfirdn2d(wide, fir, padding=padding)
-    return bias_act(y, scale=scale, **then)
+    return bias_act(y, scale=scale, spend=True, **then)
 
 
 def weight_power(weight: Float[Tensor, "out channel taps taps"]) -> Float[Tensor, "out channel"]:
@@ -159,18 +166,23 @@ def _layout(x: Float[Tensor, "batch channel height width"], up: int) -> torch.me
     return torch.channels_last if last else torch.contiguous_format
 
 
+def _colours(
+    x: Float[Tensor, "batch channel height width"],
+    weight: Float[Tensor, "out channel taps taps"],
+    up: int,
+) -> bool:
+    """Whether so few channels of one tap come out that a weight for each item costs nothing."""
+    few = weight.shape[-1] == 1 and up == 1 and len(weight) <= FEW
+    return few and x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64)
+
+
 def _foldable(
     x: Float[Tensor, "batch channel height width"],
     weight: Float[Tensor, "out channel taps taps"],
     style: Float[Tensor, "batch channel"],
 ) -> bool:
     """Whether one pass over the weight does for a pass over the map."""
-    return len(x) == 1 and not _graph(x, weight, style) and weight.numel() < x.numel()
-
-
-def _graph(*tensors: Tensor | None) -> bool:
-    """Whether somebody may ask for a gradient by one of them."""
-    return torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
+    return len(x) == 1 and not wants_gradient(x, weight, style) and weight.numel() < x.numel()
 
 
 def check(
