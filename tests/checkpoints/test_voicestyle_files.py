@@ -1,15 +1,18 @@
+import numpy as np
 import pytest
 import torch
 
+import voicemesh
 from voicemesh import cli
-from voicemesh.checkpoints.bundle import Bundle
+from voicemesh.checkpoints.bundle import EMBEDDED, Bundle, BundleWriter
 from voicemesh.checkpoints.voicestyle_files import find
 from voicemesh.nets.cmpc import VoiceFacePair
 from voicemesh.nets.irse import IrBackbone
 from voicemesh.nets.lpips import Lpips
 from voicemesh.nets.stylegan2 import Generator
 from voicemesh.systems.cmpc import Cmpc2
-from voicemesh.systems.voicestyle import Heard, VoiceStyle, Wish
+from voicemesh.systems.voicestyle import SAMPLES, Heard, VoiceStyle, Wish
+from voicemesh.systems.voicestyle_parts import OF_ENCODERS, OF_GENERATOR
 
 
 @pytest.fixture
@@ -44,6 +47,40 @@ def test_the_whole_folder_makes_a_bundle_that_runs(folder, tmp_path):
     voice = torch.nn.functional.normalize(torch.rand(6), dim=0)
     first = next(whole.imagine(Heard(voice, None), Wish(2)))
     assert first.pixels.shape == (2, 16, 16, 3)
+
+
+def test_the_page_has_its_images_and_the_embedded_heads(folder, tmp_path, caplog):
+    out = tmp_path / "bundle"
+    assert cli.main(["convert", "voicestyle", str(folder), "--out", str(out)]) == 0
+    caplog.set_level("INFO")
+    whole = voicemesh.load(out, "cpu")
+    assert "makes images and no heads" in caplog.text
+    assert whole.bundle.folder == EMBEDDED and whole.pictures.folder == out
+    noise = np.random.default_rng(0).normal(0, 0.1, 32_000).astype(np.float32)
+    assert whole.imaginer.first(noise).pixels.shape == (1, 16, 16, 3)
+    kept, system = Bundle.open(out).tensors(SAMPLES), whole.imaginer.system
+    torch.testing.assert_close(system.members.w, kept["w"].float())
+
+
+def test_neither_heads_nor_images_is_told(folder, tmp_path):
+    out = tmp_path / "bundle"
+    assert cli.main(["convert", "stylegan2", str(folder / "550000.pt"), "--out", str(out)]) == 0
+    with pytest.raises(ValueError, match=r"no heads.*no face images.*'cmpc-voice-encoder', 'cmpc-"):
+        voicemesh.load(out, "cpu")
+
+
+def test_what_was_made_for_other_nets_leaves(folder, tmp_path):
+    out, parts = tmp_path / "bundle", OF_GENERATOR | OF_ENCODERS
+    writer = BundleWriter(out, "ours", largest=None)
+    for part in sorted({*parts, "sss-statistics"}):
+        writer.tensors(part, {"of another net": torch.zeros(3)})
+    command = ["convert", "voicestyle", str(folder), "--out", str(out)]
+    assert cli.main(command) == 0
+    left = Bundle.open(out)
+    assert parts & set(left.parts) == {"stylegan2-statistics", SAMPLES}
+    assert "mean" in left.tensors("stylegan2-statistics") and "sss-statistics" in left.parts
+    assert not (out / "voicestyle-start.safetensors").exists()
+    assert next(VoiceStyle.from_bundle(left).imagine(Heard(torch.ones(6), None))).step == 0
 
 
 def test_what_lacks_is_told(folder, tmp_path, caplog):

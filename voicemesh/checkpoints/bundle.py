@@ -229,6 +229,15 @@ class BundleWriter:
         name = MorphableModel.__name__
         self._add(part, packed(tensors, {"net": name, "arguments": header}), network=name, **about)
 
+    def forget(self, part: str) -> None:
+        """Take a part out, and its file."""
+        entry = self.bundle.part(part)
+        left = {name: kept for name, kept in self.bundle.parts.items() if name != part}
+        self.bundle = replace(self.bundle, parts=left)
+        self._write_manifest()
+        if entry.file not in {kept.file for kept in left.values()}:
+            (self.bundle.folder / entry.file).unlink(missing_ok=True)
+
     def gallery(self, source: str | Path) -> None:
         """Copy a finished gallery in, in place of the one that is there.
 

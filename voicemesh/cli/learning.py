@@ -82,6 +82,7 @@ def convert(arguments: argparse.Namespace) -> int:
     from voicemesh.checkpoints.published_files import Converted
     from voicemesh.latent.statistics import Statistics
     from voicemesh.mesh.morphable import MorphableModel
+    from voicemesh.systems import voicestyle_parts
 
     name, file, title = arguments.name, arguments.file, None
     if not file.exists():
@@ -107,6 +108,7 @@ def convert(arguments: argparse.Namespace) -> int:
         statistics = Statistics.sampled(generator.content).tensors()
         found["stylegan2-statistics"] = Converted(statistics, generator.files)
     writer = BundleWriter(arguments.out, arguments.out.name, title=title, largest=None)
+    voicestyle_parts.replace_worthless(writer, found)
     for name, part in found.items():
         about = {"source": part.source, "licence": arguments.licence}
         if isinstance(part.content, MorphableModel):
@@ -115,5 +117,6 @@ def convert(arguments: argparse.Namespace) -> int:
             writer.tensors(name, part.content, **about)
         else:
             writer.net(name, part.content, upstream.arguments_of(part.content), **about)
+    voicestyle_parts.add_samples(writer, found)
     print(f"{arguments.out}: {', '.join(sorted(writer.bundle.parts))}")
     return 0

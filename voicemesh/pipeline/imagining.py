@@ -43,7 +43,12 @@ class Imaginer:
     @staticmethod
     def fits(bundle: Bundle) -> bool:
         """Has a bundle all that is needed?"""
-        return {GENERATOR, *Cmpc.parts} <= set(bundle.parts)
+        return not Imaginer.missing(bundle)
+
+    @staticmethod
+    def missing(bundle: Bundle) -> list[str]:
+        """The parts that a bundle would need besides."""
+        return [part for part in (GENERATOR, *Cmpc.parts) if part not in bundle.parts]
 
     @cached_property
     def system(self) -> VoiceStyle:

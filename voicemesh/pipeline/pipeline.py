@@ -1,5 +1,6 @@
 """One recording in, one portrait out: the whole product on one screen."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,7 +16,7 @@ from voicemesh.audio.recording import SAMPLE_RATE, Recording, UnusableRecording
 from voicemesh.checkpoints.bundle import Bundle
 from voicemesh.mesh import render
 from voicemesh.nets import devices
-from voicemesh.systems.cmp import CrossModalPerceptionist
+from voicemesh.systems.cmp import VOICE, CrossModalPerceptionist
 from voicemesh.systems.cmp_unsupervised import TEACHER, FaceReader
 from voicemesh.systems.sf2f import GENERATOR as SPEECH_TO_FACE
 from voicemesh.systems.sf2f import SpeechToFace
@@ -30,12 +31,16 @@ from .photograph import Photographed
 from .portrait import Pictured, Portrait
 from .portrayer import Portrayer
 
+log = logging.getLogger(__name__)
+
 OVERLAY = 480  # pixels of the side of the pictured face and of the mesh over it
 
 
 @dataclass(eq=False)
 class Pipeline(Portrayer):
     """`pipeline(recording)` gives its portrait; the nets are loaded and ready."""
+
+    pictures: Bundle | None = None  # whose face images are shown, where it is another bundle
 
     def __call__(
         self, recording: Recording | str | Path, picture: bool = True, style: str | None = None
@@ -65,7 +70,8 @@ class Pipeline(Portrayer):
     @cached_property
     def imaginer(self) -> Imaginer | None:
         """What makes face images of voices; None if the bundle has no nets for it."""
-        return Imaginer(self.bundle, self.device) if Imaginer.fits(self.bundle) else None
+        bundle = self.pictures or self.bundle
+        return Imaginer(bundle, self.device) if Imaginer.fits(bundle) else None
 
     @cached_property
     def speech_to_face(self) -> SpeechToFace | None:
@@ -204,10 +210,21 @@ class Pipeline(Portrayer):
 def load(bundle: str | Path | None = None, device: torch.device | str | None = None) -> Pipeline:
     """The pipeline of a bundle: the embedded one, a folder, or `owner/name[@revision]` on the Hub.
 
-    Without a device the first CUDA GPU is taken if there is one, else the CPU.
+    Without a device the first CUDA GPU is taken if there is one, else the CPU. Of a bundle that
+    makes face images and no heads come the images, all else is the embedded bundle's.
 
     Raises:
-        ValueError: no such bundle or device.
+        ValueError: no such bundle or device, or a bundle that makes neither.
     """
     chosen, opened = devices.chosen(device), Bundle.open(bundle)
-    return Pipeline(CrossModalPerceptionist.from_bundle(opened, chosen), opened, chosen)
+    pictures = None
+    if VOICE not in opened.parts:
+        if missing := Imaginer.missing(opened):
+            raise ValueError(
+                f"{opened.folder} makes no heads, for it has no {VOICE!r}, and no face images, for"
+                f" it has no {', '.join(map(repr, missing))}; convert or publish more into it"
+            )
+        pictures, opened = opened, Bundle.open()
+        log.info("%s makes images and no heads; those are the embedded bundle's", pictures.folder)
+    system = CrossModalPerceptionist.from_bundle(opened, chosen)
+    return Pipeline(system, opened, chosen, pictures)

@@ -31,6 +31,7 @@ from .voicestyle_members import Members, members_of
 GENERATOR, STATISTICS = "stylegan2-generator", "stylegan2-statistics"
 NEUTRAL = "voicestyle-statistics"  # of portraits at rest alone, where they are known
 START, MEMBERS = "voicestyle-start", "voicestyle-members"
+SAMPLES = "voicestyle-samples"  # of the generator, where no faces are known
 RETRAINED = "model_best_256"  # the file of CMPC that has another front end
 PUBLISHED_MEMBERS = 8  # whose mean latent is the published start
 POOL, POOL_SEED = 24, 0  # samples that stand in where no members are known
@@ -87,7 +88,7 @@ class VoiceStyle:
         start = None
         if START in bundle.parts and bundle.part(START).network == VoiceStart.__name__:
             start = bundle.net(START).to(device)
-        members = members_of(bundle, MEMBERS, gallery)
+        members = members_of(bundle, MEMBERS, gallery) or members_of(bundle, SAMPLES, False)
         members = None if members is None else members.to(device)
         if judge is None and all(p in bundle.parts for p in SeekingTheShapeOfSound.parts):
             judge = SeekingTheShapeOfSound.from_bundle(bundle, device)
@@ -98,13 +99,18 @@ class VoiceStyle:
     def members(self) -> Members:
         """Known faces; samples of the generator, drawn once, if there are none."""
         if self._members is None:
-            rng = torch.Generator().manual_seed(POOL_SEED)
-            z = torch.randn(POOL, self.generator.features, generator=rng)
-            device = self.generator.input.input.device
-            w = truncated(self.generator.mapping(z.to(device)), self.statistics.mean, 0.7)
-            faces = torch.cat([self.unit_faces(self.space, self.images(one)) for one in w.split(4)])
-            self._members = Members.of(faces, w, torch.arange(POOL, device=device))
+            self._members = self.samples()
         return self._members
+
+    @torch.no_grad()
+    def samples(self) -> Members:
+        """Faces of the generator, always the same ones, as if they were of people."""
+        rng = torch.Generator().manual_seed(POOL_SEED)
+        z = torch.randn(POOL, self.generator.features, generator=rng)
+        device = self.generator.input.input.device
+        w = truncated(self.generator.mapping(z.to(device)), self.statistics.mean, 0.7)
+        faces = torch.cat([self.unit_faces(self.space, self.images(one)) for one in w.split(4)])
+        return Members.of(faces, w, torch.arange(POOL, device=device))
 
     def hear(self, speech: Float[Tensor, " samples"]) -> Heard:
         """A voice, once for all faces; speech at 16 kHz, silence cut."""
