@@ -76,7 +76,8 @@ def interpolate() -> None:
 
 def shared() -> int:
     """Bytes of shared memory that a block of the present architecture may have."""
-    return {75: 64, 80: 163, 86: 99, 89: 99, 90: 227, 120: 99}[triton.runtime.driver.active.get_current_device()] * 1024
+    kibibytes = {75: 64, 80: 163, 86: 99, 89: 99, 90: 227, 120: 99}
+    return kibibytes[triton.runtime.driver.active.get_current_device()] * 1024
 
 
 FLOAT, HALF = torch.float32, torch.bfloat16
