@@ -1,15 +1,19 @@
 """Every kernel beside its PyTorch form: equality first, then time, rate and share of the roof.
 
 On a GPU the roofs are measured in the same run (a copy, a matrix product) and caches are emptied
-between runs, so shares are of what this machine can do. Without one the CPU forms are timed.
+between runs, so shares are of what this machine can do; there the PyTorch form is also timed as
+`torch.compile` makes it, where it can. Without a GPU the CPU forms are timed.
 """
 
 import argparse
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from rasterize import sphere
@@ -36,6 +40,7 @@ class Case:
     operations: float
     error: float  # that both may differ by, of the largest value
     apart: float = 1e-3  # share of the values that may differ by more
+    compiles: bool = True  # the PyTorch form, and in less than minutes
 
 
 def activations(device: str, dtype: torch.dtype, size: int, batch: int) -> Iterator[Case]:
@@ -69,6 +74,7 @@ def activations(device: str, dtype: torch.dtype, size: int, batch: int) -> Itera
         5 * volume,
         12 * x.numel(),
         error_of(dtype),
+        compiles=False,
     )
 
 
@@ -152,6 +158,7 @@ def pictures(device: str, size: int) -> Iterator[Case]:
         40 * 4 * len(corners),
         1e-5,
         2e-2,  # triangles seen edge on, which either form rounds as it likes
+        compiles=False,
     )
     yield Case(
         "interpolate 3 attributes",
@@ -196,11 +203,33 @@ def error_of(dtype: torch.dtype) -> float:
 
 def differing(case: Case) -> float:
     """The share of values in which both forms differ, without TF32, by more than they may."""
-    torch.backends.cudnn.conv.fp32_precision = "ieee"
-    ours, plain = case.ours().double(), case.plain().double()
-    torch.backends.cudnn.conv.fp32_precision = "tf32"  # what PyTorch does unless it is told
+    with rounding(torch.backends.cudnn.conv, "ieee"), rounding(torch.backends.cuda.matmul, "ieee"):
+        ours, plain = case.ours().double(), case.plain().double()
     far = (ours - plain).abs() > case.error * plain.abs().amax()
     return float(far.double().mean())
+
+
+@contextmanager
+def rounding(backend: Any, precision: str) -> Iterator[None]:
+    """Products of float32 in this precision inside the block."""
+    known, backend.fp32_precision = backend.fp32_precision, precision
+    try:
+        yield
+    finally:
+        backend.fp32_precision = known
+
+
+def compiled(case: Case, repeats: int) -> float:
+    """Milliseconds of the PyTorch form as `torch.compile` makes it; not a number where it cannot.
+
+    Forms are closures of one code: what is known of the one before is forgotten.
+    """
+    torch._dynamo.reset()
+    try:
+        return milliseconds(torch.compile(case.plain, dynamic=False), "cuda", repeats)
+    except RuntimeError as error:
+        print(f"{case.name}: not compiled, {type(error).__name__}", file=sys.stderr)
+        return math.nan
 
 
 def milliseconds(run: Callable[[], object], device: str, repeats: int) -> float:
@@ -214,12 +243,12 @@ def milliseconds(run: Callable[[], object], device: str, repeats: int) -> float:
 
 def roofs(device: str, dtype: torch.dtype, repeats: int) -> tuple[float, float]:
     """Bytes and operations a second that a copy and a matrix product reach here."""
-    torch.backends.cuda.matmul.fp32_precision = "tf32"
     side, count = (8192, 1 << 28) if device == "cuda" else (512, 1 << 24)
     source = torch.zeros(count, device=device)
     target, a = torch.empty_like(source), torch.randn(side, side, device=device).to(dtype)
     copied = 8 * count / milliseconds(lambda: target.copy_(source), device, repeats)
-    return 1e3 * copied, 2e3 * side**3 / milliseconds(lambda: a @ a, device, repeats)
+    with rounding(torch.backends.cuda.matmul, "tf32"):
+        return 1e3 * copied, 2e3 * side**3 / milliseconds(lambda: a @ a, device, repeats)
 
 
 def main() -> None:
@@ -228,6 +257,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, help="side of the maps; 256, on a CPU 64")
     parser.add_argument("--batch", type=int, help="maps at once; 8, on a CPU 1")
     parser.add_argument("--only", default="", help="operations whose name holds this")
+    parser.add_argument("--eager", action="store_true", help="leave torch.compile out")
     given = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cpu":
@@ -241,7 +271,8 @@ def main() -> None:
     for dtype in [torch.float32] + [torch.float16, torch.bfloat16] * (device == "cuda"):
         bandwidth, rate = roofs(device, dtype, given.repeats)
         print(f"\n{dtype}: copy {bandwidth / 1e9:.0f} GB/s, product {rate / 1e12:.2f} TFLOP/s")
-        print(f"{'':>44} {'ms':>8} {'PyTorch':>8} {'ratio':>6} {'GB/s':>7} {'TFLOP/s':>8}  of roof")
+        head = f"{'':>44} {'ms':>8} {'PyTorch':>8} {'ratio':>6} {'compiled':>8} {'ratio':>6}"
+        print(head + f" {'GB/s':>7} {'TFLOP/s':>8}  of roof")
         settings = device, dtype, size, batch
         cases = [*activations(*settings), *filters(*settings), *convolutions(*settings)]
         if dtype == torch.float32:
@@ -251,12 +282,17 @@ def main() -> None:
         for case in (case for case in cases if given.only in case.name):
             apart = differing(case)
             ours, plain = (milliseconds(f, device, given.repeats) for f in (case.ours, case.plain))
+            made = math.nan
+            if device == "cuda" and case.compiles and not given.eager:
+                made = compiled(case, given.repeats)
             share = max(case.bytes / bandwidth, case.operations / rate) * 1e3 / ours
+            beside = f"{'-':>8} {'-':>6}"
+            if made == made:
+                beside = f"{made:8.3f} {made / ours:6.2f}"
+            rates = f"{case.bytes / ours / 1e6:7.0f} {case.operations / ours / 1e9:8.2f}"
             print(
-                f"{case.name:>44} {ours:8.3f} {plain:8.3f} {plain / ours:6.2f} "
-                f"{case.bytes / ours / 1e6:7.0f} {case.operations / ours / 1e9:8.2f} {share:8.0%}"
-                + f"  DIFFERS in {apart:.1e} of all values"
-                * (apart > case.apart),
+                f"{case.name:>44} {ours:8.3f} {plain:8.3f} {plain / ours:6.2f} {beside} {rates} "
+                f"{share:8.0%}" + f"  DIFFERS in {apart:.1e} of all values" * (apart > case.apart),
                 flush=True,
             )
 
