@@ -124,6 +124,8 @@ def test_a_missing_file_is_named(folder):
         (lambda m: m["parts"]["cmp-supervised-head"].update(file=7), "file of .* is no text: 7"),
         (lambda m: m["parts"]["cmp-supervised-head"].update(arguments=[1]), "is no object"),
         (lambda m: m.update(gallery=3), "gallery is no text"),
+        (lambda m: m.update(notes=["a", 3]), "a note is no text: 3"),
+        (lambda m: m.update(code="x"), "is no bundle manifest: unknown code"),
         (lambda m: m.update(gallery=".."), "'..' is no plain name of a folder"),
         (
             lambda m: m["parts"]["cmp-supervised-head"]["arguments"].update(embedding=10**15),

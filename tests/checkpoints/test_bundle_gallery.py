@@ -78,6 +78,17 @@ def test_names_that_leave_the_bundle(folder, name):
         Bundle.open(folder)
 
 
+@pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "a\\b"])
+def test_files_outside_a_gallery_are_not_copied_with_it(folder, gallery, name):
+    path = gallery.folder / "gallery.json"
+    told = json.loads(path.read_text())
+    told["files"][name] = {}
+    path.write_text(json.dumps(told))
+    with pytest.raises(ValueError, match="is no plain name of a file"):
+        BundleWriter(folder, "small").gallery(gallery.folder)
+    assert complete(folder)
+
+
 def test_files_too_large_for_git(folder, gallery):
     with pytest.raises(ValueError, match=r"bytes; a file of a bundle has at most 1,000: make a"):
         BundleWriter(folder, "small", largest=1000).gallery(gallery.folder)

@@ -24,3 +24,7 @@ def test_explained_is_one_minus_the_ratio(rng):
     told = bootstrap.explained(errors, baseline, bootstrap.resampled(3, rng, 50))
     assert told.value == 0.5
     assert 0.25 <= told.low < told.value < told.high <= 0.75
+
+
+def test_an_estimate_is_told_with_its_interval():
+    assert str(bootstrap.Estimate(0.5, 0.25, 0.875)) == "0.500 [0.250, 0.875]"

@@ -57,12 +57,14 @@ def test_several_recordings_tell_more(law, monkeypatch):
     monkeypatch.setattr(expectation, "DRAWN", 20_000)
     people, heard, targets = law
     known = fit(heard.embedding, heard.identity, people, targets, COUPLING, heard, targets)
-    squares, wrong = {}, {}
+    squares, wrong, shapes = {}, {}, {}
     for count in (1, 3):
         means = means_of(heard, count, np.random.default_rng(1))
         told = joined(means, known, count)
         apart = told.traits[:, 1:] - targets.traits[:, 1:]
         squares[count] = apart.square().mean(0)
+        shapes[count] = (told.shape_params - targets.shape_params).square().mean()
+        assert set(told.session.tolist()) == {count}
         wrong[count] = ((told.traits[:, 0] > 0) != targets.female).float().mean()
     assert (squares[3] < squares[1]).all() and squares[3][0] < 0.6 * squares[1][0]
     assert wrong[3] <= wrong[1] < 0.1
@@ -74,6 +76,15 @@ def test_several_recordings_tell_more(law, monkeypatch):
     session = known.session.diagonal(dim1=1, dim2=2)[:, VOICE.index("log_vtl")] - ridge
     daily = VOICE_LAW["log_vtl"].session / people.column("log_vtl").std()
     torch.testing.assert_close(session, torch.full((2,), daily**2).float(), rtol=0.1, atol=0)
+    assert shapes[3] < shapes[1] < targets.shape_params.var(0).mean()
+    pitch = people.voice[:, VOICE.index("log_f0")] / people.column("log_f0").std()
+    stays = known.person.diagonal(dim1=1, dim2=2)[:, VOICE.index("log_f0")] - ridge
+    within = torch.tensor([pitch[people.mode == mode].var() for mode in (0, 1)])
+    torch.testing.assert_close(stays, within.float(), rtol=0.1, atol=0)
+    usual = torch.stack(
+        [heard.embedding[people.mode[heard.identity] == mode].mean(0) for mode in (0, 1)]
+    )
+    torch.testing.assert_close(known.usual, usual)
 
 
 def test_evidence_finds_what_recordings_share():
@@ -95,4 +106,6 @@ def test_evidence_finds_what_recordings_share():
         assert float(slope) == pytest.approx(2, rel=0.1) and abs(float(offset)) < 0.1
         assert float(found) == pytest.approx(shared, abs=0.08)
         assert (doubts.diff() < 0).all() and len(doubts) == DAYS
+        wrong = torch.sigmoid(2 * odds) - targets.female[torch.from_numpy(heard.identity)].float()
+        assert float(doubts[0]) == pytest.approx(float(wrong.square().mean()), abs=0.005)
     assert joining.DRAWS > 1

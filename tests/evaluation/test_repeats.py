@@ -34,3 +34,7 @@ def test_statistics_of_simulated_readings():
     same, other = known["same_distance"], known["other_distance"]
     assert (same.diff() >= 0).all() and (other.diff() >= 0).all()
     assert same[50] < 0.6 * other[50]
+    meshes = egg().vertices(told.shape_params).unflatten(0, (PEOPLE, SESSIONS))
+    apart = (meshes[:, [0, 0, 1]] - meshes[:, [1, 2, 2]]).square().sum(3).mean(2).sqrt()
+    torch.testing.assert_close(same[50], apart.median(), rtol=0.03, atol=0)
+    assert same[0] > 0  # never a recording and itself

@@ -1,6 +1,7 @@
 """Everyone's recordings together: counted, nearer to the truth, told in the table."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from voicemesh.audio.features import FRONT_ENDS
 from voicemesh.evaluation import cmp_table, expectation, geometry, together
 from voicemesh.evaluation.targets import people_targets
 from voicemesh.nets.cmp import SupervisedHead, VoiceEncoder, VoiceTraits
+from voicemesh.systems import joining
 from voicemesh.systems.cmp import CrossModalPerceptionist
 
 
@@ -42,6 +44,53 @@ def test_recordings_together_are_nearer_to_the_truth(made, monkeypatch):
         assert next(both) > next(both) + 0.2
     text = cmp_table.table(json.loads(json.dumps(alone)))
     assert "Together: 3 recordings of 3 days, 6.0 s" in text and "log_vtl" in text
+
+
+def test_a_system_that_joins_is_measured_as_it_answers(made, monkeypatch):
+    """By days, not by recordings; its intervals are those of so many days."""
+    monkeypatch.setattr(expectation, "DRAWN", 5000)
+    population, plain = made
+    generator = torch.Generator().manual_seed(4)
+    root = torch.randn(2, 8, 8, generator=generator) / 4
+    person = root @ root.mT + 0.5 * torch.eye(8)
+    known = joining.Joining(
+        usual=torch.randn(2, 8, generator=generator),
+        person=person,
+        session=torch.eye(8).expand(2, 8, 8).clone(),
+        told=torch.randn(2, 43, generator=generator) / 4,
+        ties=person @ torch.randn(8, 43, generator=generator) / 4,
+        evidence=torch.tensor([1.0, 0.0, 0.5]),
+        doubts=torch.tensor([0.1, 0.05]),
+    )
+    model = plain.face_model
+    own = {"residual_covariance": torch.eye(40)}
+    own["measure_interval"] = torch.full((len(model.measures),), 4.0)
+    nets = plain.voice, plain.head, model, plain.traits, own
+    system = CrossModalPerceptionist(plain.front_end, *nets, joining=known)
+    targets = people_targets(population.people, model)
+    heard = toy_predictions(targets, np.random.default_rng(0), 0.2, sessions=4)
+    heard = replace(heard, session=heard.session // 2)  # two recordings of each of two days
+    some = np.flatnonzero((heard.identity != 3) | (heard.session < 1))  # one has a day only
+    baselines = geometry.Baselines(targets.shape_params[0], targets.shape_params[1])
+    assert together.evaluate(system, population, heard.rows(some), targets, baselines) == {}
+    fewer = heard.rows(
+        np.flatnonzero((heard.identity != 3) | (np.arange(len(heard.identity)) % 4 < 3))
+    )
+    whole = together.evaluate(system, population, fewer, targets, baselines)
+    assert (whole["recordings_each"], whole["days"], whole["seconds"]) == (3, 2, 6.0)
+    first = torch.arange(len(targets.female))[:, None] * 4 + torch.arange(3)
+    seen = system.perceive_several(heard.embedding[first.T], 2)
+    away = model.measurements(seen.shape_params) - model.measurements(targets.shape_params)
+    name = "bigonial"
+    column = list(model.measures).index(name)
+    rmse = float(away[:, column].square().mean().sqrt())
+    assert whole["measures"][name]["rmse_mm"] == pytest.approx(rmse, rel=1e-3)
+    left = torch.eye(40) - known.gained(2)[:40, :40].float()
+    sensitive = model.sensitivity()
+    width = ((sensitive @ left) * sensitive).sum(1) / sensitive.square().sum(1)
+    assert whole["width"] == pytest.approx(float(width.sqrt().mean()), rel=1e-3)
+    inside = away.abs() <= 4 * width.sqrt()
+    assert whole["coverage"][name] == pytest.approx(float(inside[:, column].double().mean()))
 
 
 def test_one_day_is_nothing_together(made):

@@ -144,6 +144,13 @@ def test_filters_have_equal_area():
     assert (np.diff(weights.argmax(0)) > 0).all()
 
 
+def test_published_filters_peak_at_even_steps_of_the_mel_scale():
+    """64 of them between 20 and 7200 Hz, at the nearest bins of 15.625 Hz."""
+    low, high = 1127 * np.log1p(np.array([20.0, 7200.0]) / 700)
+    hertz = 700 * np.expm1(np.linspace(low, high, 66)[1:-1] / 1127)
+    np.testing.assert_array_equal(mel_weights(PUBLISHED).argmax(0), np.round(hertz / 15.625))
+
+
 def test_mistakes_are_told():
     with pytest.raises(ValueError, match="319 samples is shorter than one window"):
         log_mel(torch.zeros(1, 319), OTHER)

@@ -1,5 +1,7 @@
 """Channels: every distortion does what it says, and all together stay usable."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -27,13 +29,54 @@ def band(x: np.ndarray, low: float, high: float) -> float:
 
 
 def test_nothing_is_level_and_polarity_alone(speech):
-    signs = set()
-    for seed in range(12):
+    signs, levels = set(), []
+    for seed in range(40):
         heard = transmit(speech, np.random.default_rng(seed), recipe=NOTHING).astype(float)
         correlation = np.corrcoef(heard, speech)[0, 1]
         assert abs(correlation) > 0.995  # peaks are clipped at the loudest levels
         signs.add(np.sign(correlation))
+        levels.append(20 * np.log10(heard.std() / 0.1))
     assert signs == {-1.0, 1.0}
+    assert -24.1 < min(levels) < -20 and 2 < max(levels) < 6.1
+
+
+def louder(speech, others=(), **distorted):
+    """By how many dB the speech is louder than what one distortion adds, many times over."""
+    recipe, found = replace(NOTHING, **distorted), []
+    for seed in range(40):
+        heard = transmit(speech, np.random.default_rng(seed), others, recipe).astype(float)
+        if np.abs(heard).max() < 1:
+            added = heard / (heard @ speech / (speech @ speech)) - speech
+            found.append(20 * np.log10(speech.std() / added.std()))
+    assert len(found) > 20
+    return found
+
+
+def test_noise_and_babble_are_softer_than_the_voice(speech):
+    noise = louder(speech, noise=1)
+    assert 5 < min(noise) < 14 and 34 < max(noise) < 40.5  # a hum adds 2 dB to it at most
+    babble = louder(speech, [speech[::-1], np.roll(speech, 9000)], babble=1)
+    assert 7.5 < min(babble) < 12 and 26 < max(babble) < 30.5
+
+
+def test_without_a_telephone_highs_may_be_lost(speech):
+    lost = []
+    for seed in range(10):
+        heard = transmit(speech, np.random.default_rng(seed), recipe=replace(NOTHING, low_pass=1))
+        for low, high in ((7560, 8000), (2500, 3500)):
+            lost.append(
+                (band(speech, low, high) - band(speech, 500, 2500))
+                - (band(heard, low, high) - band(heard, 500, 2500))
+            )
+    assert min(lost[::2]) > 3 and np.abs(lost[1::2]).max() < 1
+
+
+def test_clipping_cuts_the_peaks_alone(speech):
+    heard = transmit(speech, np.random.default_rng(1), recipe=replace(NOTHING, clipping=1))
+    flat = np.abs(heard) > 0.999 * np.abs(heard).max()
+    assert 0.001 <= flat.mean() <= 0.016
+    scale = (heard[~flat] @ speech[~flat]) / (speech[~flat] @ speech[~flat])
+    np.testing.assert_allclose(heard[~flat], scale * speech[~flat], atol=1e-5)
 
 
 def test_everything_at_once_is_still_a_recording(speech):

@@ -71,6 +71,51 @@ def test_the_glottis_keeps_its_pitch():
     assert 0 <= flow.min() and flow.max() <= 1
 
 
+def sounded(jitter=0.0, shimmer=0.0, creak=0.0, luck=1.0):
+    """Power at multiples of a tenth of 100 Hz, of two seconds at that pitch."""
+    blocks = 400
+    tracks = np.full(blocks, 100.0), np.full(blocks, 1.1), np.full(blocks, creak)
+    source, _ = glottis(
+        *tracks, jitter, shimmer, np.full((9, 2), luck), *pulse_tables(), decimator()
+    )
+    return np.abs(np.fft.rfft(source[6400:22400] * np.hanning(16_000)))[::10]
+
+
+def test_luck_changes_the_length_and_the_height_of_periods():
+    usual = sounded()
+    assert usual[:16].argmax() % 10 == 0
+    assert sounded(jitter=np.log(1.1))[6:16].argmax() + 6 == 11  # phases run faster
+    np.testing.assert_allclose(sounded(shimmer=np.log(2.0)), 2 * usual, rtol=1e-3)
+
+
+def test_creak_makes_every_other_period_weaker():
+    usual, creaky = sounded(luck=0.0), sounded(creak=1.0, luck=0.0)
+    assert usual[5] < 0.01 * usual[10] and creaky[5] > 0.2 * creaky[10]
+
+
+@pytest.mark.parametrize("tilt", [0.4, -0.3])
+def test_tilt_darkens_and_brightens_and_breath_follows_the_flow(tilt):
+    """All of it before the tract: the same filter serves what is expected."""
+    blocks = 3
+    rng = np.random.default_rng(0)
+    source, noise = rng.standard_normal((2, blocks * BLOCK)).astype(np.float32)
+    flow = rng.random(blocks * BLOCK).astype(np.float32)
+    poles = np.tile([2500.0, 1500.0, 500.0], (blocks, 1))
+    shape = poles, 0 * poles + 90, *(np.full(blocks, v) for v in (1000.0, 130.0, 270.0, 110.0))
+    levels = np.array([[0.0, 1.0, 0.5, 0.2], [0.3, 0.0, 0.8, 0.0]])
+    y = vocal_tract(source, flow, noise, levels, 0.05, tilt, *shape)
+    if tilt > 0:
+        shaded = lfilter([1 - tilt], [1, -tilt], source)
+    else:
+        shaded = lfilter([1 / (1 + tilt), tilt / (1 + tilt)], [1], source)
+    times = np.arange(blocks * BLOCK) / BLOCK
+    voicing, hiss = (np.interp(times, np.arange(blocks + 1), level) for level in levels)
+    breathed = 0.05 * 4 * voicing * (0.3 + 0.7 * flow) + 0.12 * hiss + 0.0006
+    mixed = (shaded * voicing + noise * breathed).astype(np.float32)
+    still = np.zeros_like(flow), np.zeros_like(flow), np.ones((2, blocks + 1)), 0.0, 0.0
+    np.testing.assert_allclose(y, vocal_tract(mixed, *still, *shape), atol=1e-4 * np.abs(y).max())
+
+
 def test_the_tract_is_its_poles_and_zeros():
     blocks, width = 3, 90.0
     source = np.random.default_rng(0).standard_normal(blocks * BLOCK).astype(np.float32)

@@ -16,7 +16,7 @@ from voicemesh.nets.sss import (
     ThinVoiceEncoder,
 )
 from voicemesh.nets.sss_small import PortraitFaceEncoder, TrunkVoiceEncoder
-from voicemesh.systems import association
+from voicemesh.systems import association, spaces
 from voicemesh.systems.association import spread
 from voicemesh.systems.cmpc import Cmpc, Cmpc2
 from voicemesh.systems.sss import SeekingTheShapeOfSound
@@ -112,6 +112,16 @@ def test_windows_are_few_and_even(length, window, starts):
     assert spread(length, window) == starts
 
 
+def test_a_bundle_has_the_systems_of_which_it_has_both_nets(tmp_path):
+    system = small(SeekingTheShapeOfSound)
+    writer = BundleWriter(tmp_path, "small")
+    writer.net(system.parts[0], system.voice, upstream.arguments_of(system.voice))
+    assert spaces.spaces_in(Bundle.open(tmp_path), "cpu") == {}
+    writer.net(system.parts[1], system.face, upstream.arguments_of(system.face))
+    (name,), (found,) = zip(*spaces.spaces_in(Bundle.open(tmp_path), "cpu").items(), strict=True)
+    assert name == "sss" and isinstance(found, SeekingTheShapeOfSound)
+
+
 def test_a_long_voice_is_heard_in_pieces():
     """Equal ones, none longer than the recordings that the trunk learnt from."""
     torch.manual_seed(0)
@@ -124,6 +134,10 @@ def test_a_long_voice_is_heard_in_pieces():
         whole = F.normalize(voice(read(speech[None])))[0]
     torch.testing.assert_close(system.embed_voice(speech), heard)
     assert not torch.allclose(heard, whole)
+    days = torch.stack([system.told(part) for part in speech.split(64_000)])
+    with torch.inference_mode():
+        both = F.normalize(voice.of_code(days.mean(0, keepdim=True)))[0]
+    torch.testing.assert_close(system.of_told(days), both)
     short = sound(3.0)
     with torch.inference_mode():
         heard = F.normalize(voice(read(short[None])))[0]

@@ -77,8 +77,33 @@ def test_published_nets_read_the_published_features(speech):
     assert seen.parameters.shape == (1, 51) and seen.pitch_hz is None
     with pytest.raises(ValueError, match="no part 'cmp-statistics'"):
         system.female(seen.shape_params)
+    features = system.front_end(speech[None])
+    assert torch.equal(system.perceive_published(features).parameters, seen.parameters)
+
+
+def test_published_features_need_a_net_that_reads_them(ours, speech):
+    features = FRONT_ENDS["cmp"](speech[None])
+    with pytest.raises(ValueError, match="a bundle needs 'cmp-feature-encoder'"):
+        ours.perceive_published(features)
+    reader = VoiceEncoder(64, (8, 8), 16)
+    nets = ours.voice, ours.head, ours.face_model, ours.traits, ours.statistics
+    both = CrossModalPerceptionist(ours.front_end, *nets, feature_voice=reader)
+    with torch.inference_mode():
+        heard = torch.nn.functional.normalize(reader(features))
+    torch.testing.assert_close(both.perceive_published(features).embedding, heard)
+
+
+def test_something_must_make_a_face(ours):
+    with pytest.raises(ValueError, match="none is given"):
+        CrossModalPerceptionist(ours.front_end, ours.voice, None, ours.face_model)
 
 
 def test_an_encoder_of_unknown_features_is_refused():
     with pytest.raises(ValueError, match="reads 77 channels"):
         front_end_of(VoiceEncoder(77, (8,), 16))
+
+
+@pytest.mark.parametrize("name", ["cmp", "voicemesh", "voicemesh-cycles"])
+def test_an_encoder_hears_through_the_front_end_of_its_channels(name):
+    front_end = FRONT_ENDS[name]
+    assert front_end_of(VoiceEncoder(front_end.channels, (8,), 16)) is front_end

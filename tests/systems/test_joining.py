@@ -1,6 +1,7 @@
 """Joining recordings: as near to what was drawn as anything linear, nearer with every one."""
 
 from dataclasses import replace
+from itertools import product
 
 import pytest
 import torch
@@ -17,15 +18,15 @@ SIZE, TOLD, PEOPLE = 4, 43, 4000
 def known() -> Joining:
     """Embeddings of four numbers; what is told follows the person's own share of them."""
     turn = torch.linspace(-1, 1, SIZE * TOLD).reshape(SIZE, TOLD)
-    person = torch.diag(torch.tensor([1.0, 0.5, 0.2, 0.1]))
-    session = torch.diag(torch.tensor([0.2, 0.5, 0.8, 0.1]))
+    person = torch.tensor([[0.3, 0.2, 0.5, 0.4], [1.0, 0.5, 0.2, 0.1]]).diag_embed()
+    session = torch.tensor([[0.6, 0.1, 0.2, 0.5], [0.2, 0.5, 0.8, 0.1]]).diag_embed()
     usual = torch.stack([-torch.ones(SIZE), torch.ones(SIZE)])
     return Joining(
         usual=usual,
-        person=person.expand(2, -1, -1).clone(),
-        session=session.expand(2, -1, -1).clone(),
+        person=person,
+        session=session,
         told=usual @ turn,
-        ties=(person @ turn).expand(2, -1, -1).clone(),
+        ties=person @ turn,
         evidence=torch.tensor([0.9, 0.1, 0.5]),
         doubts=torch.tensor([0.05, 0.02, 0.01]),
     )
@@ -39,10 +40,11 @@ def drawn(joining: Joining, count: int, mode: int = 1):
     return joining.usual[mode] + stays + days.mean(1), joining.told[mode] + stays @ turn
 
 
-def test_nothing_linear_is_nearer_to_the_truth():
-    joining, sure = known(), torch.full((PEOPLE,), 60.0)
+@pytest.mark.parametrize("mode", [0, 1])
+def test_nothing_linear_is_nearer_to_the_truth(mode):
+    joining, sure = known(), torch.full((PEOPLE,), 60.0 if mode else -60.0)
     for count in (1, 3):
-        means, truth = drawn(joining, count)
+        means, truth = drawn(joining, count, mode)
         told = joining.expect(means, sure, count)[1]
         ones = torch.cat([means, torch.ones(PEOPLE, 1)], 1)
         best = ones @ torch.linalg.lstsq(ones, truth).solution
@@ -56,14 +58,23 @@ def test_nothing_linear_is_nearer_to_the_truth():
 def test_what_is_won_is_what_errors_lose():
     joining, sure = known(), torch.full((PEOPLE,), 60.0)
     joining = replace(joining, doubts=torch.zeros(3))
-    squares = {}
-    for count in (1, 4):
-        means, truth = drawn(joining, count)
-        away = truth - joining.expect(means, sure, count)[1]
-        squares[count] = (away.T @ away / PEOPLE).trace()
+    squares = {1: 0.0, 4: 0.0}
+    for mode, count in product((0, 1), squares):
+        means, truth = drawn(joining, count, mode)
+        away = truth - joining.expect(means, sure if mode else -sure, count)[1]
+        squares[count] += float(away.square().sum(1).mean()) / 2
     won = float(joining.gained(4).trace())
-    assert won == pytest.approx(float(squares[1] - squares[4]), rel=0.1)
+    assert won == pytest.approx(squares[1] - squares[4], rel=0.1)
     assert float(joining.gained(1).abs().max()) == 0
+
+
+def test_what_is_won_holds_the_sex_that_becomes_surer():
+    """As far as doubts are known: of more recordings than that, no more is promised."""
+    joining = known()
+    within, apart = replace(joining, doubts=torch.zeros(3)), joining.told[1] - joining.told[0]
+    for count, surer in ((2, 0.03), (3, 0.04), (9, 0.04)):
+        more = joining.gained(count) - within.gained(count)
+        torch.testing.assert_close(more.float(), surer * torch.outer(apart, apart))
 
 
 def test_evidence_adds_up_less_by_what_is_shared():
@@ -113,6 +124,10 @@ def test_a_system_tells_one_and_several(system):
     told = system.joining.expect(units.mean(0), odds.mean(0), 3)[1]
     torch.testing.assert_close(together.shape_params, told[:, :40])
     torch.testing.assert_close(together.age, 1 + 0.1 * told[:, 42])
+    torch.testing.assert_close(together.traits[:, 0], system.joining.log_odds(odds.mean(0), 3))
+    of_the_head = system.head(units.mean(0))
+    torch.testing.assert_close(together.parameters[:, 0], of_the_head[:, 0])
+    torch.testing.assert_close(together.expression_params, of_the_head[:, 41:])
     torch.testing.assert_close(together.embedding.norm(dim=1), torch.ones(5))
     same_day = system.perceive_several(units, days=1)
     assert not torch.allclose(same_day.shape_params, together.shape_params)

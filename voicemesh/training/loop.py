@@ -18,6 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from voicemesh.nets.devices import halved
 from voicemesh.whole_files import aside, write_json, write_whole
 
 log = logging.getLogger(__name__)
@@ -86,7 +87,7 @@ def train(task: Task, recipe: Any, folder: Path, settings: LoopSettings) -> dict
     while step < settings.steps:
         rng = seed_step(settings.seed, step, accelerator.process_index)
         batch = {name: value.to(accelerator.device) for name, value in task.batch(rng).items()}
-        with torch.autocast(accelerator.device.type, torch.bfloat16, enabled=settings.half):
+        with halved(accelerator.device, settings.half):
             losses = net(batch)
         accelerator.backward(losses["loss"])
         optimiser.step()
@@ -98,7 +99,8 @@ def train(task: Task, recipe: Any, folder: Path, settings: LoopSettings) -> dict
         if step % settings.log_every and step < settings.steps:
             continue
         if journal:
-            means = {name: value / settings.log_every for name, value in sums.items()}
+            seen = step % settings.log_every or settings.log_every  # fewer before the last step
+            means = {name: value / seen for name, value in sums.items()}
             rate = task.schedule.get_last_lr()[0]
             journal.write({"step": step, **means, "learning_rate": rate})
             bar.set_postfix(loss=f"{means['loss']:.3f}")
