@@ -79,8 +79,8 @@ def _bias_act_kernel(
 
 
 @triton.jit(
-    do_not_specialize=["noises", "steps"],
-    do_not_specialize_on_alignment=["batch", "blocks_s", "blocks_c"],
+    do_not_specialize=["batch", "noises", "steps"],
+    do_not_specialize_on_alignment=["blocks_s", "blocks_c"],
 )
 @no_type_check
 def _gradient_kernel(

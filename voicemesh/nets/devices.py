@@ -39,6 +39,11 @@ def knows_bfloat16(device: torch.device | str) -> bool:
         return torch.cuda.is_bf16_supported(including_emulation=False)
 
 
+def halved(device: torch.device, wanted: bool = True) -> torch.autocast:
+    """Convolutions and products inside in bfloat16, if that is wanted and the device knows it."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=wanted and knows_bfloat16(device))
+
+
 @lru_cache(maxsize=1)
 def _first() -> torch.device:
     if not torch.cuda.is_available():

@@ -20,6 +20,7 @@ from voicemesh.systems.cmp import VOICE, CrossModalPerceptionist
 from voicemesh.systems.cmp_unsupervised import TEACHER, FaceReader
 from voicemesh.systems.sf2f import GENERATOR as SPEECH_TO_FACE
 from voicemesh.systems.sf2f import SpeechToFace
+from voicemesh.systems.voicestyle_asked import Wish
 
 from . import photograph, several
 from .clock import Clock
@@ -203,7 +204,10 @@ class Pipeline(Portrayer):
             for space in self.matcher.spaces.values():
                 space.embed_voice(torch.from_numpy(noise))
         if self.imaginer is not None:
-            self.imaginer.first(noise)
+            growing = self.imaginer.imagine(self.imaginer.hear(noise), Wish())
+            next(growing)
+            if self.device.type == "cuda":  # kernels of gradients are compiled when they first run
+                next(growing)
         render.portrait(average, size=64, openness=self.openness)
 
 

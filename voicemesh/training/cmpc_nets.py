@@ -9,6 +9,7 @@ from torch import Tensor, distributed, nn
 from voicemesh.audio.features import FRONT_ENDS
 from voicemesh.nets.cmp import VoiceEncoder
 from voicemesh.nets.cmpc import FeatureVoiceEncoder, GridFaceEncoder, ResNetEncoder
+from voicemesh.nets.devices import halved
 from voicemesh.nets.sss_small import PortraitFaceEncoder, TrunkVoiceEncoder
 
 from . import cmpc
@@ -178,7 +179,7 @@ class CmpcNets(nn.Module):
         image = viewed(pixels, Views().scaled(recipe.views)) if seen else scaled(pixels)
         image = image.contiguous(memory_format=torch.channels_last)
         half = recipe.bfloat16 and self.training
-        with torch.autocast(features.device.type, torch.bfloat16, enabled=half):
+        with halved(features.device, half):
             if isinstance(self.voice, ResNetEncoder):
                 voices = self.voice(features[:, None])
             else:

@@ -15,6 +15,7 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from voicemesh.evaluation.targets import TRAIT_SCALES
+from voicemesh.nets.devices import halved
 from voicemesh.nets.irse import IrBackbone
 from voicemesh.population.law import People
 from voicemesh.population.likelihood import proportions
@@ -70,7 +71,7 @@ class FaceNets(nn.Module):
     def forward(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
         """Losses by name; "loss" is their weighted sum."""
         pictures = batch["pictures"].contiguous(memory_format=torch.channels_last)
-        with torch.autocast(pictures.device.type, torch.bfloat16, enabled=self.training):
+        with halved(pictures.device, self.training):
             features = self.backbone(pictures)
         features = features.float()
         traits = self.traits(features)

@@ -22,6 +22,7 @@ from voicemesh.checkpoints.bundle import Bundle, BundleWriter
 from voicemesh.evaluation.identity import Identified, identified
 from voicemesh.evaluation.voice_faces import portraits_of
 from voicemesh.latent.losses import IDENTITY_SIDE, Identity, face_crop
+from voicemesh.nets.devices import halved
 from voicemesh.nets.irse import IrBackbone
 from voicemesh.population.dataset import Population
 from voicemesh.population.portrait_set import PortraitShard
@@ -85,7 +86,7 @@ class IdentityNets(nn.Module):
     def forward(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
         """Losses by name; "loss" is their weighted sum. The second half shows the same people."""
         crop = face_crop(batch["pictures"]).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(crop.device.type, torch.bfloat16):
+        with halved(crop.device):
             features = self.backbone(crop)
         features = features.float()
         shared = (self.shape(features) - batch["shape"]).square().mean()

@@ -16,6 +16,7 @@ from voicemesh.latent.losses import (
     pyramid_differences,
     texture_differences,
 )
+from voicemesh.nets.devices import halved
 from voicemesh.nets.patch_critic import PatchCritic
 from voicemesh.nets.stylegan2 import Generator
 from voicemesh.nets.stylegan2_half import half_images, mapped
@@ -113,7 +114,7 @@ class AnchoredPlayers(Players):
 
     def _scores(self, images: Float[Tensor, "batch 3 _ _"]) -> Float[Tensor, "batch scales _ _"]:
         """Of every patch of every image."""
-        with torch.autocast(images.device.type, torch.bfloat16, enabled=self.recipe.half):
+        with halved(images.device, self.recipe.half):
             scores = self.critic(images)
         return scores.float()
 

@@ -18,6 +18,7 @@ from torch.nn import functional
 from voicemesh.audio.cycles import TRACKS
 from voicemesh.audio.features import FRONT_ENDS
 from voicemesh.evaluation.targets import TRAIT_SCALES
+from voicemesh.nets.devices import halved
 from voicemesh.nets.voice_trunk import VoiceTrunk
 from voicemesh.population.dataset import Population
 from voicemesh.population.streams import stream
@@ -80,7 +81,7 @@ class VoiceNets(nn.Module):
         """Losses by name; "tied" is the squared error of habits as much as a face tells of them."""
         features = batch["features"]
         half = self.training and self.recipe.bfloat16
-        with torch.autocast(features.device.type, torch.bfloat16, enabled=half):
+        with halved(features.device, half):
             codes = self.trunk(features)
         habits, traits = self.habits(codes.float()), self.traits(codes.float())
         errors = (habits - batch["habits"]).square()
