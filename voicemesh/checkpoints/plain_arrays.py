@@ -4,9 +4,14 @@ Those trust what a pickle says of itself: a crafted one makes them read memory t
 What stands here for them checks every word first.
 """
 
+import codecs
 import math
+import pickle
+import pickletools
 from argparse import Namespace
+from collections import OrderedDict
 from collections.abc import Callable
+from io import BufferedIOBase
 from pickle import UnpicklingError
 from typing import Any
 
@@ -15,9 +20,21 @@ from jaxtyping import Shaped
 
 KINDS = frozenset("b1 i1 i2 i4 i8 u1 u2 u4 u8 f2 f4 f8".split())
 ORDERS = frozenset("<>|=")
+SLACK = 1000  # by which numbers of things kept may be ahead of their count
 
 
-class Kind:
+class Stand:
+    """Stands for a thing of numbers until the whole pickle is read, whose state it may not set."""
+
+    def made(self) -> Any:
+        """What it stands for."""
+        raise NotImplementedError
+
+    def __setstate__(self, state: object) -> None:
+        raise UnpicklingError("it changes what makes its arrays")
+
+
+class Kind(Stand):
     """Stands for a numpy dtype: one plain number, in either order of bytes."""
 
     def __init__(self, code: str | bytes, *_: object) -> None:
@@ -35,9 +52,13 @@ class Kind:
             raise UnpicklingError(f"it has no order of bytes {order!r}")
         self.dtype = self.dtype.newbyteorder(order)
 
+    def made(self) -> np.dtype:
+        """The dtype."""
+        return self.dtype
 
-class Array:
-    """Stands for a numpy array until the whole pickle is read."""
+
+class Array(Stand):
+    """Stands for a numpy array, empty until its state is set."""
 
     def __init__(self, *_: object) -> None:
         self.values = np.zeros(0)
@@ -47,6 +68,10 @@ class Array:
             raise UnpicklingError("it holds an array without content")
         shape, kind, by_columns, content = state[-4:]
         self.values = filled(content, kind, shape, "F" if by_columns else "C")
+
+    def made(self) -> Shaped[np.ndarray, "..."]:
+        """The array."""
+        return self.values
 
 
 def filled(
@@ -85,16 +110,15 @@ def text(word: object) -> str:
 
 
 def settled(value: Any, seen: dict[int, Any] | None = None) -> Any:
-    """What was read, with arrays where something stood for them; each thing is looked at once."""
+    """What was read, with what was stood for in its place; each thing is looked at once."""
     seen = {} if seen is None else seen
     if id(value) in seen:
         return seen[id(value)][1]
-    if isinstance(value, Array):
-        found = value.values
-    elif isinstance(value, Kind):
-        found = value.dtype
-    elif isinstance(value, tuple):
-        found = tuple(settled(part, seen) for part in value)
+    if isinstance(value, Stand):
+        found = value.made()
+    elif isinstance(value, tuple | set | frozenset):
+        kind = tuple if isinstance(value, tuple) else type(value)
+        found = kind(settled(part, seen) for part in value)
     else:
         found = value
     seen[id(value)] = value, found  # the first is kept so that its number stays its own
@@ -122,7 +146,8 @@ class Named:
         raise UnpicklingError("it changes what makes its arrays")
 
 
-# What a pickle of numpy names, by the module names of numpy 1 and 2.
+# What a pickle of plain data and of numpy names, by the module names of numpy 1 and 2.
+PLAIN = {"_codecs.encode": codecs.encode, "collections.OrderedDict": OrderedDict}
 NAMES = {
     "numpy.dtype": Named(Kind),
     "numpy.ndarray": Named(Array),
@@ -137,3 +162,38 @@ NAMES = {
         )
     },
 }
+
+
+class ArrayUnpickler(pickle.Unpickler):
+    """Finds the few names that arrays need, refuses every other before it is imported."""
+
+    names = PLAIN | NAMES
+
+    def __init__(self, file: BufferedIOBase) -> None:
+        super().__init__(file, encoding="latin1")
+        self.file = file
+
+    def load(self) -> Any:
+        """The next pickle of the file."""
+        start = self.file.tell()
+        refuse_leaps(self.file)
+        self.file.seek(start)
+        return super().load()
+
+    def find_class(self, module: str, name: str) -> Any:
+        """What stands for a name."""
+        full = f"{module}.{name}"
+        if full not in self.names:
+            raise UnpicklingError(f"it names {full}, which is more than data")
+        return self.names[full]
+
+
+def refuse_leaps(file: BufferedIOBase) -> None:
+    """Refuse a pickle that keeps a thing under a number far ahead: up to it, room would be made.
+
+    Raises:
+        UnpicklingError: it does.
+    """
+    for count, (operation, number, _) in enumerate(pickletools.genops(file)):
+        if operation.name in ("PUT", "BINPUT", "LONG_BINPUT") and number > count + SLACK:
+            raise UnpicklingError(f"it keeps a thing under the number {number}")

@@ -1,7 +1,6 @@
 """Tensors, arrays and plain data out of pickled files, and nothing else: no code of theirs runs."""
 
 import argparse
-import codecs
 import pickle
 import struct
 import tarfile
@@ -14,10 +13,11 @@ from typing import Any
 
 import torch
 
-from .plain_arrays import NAMES, Array, Kind, settled
+from .plain_arrays import NAMES, Array, ArrayUnpickler, Kind, settled
+from .plain_tensors import is_of_later_protocol, tensor_file
 
 TORCH_MARK = b"\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # after the protocol of its older files
-PLAIN = {"_codecs.encode": codecs.encode, "collections.OrderedDict": OrderedDict}
+FRAME = 9  # bytes that later protocols put before it
 # All that readers raise on bytes that are no pickle, no array, or a torn one.
 MALFORMED = (
     *(pickle.UnpicklingError, zipfile.BadZipFile, zlib.error, struct.error, TokenError),
@@ -29,7 +29,7 @@ MALFORMED = (
 def torch_file(path: str | Path) -> Any:
     """What `torch.save` wrote, on the CPU: tensors in dicts, lists and plain values.
 
-    Reads today's zip files and the older pickles, whatever the suffix.
+    Reads today's zip files and the older pickles, whatever the suffix and the protocol.
 
     Raises:
         ValueError: no such file, no torch file, or one that holds more than data.
@@ -40,6 +40,8 @@ def torch_file(path: str | Path) -> Any:
     plain += [(named, name) for name, named in NAMES.items()]
     plain += [Array, Kind]  # whose state is set then, by themselves
     try:
+        if is_of_later_protocol(path):
+            return tensor_file(path)
         with torch.serialization.safe_globals(plain):
             return settled(torch.load(path, map_location="cpu", weights_only=True))
     except MALFORMED as error:
@@ -71,21 +73,9 @@ def array_file(path: str | Path) -> Any:
     path = existing(path)
     try:
         with path.open("rb") as file:
-            return settled(ArrayUnpickler(file, encoding="latin1").load())
+            return settled(ArrayUnpickler(file).load())
     except MALFORMED as error:
         raise ValueError(f"{path} cannot be read as arrays: {error}") from error
-
-
-class ArrayUnpickler(pickle.Unpickler):
-    """Finds the few names that arrays need, refuses every other before it is imported."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        full = f"{module}.{name}"
-        if full in NAMES:
-            return NAMES[full]
-        if full in PLAIN:
-            return PLAIN[full]
-        raise pickle.UnpicklingError(f"it names {module}.{name}, which is more than data")
 
 
 def existing(path: str | Path) -> Path:
@@ -120,15 +110,15 @@ def refuse_bomb(path: Path) -> None:
 def plain_pickle(path: Path) -> bool:
     """Is this a pickle without the mark that torch begins its own with?"""
     with path.open("rb") as file:
-        start = file.read(2 + len(TORCH_MARK))
-    return start[:1] == b"\x80" and start[2:] != TORCH_MARK
+        start = file.read(2 + FRAME + len(TORCH_MARK))
+    return start[:1] == b"\x80" and TORCH_MARK not in start
 
 
 def reason_of(error: BaseException) -> str:
     """Why torch could not read a file, without its advice to read it unsafely."""
     told = str(error).split("WeightsUnpickler error: ")[-1].strip().split("\n")[0]
     if told.startswith("Unsupported operand"):
-        return "it is torn, or a pickle of another protocol than torch writes (2)"
+        return "it is torn, or an old pickle that torch does not read"
     if isinstance(error, OSError | LookupError) or told.startswith("Weights only load failed"):
         told = ""
     return told or "it is no torch file, or a torn one"
