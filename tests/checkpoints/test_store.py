@@ -118,3 +118,17 @@ def test_equal_content_makes_equal_bytes():
     assert len(contents) == 1
     found, header = store.unpacked(contents.pop(), "here")
     assert torch.equal(found["b"], tensors["b"]) and header == words
+
+
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        ("VoiceEncoder", {"embedding": 10**9}),
+        ("TrunkVoiceEncoder", {"blocks": [1, 1, 1, 10**9]}),
+        ("Generator", {"widths": [4, 4], "style": 8, "depth": 10**9}),
+        ("Generator", {"widths": [4] * 20}),
+    ],
+)
+def test_nets_that_ask_for_more_than_their_file_holds(name, more):
+    with pytest.raises(ValueError, match=f"x: {name} cannot be built .* than the 3,315 that the"):
+        store.net_of(name, more, SupervisedHead().state_dict(), "x")

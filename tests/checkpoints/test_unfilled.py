@@ -1,9 +1,10 @@
 """Nets that are filled from files draw no weights before."""
 
+import pytest
 import torch
 from torch import nn
 
-from voicemesh.checkpoints.unfilled import Unfilled
+from voicemesh.checkpoints.unfilled import LEAST, SPARE, TIMES, Bounded, Unfilled
 
 
 def test_nothing_is_drawn_inside():
@@ -23,3 +24,19 @@ def test_meta_tensors_stay_on_meta():
         layer = nn.Linear(3, 2)
         nn.init.normal_(layer.weight)
     assert layer.weight.is_meta
+
+
+def test_nets_may_be_as_large_as_their_file_allows():
+    side = 1000
+    with torch.device("meta"), Bounded(side**2), Unfilled():
+        nn.Linear(side, side)
+        with pytest.raises(ValueError, match="more values than the 1,000,000 that the file holds"):
+            nn.Linear(side * TIMES, side + SPARE // side)
+
+
+def test_empty_layers_count_as_well():
+    with torch.device("meta"), Bounded(0):
+        for _ in range(SPARE // LEAST):
+            torch.zeros(0)
+        with pytest.raises(ValueError, match="more values than the 0 that the file holds"):
+            torch.zeros(0)

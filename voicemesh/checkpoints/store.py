@@ -45,7 +45,7 @@ from voicemesh.nets.synergynet import MobileNetV2, SynergyNet
 from voicemesh.nets.voicestyle import VoiceStart
 
 from .eight_bits import widened
-from .unfilled import Unfilled
+from .unfilled import Bounded, Unfilled
 
 NETS = {
     net.__name__: net
@@ -60,6 +60,11 @@ NETS = {
     )
 }
 Tensors = dict[str, Shaped[Tensor, "..."]]
+# All that nets raise on arguments that they cannot be made of.
+UNBUILT = (
+    *(TypeError, ValueError, AttributeError, LookupError, ArithmeticError, RuntimeError),
+    MemoryError,
+)
 COUNTER = ".num_batches_tracked"  # of a norm; inference does not read it
 
 
@@ -154,15 +159,17 @@ def net_of(
     if not isinstance(name, str) or name not in NETS:
         raise ValueError(f"{origin}: no net {name!r}; known are {', '.join(sorted(NETS))}")
     tensors = widened(tensors)
+    held = sum(value.numel() for value in tensors.values())
     try:
-        with torch.device("meta"), Unfilled():  # nothing is allocated unless the sizes are right
-            agree(NETS[name](**arguments), tensors, origin)
-        with Unfilled():
-            net = NETS[name](**arguments)
-    except (TypeError, AttributeError, LookupError, ArithmeticError, RuntimeError) as error:
+        with torch.device("meta"), Bounded(held), Unfilled():  # where nothing is allocated
+            fitting = NETS[name](**arguments)
+    except UNBUILT as error:
         raise ValueError(
             f"{origin}: {name} cannot be built from {dict(arguments)}: {error}"
         ) from error
+    agree(fitting, tensors, origin)
+    with Unfilled():
+        net = NETS[name](**arguments)
     return fill(net, tensors, origin)
 
 
