@@ -1,7 +1,6 @@
-"""The compiled loop over the samples of a portrait, and the light and matter that it asks for.
+"""The compiled loop over the samples of a portrait.
 
-Compiled on first use, then kept in the compiler's cache; all release the interpreter lock. One
-file, since that cache does not notice a change in a function of another file.
+Compiled on first use, then kept in the compiler's cache; releases the interpreter lock.
 """
 
 import math
@@ -11,112 +10,17 @@ import numpy as np
 
 from voicemesh.kernels.compiling import compiled
 
-SKIN, EYE, HAIR, LOCK = 0, 1, 2, 5  # of studio.Material
-SHADOW_TAPS = 8  # per sample; the samples of a pixel turn their patterns differently
-SHADOW_RADIUS = 7.5  # millimetres
-GOLDEN = 2.399963
-CROWN = (0.0, 0.82, -0.57)  # where the hair parts, seen from the middle of the scalp
-STRANDS = 85.0  # clumps of hair in a radian about the crown
-CROP = 11.0  # millimetres along which a clump stays the same
+from . import portrait_grain, portrait_light
+from .portrait_grain import lock, texture
+from .portrait_light import REFLECTANCE, mirror, shadow, window_light
+from .studio import Material
+
+SKIN, EYE, HAIR, LOCK = (
+    int(material) for material in (Material.SKIN, Material.EYE, Material.HAIR, Material.LOCK)
+)
 NECK = 120.0  # millimetres through it
-REFLECTANCE = 0.028  # of skin at normal incidence
-# Two windows mirrored in the eyes: direction, half width, half height, brightness.
-WINDOWS = ((-0.392, 0.467, 0.793, 0.17, 0.22, 2.6), (0.636, 0.051, 0.770, 0.08, 0.22, 0.35))
 
-loop = compiled(nogil=True, fastmath=True, error_model="numpy")
-
-
-@loop
-@no_type_check
-def noise(x, y, z):
-    """Smooth noise in [0, 1] with features of size 1."""
-    fx, fy, fz = math.floor(x), math.floor(y), math.floor(z)
-    ix, iy, iz = int(fx), int(fy), int(fz)
-    x, y, z = x - fx, y - fy, z - fz
-    x, y, z = x * x * (3 - 2 * x), y * y * (3 - 2 * y), z * z * (3 - 2 * z)
-    total = 0.0
-    for corner in range(8):
-        i, j, k = corner & 1, (corner >> 1) & 1, corner >> 2
-        h = ((ix + i) * 73856093) ^ ((iy + j) * 19349663) ^ ((iz + k) * 83492791)
-        h = ((h ^ (h >> 13)) * 1274126177) & 0xFFFFFF
-        weight = (x if i else 1 - x) * (y if j else 1 - y) * (z if k else 1 - z)
-        total += weight * (h / 16777216.0)
-    return total
-
-
-@loop
-@no_type_check
-def strands(at, tangent):
-    """Noise of combed hair at a point about the middle of the scalp; fills its direction."""
-    radius = math.sqrt(at[0] ** 2 + at[1] ** 2 + at[2] ** 2) + 1e-6
-    rise = (at[0] * CROWN[0] + at[1] * CROWN[1] + at[2] * CROWN[2]) / radius
-    aside = (CROWN[1] * at[2] - CROWN[2] * at[1]) / radius
-    about = math.atan2(aside, at[0] / radius)
-    down = math.acos(min(1.0, max(-1.0, rise))) * radius
-    length = 1e-6
-    for k in range(3):
-        tangent[k] = at[k] / radius * rise - CROWN[k]
-        length += tangent[k] ** 2
-    length = math.sqrt(length)
-    for k in range(3):
-        tangent[k] /= length
-    coarse = noise(about * STRANDS, down / CROP, 0.5)
-    fine = noise(about * STRANDS * 2.7, down / CROP * 1.6, 7.5)
-    return 0.5 * coarse + 0.5 * fine
-
-
-@loop
-@no_type_check
-def texture(at, n, made_of, turned, scalp, shown, combed):
-    """Draws strands or blotches into the colour `shown`; returns the grain of hair or pores.
-
-    Fills `combed` with the direction of the hair.
-    """
-    own, tangent = np.empty(3), np.empty(3)
-    for k in range(3):
-        own[k] = at[0] * turned[0, k] + at[1] * turned[1, k] + at[2] * turned[2, k]
-    if made_of == HAIR:
-        for k in range(3):
-            own[k] -= scalp[k]
-        lift = strands(own, tangent)
-        for k in range(3):
-            shown[k] *= 0.25 + 1.1 * lift
-            combed[k] = 0.5 * (lift - 0.5) * n[k]
-            for j in range(3):
-                combed[k] += turned[k, j] * tangent[j]
-        return lift
-    if made_of != SKIN:
-        return 1.0
-    blotch = noise(own[0] / 4.5, own[1] / 4.5, own[2] / 4.5)
-    flush = noise(own[0] / 13.0, own[1] / 13.0, own[2] / 13.0 + 5.0)
-    pores = noise(own[0] / 0.7, own[1] / 0.7, own[2] / 0.7)
-    shown[0] *= 0.955 + 0.03 * blotch + 0.03 * flush + 0.03 * pores
-    shown[1] *= 0.89 + 0.07 * blotch + 0.09 * flush + 0.06 * pores
-    shown[2] *= 0.89 + 0.07 * blotch + 0.09 * flush + 0.06 * pores
-    return pores
-
-
-@loop
-@no_type_check
-def lock(a, b, c, w0, w1, w2, combs, shown, combed):
-    """Draws the strands of a ribbon into the colour `shown`; returns their grain.
-
-    Fills `combed` with their direction.
-    """
-    across = w0 * combs[a, 3] + w1 * combs[b, 3] + w2 * combs[c, 3]
-    along = w0 * combs[a, 4] + w1 * combs[b, 4] + w2 * combs[c, 4]
-    coarse = noise(across / 1.6, along / 38.0, 0.5)
-    fine = noise(across / 0.6, along / 16.0, 7.5)
-    lift = min(1.0, max(0.0, 0.5 + 1.7 * (0.5 * coarse + 0.5 * fine - 0.5)))
-    length = 1e-6
-    for k in range(3):
-        shown[k] *= 0.3 + 1.35 * lift
-        combed[k] = w0 * combs[a, k] + w1 * combs[b, k] + w2 * combs[c, k]
-        length += combed[k] * combed[k]
-    length = math.sqrt(length)
-    for k in range(3):
-        combed[k] /= length
-    return lift
+loop = compiled(portrait_grain, portrait_light, nogil=True, fastmath=True, error_model="numpy")
 
 
 @loop
@@ -144,87 +48,6 @@ def surface(t, w, triangles, image, points, normals, at, n):
     for k in range(3):
         n[k] = -n[k] / length if back else n[k] / length
     return w0, w1, w2, back
-
-
-@loop
-@no_type_check
-def shadow(at, n, axes, shade_map, reach, turn):
-    """Share of the key light that reaches a point: soft edges by a turned spiral of taps.
-
-    `axes` are right, up and forward of the lamp; `reach` is half the side of its square map.
-    """
-    size = shade_map.shape[0]
-    x = y = z = 0.0
-    for k in range(3):
-        p = at[k] + n[k] * 1.2
-        x += p * axes[0, k]
-        y += p * axes[1, k]
-        z += p * axes[2, k]
-    scale = size / (2 * reach)
-    middle = (size - 1) / 2
-    lit = 0
-    for tap in range(SHADOW_TAPS):
-        r = math.sqrt((tap + 0.5) / SHADOW_TAPS) * SHADOW_RADIUS
-        angle = turn + tap * GOLDEN
-        column = int(middle + (x + r * math.cos(angle)) * scale + 0.5)
-        row = int(middle - (y + r * math.sin(angle)) * scale + 0.5)
-        if not (0 <= row < size and 0 <= column < size) or shade_map[row, column] < z + 0.8:
-            lit += 1
-    return lit / SHADOW_TAPS
-
-
-@loop
-@no_type_check
-def highlight(nl, nv, nh, vh, roughness):
-    """Two-lobe GGX reflection times the cosine to the light."""
-    total = 0.0
-    fresnel = 1 - vh
-    fresnel = REFLECTANCE + (1 - REFLECTANCE) * fresnel * fresnel * fresnel * fresnel * fresnel
-    for lobe in range(2):
-        rough = roughness if lobe == 0 else max(0.12, roughness * 0.62)
-        a2 = rough * rough * rough * rough
-        d = nh * nh * (a2 - 1) + 1
-        k = (rough + 1) * (rough + 1) / 8
-        g = 4 * (nl * (1 - k) + k) * (nv * (1 - k) + k) + 1e-6
-        total += (0.85 if lobe == 0 else 0.15) * a2 / (math.pi * d * d + 1e-9) / g
-    return total * fresnel * nl
-
-
-@loop
-@no_type_check
-def mirror(n, view, nv, towards, nl, made_of, rough, combed):
-    """The share of a lamp's light that a surface mirrors into the camera."""
-    if nl <= 0:
-        return 0.0
-    hx, hy, hz = view[0] + towards[0], view[1] + towards[1], view[2] + towards[2]
-    h = math.sqrt(hx * hx + hy * hy + hz * hz) + 1e-9
-    if made_of == HAIR or made_of == LOCK:  # brightest across the strands (Kajiya and Kay)
-        along = (combed[0] * hx + combed[1] * hy + combed[2] * hz) / h
-        across = max(0.0, 1 - along * along)
-        shone = 0.03 * across**16 if made_of == HAIR else 0.012 * across**12 + 0.075 * across**60
-        return shone * min(1.0, 3 * nl)
-    nh = max(0.0, (n[0] * hx + n[1] * hy + n[2] * hz) / h)
-    vh = max(0.0, (view[0] * hx + view[1] * hy + view[2] * hz) / h)
-    return highlight(nl, nv, nh, vh, rough)
-
-
-@loop
-@no_type_check
-def window_light(n, view, nv):
-    """What an eye mirrors of the studio's windows."""
-    total = 0.0
-    for i in range(2):
-        cx, cy, cz, half_width, half_height, bright = WINDOWS[i]
-        rx, ry, rz = 2 * nv * n[0] - view[0], 2 * nv * n[1] - view[1], 2 * nv * n[2] - view[2]
-        if rx * cx + ry * cy + rz * cz <= 0:
-            continue
-        side = math.sqrt(cx * cx + cz * cz)
-        u = abs((rx * cz - rz * cx) / side)
-        v = abs(-rx * cx * cy / side + ry * side - rz * cz * cy / side)
-        a = min(1.0, max(0.0, (half_width * 1.15 - u) / (half_width * 0.3)))
-        b = min(1.0, max(0.0, (half_height * 1.15 - v) / (half_height * 0.3)))
-        total += a * a * (3 - 2 * a) * b * b * (3 - 2 * b) * bright
-    return total
 
 
 @loop
