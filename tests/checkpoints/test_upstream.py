@@ -5,12 +5,11 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from checkpoints.face_tensors import face_tensors
 from safetensors.torch import save_file
-from scipy.io import savemat
 
 from voicemesh import checkpoints
 from voicemesh.checkpoints import upstream
-from voicemesh.mesh.landmarks import BASEL_LANDMARKS
 from voicemesh.nets.cmp import (
     EmbeddingClassifier,
     FaceEmbedder,
@@ -20,29 +19,6 @@ from voicemesh.nets.cmp import (
 )
 from voicemesh.nets.sf2f_vggface import VggFace
 from voicemesh.nets.synergynet import MobileNetV2, SynergyNet
-
-VERTICES = 53_000  # enough for the published landmarks
-
-
-def face_tensors(vertices: int = VERTICES) -> dict[str, torch.Tensor]:
-    return {
-        "param_mean": torch.randn(102),
-        "param_std": torch.rand(102) + 0.5,
-        "u": torch.randn(3 * vertices, 1) * 80_000,
-        "w_shp": torch.randn(3 * vertices, 40),
-        "w_exp": torch.randn(3 * vertices, 10),
-    }
-
-
-@pytest.fixture(scope="module")
-def published(tmp_path_factory):
-    """2D-to-3D-pretrained.tar as published: wrapped, prefixed, with a backbone beside."""
-    tensors = face_tensors()
-    state = {f"module.{key}": value for key, value in tensors.items()}
-    state["module.IGM.backbone.features.0.0.weight"] = torch.zeros(2)
-    path = tmp_path_factory.mktemp("published") / "2D-to-3D-pretrained.tar"
-    torch.save({"epoch": 80, "state_dict": state}, path)
-    return path, tensors
 
 
 @pytest.mark.parametrize("prefix", ["", "module."])
@@ -182,47 +158,6 @@ def test_regressors_with_strange_tensors_are_refused(change, fault):
         upstream.build("cmp-3dmm-regressor", state | change, "x")
 
 
-def test_the_face_model_leaves_the_backbone_alone(published):
-    path, tensors = published
-    model = checkpoints.load("cmp-face-model", path)
-    mean = tensors["u"].reshape(-1, 3) / 1000
-    torch.testing.assert_close(model.mean, mean)
-    torch.testing.assert_close(model.shape_deviation, tensors["param_std"][12:52])
-    torch.testing.assert_close(model.expression_mean, tensors["param_mean"][52:62])
-    assert model.landmarks.tolist() == list(BASEL_LANDMARKS)
-
-
-def test_triangles_and_landmarks_beside_the_face_model(published, tmp_path):
-    path, _ = published
-    savemat(tmp_path / "tri.mat", {"tri": np.array([[1, 4], [2, 5], [3, VERTICES]], np.uint16)})
-    flat = (3 * np.arange(68)[:, None] + np.arange(3)).ravel()
-    np.save(tmp_path / "keypoints_sim.npy", flat)
-    model = upstream.load_basel(path, tmp_path / "tri.mat", tmp_path / "keypoints_sim.npy")
-    assert model.triangles.tolist() == [[0, 2, 1], [3, VERTICES - 1, 4]]
-    assert model.landmarks.tolist() == list(range(68))
-
-
-def test_the_face_model_without_neck(tmp_path):
-    tensors = {key: value.numpy() for key, value in face_tensors(70).items()}
-    arrays = {
-        "u": tensors["u"].astype(np.float64),
-        "w_shp": np.concatenate([tensors["w_shp"], tensors["w_shp"]], 1),  # as 199 components
-        "w_exp": tensors["w_exp"],
-        "tri": np.array([[0, 3], [1, 4], [2, 69]]),
-        "keypoints": (3 * np.arange(68)[:, None] + np.arange(3)).ravel(),
-    }
-    (tmp_path / "bfm_noneck_v3.pkl").write_bytes(pickle.dumps(arrays, 2))
-    model = upstream.load_basel(tmp_path / "bfm_noneck_v3.pkl")
-    assert model.shape_basis.shape == (70, 3, 40)
-    assert model.triangles.tolist() == [[0, 2, 1], [3, 69, 4]]
-    (tmp_path / "tri.pkl").write_bytes(pickle.dumps(np.array([[5], [6], [7]])))
-    again = upstream.load_basel(tmp_path / "bfm_noneck_v3.pkl", tmp_path / "tri.pkl")
-    assert again.triangles.tolist() == [[5, 7, 6]]
-    (tmp_path / "bare.pkl").write_bytes(pickle.dumps({"u": arrays["u"]}))
-    with pytest.raises(ValueError, match=r"bare\.pkl lacks w_shp, w_exp, tri, keypoints"):
-        upstream.load_basel(tmp_path / "bare.pkl")
-
-
 @pytest.mark.parametrize(
     ("name", "content", "fault"),
     [
@@ -246,29 +181,3 @@ def test_files_that_do_not_fit(tmp_path, name, content, fault):
     torch.save(content, tmp_path / "x")
     with pytest.raises(ValueError, match=fault):
         checkpoints.load(name, tmp_path / "x")
-
-
-def test_surfaces_that_are_none_are_named(tmp_path):
-    path = tmp_path / "keypoints_sim.npy"
-    torn = b"\x93NUMPY\x01\x00\x13\x00{'shape': (3, 64),  \n"
-    for content, fault in (
-        (b"", "it is empty"),
-        (b"68 points", "cannot be read as landmarks"),
-        (torn, "cannot be read as landmarks"),
-    ):
-        path.write_bytes(content)
-        with pytest.raises(ValueError, match=rf"keypoints_sim\.npy .*{fault}"):
-            upstream.read_landmarks(path)
-    np.save(path, np.array(["a"]))
-    with pytest.raises(ValueError, match="holds no numbers of vertices"):
-        upstream.read_landmarks(path)
-    path = tmp_path / "tri.mat"
-    path.write_bytes(b"no matrix" * 50)
-    with pytest.raises(ValueError, match=r"tri\.mat cannot be read as a Matlab file"):
-        upstream.read_triangles(path)
-    savemat(path, {"triangles": np.ones((3, 2))})
-    with pytest.raises(ValueError, match=r"tri\.mat holds no 'tri'"):
-        upstream.read_triangles(path)
-    savemat(path, {"tri": np.ones((4, 2))})
-    with pytest.raises(ValueError, match=r"tri\.mat holds no triangles"):
-        upstream.read_triangles(path)

@@ -16,6 +16,7 @@ from voicemesh.mesh.morphable import MorphableModel
 from voicemesh.nets.synergynet import SynergyNet
 
 from . import upstream
+from .basel_files import load_basel
 from .bundle import FACE_MODEL
 from .published_files import Converted, digest
 from .unpickle import torch_file
@@ -60,7 +61,7 @@ class Download:
             assert isinstance(student.content, SynergyNet) and isinstance(teacher, SynergyNet)
             student.content.whitened_as(teacher)
         surface = [files.get(name) for name in ("triangles", "landmarks")]
-        model = upstream.load_basel(files[TEACHER], *surface)
+        model = load_basel(files[TEACHER], *surface)
         used = (files[TEACHER], *(file for file in surface if file))
         parts[FACE_MODEL] = Converted(model, used)
         references = {name: files[name] for name in (*SEXES, *FACE_TYPES) if name in files}

@@ -72,6 +72,7 @@ def publish(arguments: argparse.Namespace) -> int:
 def convert(arguments: argparse.Namespace) -> int:
     """A published file or download as parts of a bundle, which is begun or gone on with."""
     from voicemesh.checkpoints import (
+        basel_files,
         cmp_files,
         cmpc_files,
         sf2f_files,
@@ -99,7 +100,7 @@ def convert(arguments: argparse.Namespace) -> int:
     elif name == sf2f_files.VOICE2FACE:
         found, title = sf2f_files.find_voice2face(file), sf2f_files.VOICE2FACE_TITLE
     elif name == FACE_MODEL:
-        basel = upstream.load_basel(file, arguments.triangles, arguments.landmarks)
+        basel = basel_files.load_basel(file, arguments.triangles, arguments.landmarks)
         found = {FACE_MODEL: Converted(basel, (file,))}
     else:
         names = upstream.SYSTEMS.get(name, (name,))
