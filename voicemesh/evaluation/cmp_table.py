@@ -106,23 +106,21 @@ def branches(results: Mapping[str, Any]) -> list[str]:
         f"{'error':<14}{'mean face':>10}  {'supervised: gain':<25}{'by picture: gain':<25}ceiling"
     ]
     for name, entry in results["errors"].items():
-        usual, told = entry["mean_face"], []
+        usual, shown = entry["mean_face"], []
         for branch in (results, results["pictured"]):
             gain = branch["errors"][name]["gain_over_mean_face"]
             share, low, high = (gain[key] / usual for key in ("value", "low", "high"))
-            told.append(f"{share:+.1%} [{low:+.1%}, {high:+.1%}]")
+            shown.append(f"{share:+.1%} [{low:+.1%}, {high:+.1%}]")
         most = f"{1 - entry['ceiling'] / usual:+.1%}" if "ceiling" in entry else ""
-        lines.append(f"{name:<14}{usual:>10.4f}  {told[0]:<25}{told[1]:<25}{most}")
+        lines.append(f"{name:<14}{usual:>10.4f}  {shown[0]:<25}{shown[1]:<25}{most}")
     lines.append(f"{'measure':<24}  {'supervised: explained':<25}{'by picture':<25}ceiling")
     for name, entry in results["measures"].items():
-        told = [
-            str(Estimate(**branch["measures"][name]["explained"]))
-            for branch in (results, results["pictured"])
-        ]
+        both = (results, results["pictured"])
+        shown = [told(branch["measures"][name]["explained"]) for branch in both]
         most = f"{entry['ceiling']:.3f}" if "ceiling" in entry else ""
-        lines.append(f"{name:<24}  {told[0]:<25}{told[1]:<25}{most}")
-    sexes = [str(Estimate(**b["sex"]["mesh"])) for b in (results, results["pictured"])]
+        lines.append(f"{name:<24}  {shown[0]:<25}{shown[1]:<25}{most}")
+    sexes = [told(branch["sex"]["mesh"]) for branch in (results, results["pictured"])]
     lines.append(f"{'sex by mesh':<24}  {sexes[0]:<25}{sexes[1]:<25}")
     shared = results["agreement"]
-    lines.append(f"both branches: one sex {Estimate(**shared['sex'])}, {shared['mm']:.2f} mm apart")
+    lines.append(f"both branches: one sex {told(shared['sex'])}, {shared['mm']:.2f} mm apart")
     return lines
