@@ -13,7 +13,7 @@ from voicemesh.evaluation.cmp import evaluate
 from voicemesh.population.dataset import Population
 from voicemesh.systems.cmp import CrossModalPerceptionist
 from voicemesh.training.cmp import CmpTask, hide, parameter_weights, start
-from voicemesh.training.cmp_publish import publish, trained
+from voicemesh.training.cmp_publish import history, publish, trained
 from voicemesh.training.cmp_recipe import BUNDLE, RECIPES
 from voicemesh.training.data import features
 from voicemesh.training.loop import read_metrics
@@ -159,6 +159,9 @@ def test_a_run_becomes_a_bundle(run, folder, tmp_path, monkeypatch):
     assert "raised voice" in table and "bigonial" in table
     results = Bundle.open(tmp_path).part("cmp-supervised-head").results
     assert results["people"] == results["recordings"] == 30  # one more recording is raised
+    heard = Bundle.open(tmp_path).part("cmp-voice-encoder")
+    assert "60 steps" in heard.training
+    assert [told["widths"] for told in heard.results["recipes"]] == [[8, 12, 12, 16]]
     system = CrossModalPerceptionist.from_bundle(Bundle.open(tmp_path))
     nets, _ = trained(run, model)
     speech = torch.randn(1, 24_000)
@@ -180,7 +183,8 @@ def test_a_run_can_start_from_another(run, folder):
 
 
 def test_a_recipe_of_two_cycles_is_one_run(folder, tmp_path):
-    recipe = replace(SMALL, steps=4, first_steps=60, first_rate=1e-3, first_rise=0.1, half=True)
+    cycle = {"first_steps": 60, "first_rate": 1e-3, "first_rise": 0.1, "first_hold": 0.3}
+    recipe = replace(SMALL, steps=4, half=True, **cycle)
     start(folder, tmp_path / "run", recipe, toy_bundle(tmp_path), minutes=-1)
     assert (tmp_path / "run/first/state-50").exists()  # out of time in the first
     assert not (tmp_path / "run/recipe.json").exists()
@@ -191,7 +195,11 @@ def test_a_recipe_of_two_cycles_is_one_run(folder, tmp_path):
     assert (second.rise, second.hold) == (SMALL.rise, SMALL.hold)
     _, first = trained(tmp_path / "run/first", toy_face_model())
     assert (first.steps, first.seed, first.learning_rate) == (60, SMALL.seed, 1e-3)
-    assert (first.rise, first.hold) == (0.1, 0.0)
+    assert (first.rise, first.hold) == (0.1, 0.3)
+    assert history(tmp_path / "run") == [
+        (tmp_path / "run/first", first),
+        (tmp_path / "run", second),
+    ]
 
 
 def test_a_refitted_head_is_no_worse(run, folder):

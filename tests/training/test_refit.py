@@ -1,8 +1,46 @@
-"""The head by least squares."""
+"""The head by least squares; the sex by the pitch and the tract that are heard."""
 
+import pytest
 import torch
 
-from voicemesh.training.refit import least_squares
+from voicemesh.nets.cmp import VoiceTraits
+from voicemesh.training.refit import OWN, TOLD, discriminant, least_squares, refit_sex
+
+
+def two_clouds(count: int = 4000):
+    """Women stand one deviation off in both directions, whose noise is shared."""
+    made = torch.Generator().manual_seed(2)
+    female = torch.arange(count) % 2 == 1
+    noise = torch.randn(count, 2, dtype=torch.float64, generator=made)
+    noise[:, 1] += 0.5 * noise[:, 0]
+    return noise + female[:, None].double(), female
+
+
+def test_two_clouds_of_one_covariance_give_their_log_odds():
+    x, female = two_clouds(40_000)
+    slope, offset = discriminant(x, female)
+    spread = torch.tensor([[1, 0.5], [0.5, 1.25]], dtype=torch.float64)
+    right = torch.linalg.solve(spread, torch.ones(2, dtype=torch.float64))
+    torch.testing.assert_close(slope, right, atol=0.05, rtol=0)
+    assert float(offset) == pytest.approx(-float(right.sum()) / 2, abs=0.05)
+
+
+def test_the_sex_follows_what_is_heard_of_pitch_and_tract():
+    x, female = two_clouds()
+    units = torch.cat([x, female[:, None].double()], 1).float()  # a third entry knows the sex
+    traits = VoiceTraits(3)
+    with torch.inference_mode():
+        traits.linear.weight.copy_(torch.tensor([[0.0, 0, 8], [1, 0, 0], [0, 1, 0], [0, 0, 1]]))
+        traits.linear.bias.copy_(torch.tensor([-4.0, 0.3, -0.2, 0]))
+        before = traits(units)
+        refit_sex(traits, units, female)
+        after = traits(units)
+    torch.testing.assert_close(after[:, 1:], before[:, 1:])
+    slope, offset = discriminant(before[:, 1:3].double(), female)
+    heard = before[:, 1:3].double() @ slope + offset
+    torch.testing.assert_close(
+        after[:, 0].double(), OWN * before[:, 0].double() + TOLD * heard, atol=1e-5, rtol=1e-5
+    )
 
 
 def test_a_linear_truth_is_found():

@@ -43,6 +43,17 @@ def trained(run: Path, face_model: MorphableModel) -> tuple[CmpNets, CmpRecipe]:
     return nets.eval(), recipe
 
 
+def history(run: Path) -> list[tuple[Path, CmpRecipe]]:
+    """A run behind those that it started from, each with its recipe.
+
+    Raises:
+        ValueError: one of the folders holds no run, or one that has not been validated yet.
+    """
+    recipe = recipe_of(run, CmpRecipe)
+    before = history(Path(recipe.start)) if recipe.start else []
+    return [*before, (run, recipe)]
+
+
 @torch.inference_mode()
 def joining_of(
     task: CmpTask, population: Population, judged: Predictions, judges: Targets
@@ -103,8 +114,8 @@ def publish(
         perceptionist.joining = joining_of(task, population, heard, told)
         heard, raised = (perceived(perceptionist, one) for one in (heard, raised))
     results, errors = evaluate(perceptionist, judges, (heard, raised))
-    runs = (run, Path(recipe.start)) if recipe.start else (run,)
-    steps = sum(steps_of(each) for each in runs)
+    cycles = history(run)
+    steps = sum(steps_of(folder) for folder, _ in cycles)
     about = origin(
         "cmp",
         f"{len(population.train)} synthetic people of the population's law, {steps} steps;"
@@ -128,7 +139,7 @@ def publish(
             "embedding": recipe.embedding,
         },
         half=True,
-        results={"recipe": asdict(recipe) | {"start": Path(recipe.start).name}},
+        results={"recipes": [asdict(r) | {"start": Path(r.start).name} for _, r in cycles]},
         **about,
     )
     shapes, expressions = (
