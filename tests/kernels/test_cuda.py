@@ -30,9 +30,12 @@ FAR = 1 << 31  # elements that 32-bit offsets cannot reach
 
 
 @pytest.fixture(autouse=True)
-def exact(monkeypatch):
+def exact():
     """Convolutions of the library in full float32, as the references are."""
-    monkeypatch.setattr(torch.backends.cudnn.conv, "fp32_precision", "ieee")
+    library = torch.backends.cudnn.conv  # whose attributes pytest cannot put back
+    known, library.fp32_precision = library.fp32_precision, "ieee"
+    yield
+    library.fp32_precision = known
 
 
 def maps(*shape, dtype=torch.float32, last=False):
