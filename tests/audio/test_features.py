@@ -12,6 +12,7 @@ from voicemesh.audio.features import (
     standardise,
 )
 from voicemesh.audio.pitch import CANDIDATES, candidates, pitch_map
+from voicemesh.kernels.log_mel import log_mel
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +38,12 @@ def test_autocast_does_not_round_what_is_heard(name, voice):
     torch.testing.assert_close(features, front_end(voice), atol=0, rtol=0)
 
 
+def test_cycles_stand_behind_what_is_read_without_them(voice):
+    plain, more = (FRONT_ENDS[name](voice) for name in ("voicemesh", "voicemesh-cycles"))
+    assert torch.equal(more[:, :112], plain)
+    assert set(more[0, 112].tolist()) == {0.0, 1.0}  # whether there are cycles
+
+
 @pytest.mark.parametrize("change", [-1.0, 0.01, 30.0])
 def test_level_and_polarity_do_not_matter(change, voice):
     front_end = FRONT_ENDS["voicemesh"]
@@ -57,6 +64,16 @@ def test_the_envelope_stays_and_its_mean_goes(voice):
     mel = FRONT_ENDS["voicemesh"](voice)[:, :64]
     assert abs(mel.mean()) < 1e-5
     assert mel.mean(2).std() > 0.2  # no band was standardised by itself
+    assert 1 < mel.std() < 1.7  # the scale that the nets of the bundle learnt
+
+
+def test_deep_silence_is_no_deeper_than_that_of_a_recording(voice):
+    """Forty decibels below the mean: what is between clean words tells nothing of a voice."""
+    pause = torch.cat([voice, torch.zeros(1, 8000)], 1)
+    mel = FRONT_ENDS["voicemesh"](pause)[0, :64]
+    hiss = FRONT_ENDS["voicemesh"](pause + 1e-4 * voice.std() * torch.randn(pause.shape))[0, :64]
+    assert mel.shape[1] == (pause.shape[1] - 400) // 160 + 1  # whole windows only
+    assert (mel - hiss).abs().max() < 0.2
 
 
 def test_published_features_repeat_their_standardised_frames(voice):
@@ -98,6 +115,18 @@ def test_the_pitch_map_peaks_at_the_pitch(pitch, harmonics):
     assert best[np.abs(octaves + 0.4) < 0.05].max(initial=-1) < 0.75
 
 
+def test_candidate_pitches_ascend_evenly():
+    octaves = np.log2(candidates())
+    assert (2 ** octaves[[0, -1]]).tolist() == pytest.approx([60, 420])
+    np.testing.assert_allclose(np.diff(octaves), np.log2(7) / (CANDIDATES - 1))
+
+
+@pytest.mark.parametrize(("first", "hop"), [(202, 160), (200, 161)])
+def test_pitch_frames_lie_on_every_fourth_sample(first, hop):
+    with pytest.raises(ValueError, match=f"multiples of 4, given {first} and {hop}"):
+        pitch_map(torch.zeros(1, 4000), 20, first, hop)
+
+
 def test_noise_has_no_pitch():
     found = pitch_map(torch.randn(1, 16_000), 98, 200, 160)
     assert found.amax(1).median() < 0.45
@@ -122,3 +151,4 @@ def test_the_picture_is_the_published_log_mel(voice):
     picture = log_mel_picture(voice[0].numpy())
     assert picture.shape == (64, PUBLISHED.frames(voice.shape[1]))
     assert picture.dtype == np.float32
+    np.testing.assert_array_equal(picture, log_mel(voice, PUBLISHED)[0])

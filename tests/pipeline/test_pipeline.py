@@ -14,7 +14,7 @@ from voicemesh import pipeline
 from voicemesh.audio.recording import SAMPLE_RATE, Recording, UnusableRecording
 from voicemesh.checkpoints.bundle import BundleWriter
 from voicemesh.mesh.comparison import PARTS
-from voicemesh.mesh.landmarks import LENGTHS
+from voicemesh.mesh.landmarks import LENGTHS, RATIOS
 from voicemesh.pipeline import portrait as portraits
 from voicemesh.pipeline.certainty import vertex_radius
 from voicemesh.systems.fusion import TRAITS, Repeats
@@ -67,6 +67,25 @@ def test_sex_and_type_are_the_nearest(whole, portrait):
     shape = torch.from_numpy(portrait.parameters[1 : 1 + SHAPES])
     apart = (model.vertices(shape) - model.vertices(mean)).norm(dim=1)
     assert np.isclose(portrait.sex_distances["female"], apart.square().mean().sqrt(), rtol=1e-4)
+    published = portrait.report()["sex"]["published_distances"]["female"]
+    assert published == pytest.approx(float(apart.norm()) / len(apart), abs=1e-4)
+
+
+def test_breadths_are_told_against_the_mean_of_the_sex(whole, portrait):
+    model = whole.system.face_model
+    shape = torch.from_numpy(portrait.parameters[1 : 1 + SHAPES])
+    mean = whole.system.statistics[f"mean_{portrait.sex}"]
+    ours, usual = (model.measurements(params) for params in (shape, mean))
+    at = [list(model.measures).index(name) for name in RATIOS]
+    expected = 100 * (ours[at] / usual[at] - 1)
+    assert list(portrait.percents) == list(RATIOS)
+    np.testing.assert_allclose(list(portrait.percents.values()), expected, atol=1e-2)
+
+
+def test_an_unheard_voice_suggests_the_face_between_the_sexes(whole):
+    men, women = (whole.system.statistics[f"mean_{sex}"] for sex in ("male", "female"))
+    expected = whole.system.face_model.vertices((men + women) / 2)
+    np.testing.assert_allclose(whole.average().vertices, expected, atol=1e-3)
 
 
 def test_traits_have_intervals_in_proportion(portrait):
@@ -115,6 +134,8 @@ def test_an_interrupted_portrait_leaves_nothing_half_written(portrait, tmp_path,
         if path.suffix == ".glb":
             raise stop
 
+    small = np.zeros((8, 8, 3), np.uint8)  # what is on the picture does not matter here
+    monkeypatch.setattr(portraits.Portrait, "picture", lambda self, size, yaw: small)
     portrait.save(tmp_path / "before")
     before = {path.name: path.read_bytes() for path in (tmp_path / "before").iterdir()}
     monkeypatch.setattr(portraits.export, "write", write)
@@ -173,7 +194,7 @@ def repeated(tmp_path_factory) -> pipeline.Pipeline:
     folder = write_bundle(tmp_path_factory.mktemp("repeats"))
     session, person = 0.1 * torch.eye(SHAPES), torch.eye(SHAPES)
     known = Repeats(session, person).tensors() | Repeats(
-        torch.diag(torch.tensor([0.1, 0.01, 0.01, 0.5])), torch.eye(4)
+        torch.diag(torch.tensor([0.1, 0.01, 0.05, 0.5])), torch.eye(4)
     ).tensors(TRAITS)
     known |= {"same_distance": torch.linspace(0, 4, 5), "other_distance": torch.linspace(1, 9, 5)}
     BundleWriter(folder, "untrained").tensors("cmp-repeats", known)
@@ -182,7 +203,10 @@ def repeated(tmp_path_factory) -> pipeline.Pipeline:
 
 @pytest.fixture(scope="module")
 def recordings() -> list[Recording]:
-    return [Recording(babble(2.0, 110 + 40 * k, k), name=f"{k}.wav") for k in range(3)]
+    notes = (), ("It clips.",), ()
+    return [
+        Recording(babble(2.0, 110 + 40 * k, k), name=f"{k}.wav", notes=notes[k]) for k in range(3)
+    ]
 
 
 def test_several_recordings_become_one_that_is_surer(repeated, recordings):
@@ -195,10 +219,21 @@ def test_several_recordings_become_one_that_is_surer(repeated, recordings):
     assert (fused.uncertainty < alone.uncertainty).all()
     pitches = [portrait.pitch_hz.value for portrait in several.each]
     assert np.isclose(fused.pitch_hz.value, np.exp(np.mean(np.log(pitches))), rtol=1e-4)
-    assert fused.pitch_hz.high / fused.pitch_hz.value < alone.pitch_hz.high / alone.pitch_hz.value
+    for name, half, scale, session in (
+        ("pitch_hz", 0.1, 0.31, 0.01),
+        ("tract_cm", 0.05, 0.09, 0.05),
+    ):
+        one, other = getattr(alone, name), getattr(fused, name)
+        assert np.log(one.high / one.value) == pytest.approx(half, rel=1e-4)
+        left = (half / 1.2816) ** 2 - 2 / 3 * session * scale**2  # of three, two thirds are gone
+        assert np.log(other.high / other.value) == pytest.approx(1.2816 * left**0.5, rel=1e-3)
     assert 0 < several.narrower < 0.5
     assert fused.speech_seconds == pytest.approx(sum(p.speech_seconds for p in several.each))
     assert fused.recording.name == "0.wav + 1.wav + 2.wav"
+    heard = np.concatenate([portrait.speech for portrait in several.each])
+    np.testing.assert_array_equal(fused.speech, heard)
+    assert fused.log_mel.shape[1] == sum(portrait.log_mel.shape[1] for portrait in several.each)
+    assert fused.notes == ("1.wav: It clips.",)
 
 
 def test_agreement_is_in_millimetres(repeated, recordings):
@@ -212,6 +247,14 @@ def test_agreement_is_in_millimetres(repeated, recordings):
     two = repeated.several(recordings[:2])
     assert two.between == pytest.approx(float(pair), rel=1e-3)
     assert two.usual.same == pytest.approx(min(two.between / 4, 1), abs=1e-3)
+    assert two.usual.other == pytest.approx(np.clip((two.between - 1) / 8, 0, 1), abs=1e-3)
+    assert two.narrower == pytest.approx(1 - np.mean(narrowed(two)), abs=1e-3)
+
+
+def narrowed(several) -> list[float]:
+    """What is left of each length's interval."""
+    rows = zip(several.fused.measurements, several.each[0].measurements, strict=True)
+    return [(fused.high - fused.low) / (alone.high - alone.low) for fused, alone in rows]
     assert json.dumps(several.report())
 
 
@@ -226,7 +269,18 @@ def test_one_voice_twice_agrees(whole, recordings):
 def test_two_voices_are_compared_part_by_part(repeated, recordings):
     first, second = (repeated(one) for one in recordings[:2])
     comparison = repeated.compare(first, second)
-    assert comparison.distance > 0
+    model = repeated.system.face_model
+    heads = [model.vertices(repeated.shape_of(one.parameters)) for one in (first, second)]
+    apart = (heads[0] - heads[1]).square().sum(1).mean().sqrt()
+    assert comparison.distance == pytest.approx(float(apart), rel=1e-3)
+    np.testing.assert_allclose(comparison.first.vertices, heads[0], atol=1e-3)
+    onto = comparison.second.vertices - comparison.first.vertices
+    held = torch.cat([at for name, at in repeated.parts.items() if name not in ("Ears", "Skull")])
+    before = (heads[0] - heads[1])[held].square().sum(1).mean()
+    assert np.square(onto[held]).sum(1).mean() < 0.999 * float(before)
+    part = max(comparison.parts, key=lambda part: part.distance)
+    at = repeated.parts[part.name]
+    assert part.distance == pytest.approx(np.linalg.norm(onto[at], axis=1).mean(), rel=1e-3)
     assert {part.name for part in comparison.parts} <= set(PARTS)
     assert all(part.distance >= abs(part.outward) - 1e-5 for part in comparison.parts)
     for row, told in zip(comparison.lengths, second.measurements, strict=True):
