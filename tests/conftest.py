@@ -1,4 +1,4 @@
-"""Set-up of the whole suite: interpreted Triton without a GPU, checked shapes, seeded numbers."""
+"""Set-up of the whole suite: devices, interpreted Triton, checked shapes, seeded numbers."""
 
 import os
 
@@ -28,6 +28,18 @@ def device() -> torch.device:
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    """Only kernels and what is marked so may use a GPU: all else is held against CPU tensors."""
+    if "kernels" in item.path.parts or item.get_closest_marker("cuda"):
+        return (yield)
+    known, torch.cuda.is_available = torch.cuda.is_available, lambda: False
+    try:
+        return (yield)
+    finally:
+        torch.cuda.is_available = known
 
 
 @pytest.fixture(autouse=True)

@@ -207,3 +207,8 @@ def test_ramps_run_both_ways():
     x = np.array([-1.0, 0.0, 0.5, 1.0, 2.0])
     np.testing.assert_allclose(hair_styles.ramp(0, 1, x), [0, 0, 0.5, 1, 1])
     np.testing.assert_allclose(hair_styles.ramp(1, 0, x), [1, 1, 0.5, 0, 0])
+
+
+def test_roots_are_asked_of_a_model_where_it_lies(model):
+    with pytest.raises(NotImplementedError, match="out of meta"):  # and not: of two devices
+        ground(model.to("meta"))
