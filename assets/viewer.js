@@ -57,20 +57,26 @@ window.voicemesh = (() => {
 
   // Done when the head is on the screen, or when that takes so long that the rest should not wait.
   const draw = async (place, head, following = []) => {
+    const places = (one) => one?.traces?.[0].x.bdata;
+    const same = places(latest.get(place)) === places(head); // so nothing will change
     await Promise.race([drawn(place, head), wait(8000)]);
-    following.forEach(fade);
+    if (!same) following.forEach(fade);
   };
 
   // What was told of an earlier head is faint until it changes.
   const fade = (place) => {
     const box = document.getElementById(place);
     if (!box || "earlier" in box.dataset) return;
+    const told = () => [...box.querySelectorAll("img")].map((one) => one.src.length) + box.innerText;
+    const before = told();
     box.dataset.earlier = "";
-    const watch = new MutationObserver(() => show());
     const show = () => {
       watch.disconnect();
       delete box.dataset.earlier;
     };
+    const watch = new MutationObserver(() => { // an image that was stopped is still an earlier one
+      if (told() !== before && !box.innerText.includes(", stopped")) show();
+    });
     watch.observe(box, { childList: true, subtree: true, characterData: true });
     setTimeout(show, PATIENCE);
   };
@@ -175,8 +181,7 @@ window.voicemesh = (() => {
   document.addEventListener("dblclick", inPlot((plot) => { nudge(plot); face(plot); }), options);
 
   // What is on the page says what it is, and what changes on it is read out.
-  const attend = async (places) => {
-    await frame();
+  const attend = (places, times = 30) => {
     for (const [place, words] of Object.entries(places)) {
       const box = document.getElementById(place);
       if (!box || box.tabIndex === 0) continue;
@@ -185,6 +190,7 @@ window.voicemesh = (() => {
       box.setAttribute("aria-label", words + "; the arrow keys turn it, Home shows its front");
     }
     for (const box of document.querySelectorAll(TOLD)) box.setAttribute("aria-live", "polite");
+    if (times) setTimeout(attend, 100, places, times - 1); // tabs come late
   };
 
   return { draw, switchView, addViews, attend };

@@ -59,6 +59,9 @@ def test_portray_shows_the_head_and_its_facts(shown):
     assert f"{portrait.speech_seconds:.1f} s" in caption and "Not a likeness" in caption
     assert portrait.sex.capitalize() in facts and portrait.face_type.capitalize() in facts
     assert f"{portrait.pitch_hz.value:.0f} <small>Hz" in facts
+    sex = {"female": "woman", "male": "man"}[portrait.sex]
+    words = re.search(rf"Furthest from the mean {sex}: (.+?)\.</p>", facts)[1]
+    assert words.count(" mm") == words.count(" ± ") == words.count("<b>") == 3
     assert "listening" in clock and "together" in clock
 
 
@@ -72,7 +75,7 @@ def test_evidence_follows_the_head(shown):
 
 def test_best_explained_lengths_come_first(shown):
     lengths = portraying.evidence(shown[0], "skin")[1]
-    shares = [float(share) for share in re.findall(r"<span>(\d+) %", lengths)]
+    shares = [float(share) for share in re.findall(r"<span role='cell'>(\d+) %", lengths)]
     assert len(shares) > 20 and shares == sorted(shares, reverse=True)
 
 
@@ -180,6 +183,11 @@ def test_other_places_begin_with_the_first_head(everything):
     lent = [fn for fn in page.fns.values() if fn.js == viewer.LEND.format(count=2)]
     assert [plot.elem_id for plot in plots] == list(viewer.PLACES)
     assert lent[0].inputs == plots[:1] and lent[0].outputs == plots[1:] and lent[0].fn is None
+
+
+def test_nothing_on_the_page_sends_a_voice_elsewhere(everything):
+    recorders = [one for one in build_page(everything).blocks.values() if isinstance(one, gr.Audio)]
+    assert len(recorders) == 3 and all(one.buttons == ["download"] for one in recorders)
 
 
 def test_nothing_is_loaded_for_the_first_visitor(tmp_path):

@@ -211,6 +211,8 @@ def test_mistakes_are_told_on_the_page(browser, url, tmp_path):
     upload(page, silent)
     page.get_by_role("button", name="Show the face", exact=True).click()
     page.get_by_text("silent.wav is silent").wait_for()
+    page.wait_for_timeout(500)
+    assert not page.locator("#result .error").filter(visible=True).count()  # told once
 
 
 def test_everything_else_follows_an_example(browser, url):

@@ -10,11 +10,12 @@ MEANINGS = {
     "Habitual pitch": "How high the voice usually is.",
     "Vocal tract": "From the vocal folds to the lips.",
 }
+FURTHEST = 3  # lengths that are named below the cards
 APART = "Distance of all points of the head, root mean square"
 
 
 def summary(portrait: Portrait) -> str:
-    """Sex, face type, pitch and vocal tract as cards; what was odd about the recording above."""
+    """Sex, face type, pitch and vocal tract as cards; notes above, what is special below."""
     notes = "".join(f"<p class='note'>{escape(note)}</p>" for note in portrait.notes)
     cards = [
         nearest("Nearest mean face", portrait.sex, portrait.sex_distances),
@@ -22,7 +23,23 @@ def summary(portrait: Portrait) -> str:
         quantity("Habitual pitch", portrait.pitch_hz, "Hz", 0),
         quantity("Vocal tract", portrait.tract_cm, "cm", 1),
     ]
-    return f"{notes}<div class='cards'>{''.join(cards)}</div>"
+    return f"{notes}<div class='cards'>{''.join(cards)}</div>{special(portrait)}"
+
+
+def special(portrait: Portrait) -> str:
+    """The lengths furthest from the mean of the sex, and how little that may mean."""
+    known = [row for row in portrait.measurements if row.mean is not None and row.deviation]
+    if not known or not portrait.sex:
+        return ""
+    known.sort(key=lambda row: -abs(row.value - row.mean) / row.deviation)
+    told = ", ".join(
+        f"<b>{escape(row.label.lower())}</b> {signed(row.value - row.mean)}"
+        + ("" if row.high is None else f" ± {row.high - row.value:.1f}")
+        + " mm"
+        for row in known[:FURTHEST]
+    )
+    mean = {"female": "woman", "male": "man"}[portrait.sex]
+    return f"<p class='special'>Furthest from the mean {mean}: {told}.</p>"
 
 
 def nearest(title: str, name: str, distances: dict[str, float]) -> str:
@@ -45,8 +62,8 @@ def quantity(title: str, estimate: Estimate | None, unit: str, digits: int) -> s
         return card(title, "&ndash;", meaning)
     interval = ""
     if estimate.low is not None and estimate.high is not None:
-        ends = f"{estimate.low:.{digits}f} to {estimate.high:.{digits}f} {unit}"
-        interval = f"<p><b>{ends}</b> with 80 % certainty</p>"
+        ends = f"{estimate.low:.{digits}f} to {estimate.high:.{digits}f}"
+        interval = f"<p>80&nbsp;% sure: <b>{ends}</b></p>"
     value = f"{estimate.value:.{digits}f} <small>{unit}</small>"
     return card(title, value, interval + meaning)
 

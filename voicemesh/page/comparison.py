@@ -66,7 +66,7 @@ def compare(
         caption,
         facts,
         table,
-        gr.update(value=str(path), interactive=True),
+        gr.update(value=str(path), visible=True),
     )
 
 
@@ -239,7 +239,7 @@ def build(whole: Pipeline) -> gr.Plot:
             facts = gr.HTML(elem_id="compare-facts")
             table = gr.HTML(elem_id="compare-table")
             with gr.Row(elem_classes="downloads"):
-                report = gr.DownloadButton("Report", size="sm", min_width=0, interactive=False)
+                report = gr.DownloadButton("Report", size="sm", min_width=0, visible=False)
 
     def show(kind: str, first: str | None, second: str | None, more: list[str] | None):
         paths = [first, second, *(more or ())] if kind == ONE else [first, second]

@@ -23,7 +23,7 @@ many that would. Sex, and to a small degree age and shape, follow the voice; hai
 are lent by a known face near to it, for a voice does not tell them.</p>"""
 WAITING = "<p class='legend waiting'>An image will grow here once a voice was heard.</p>"
 VISITORS = 4096  # whose turns are remembered
-COUNTS = [("1", 1), ("4", 4), ("8", 8)]
+COUNTS = [("1", 1), ("4", 4), ("8 images", 8)]
 BRANCHES = """<h2>The same voice through an image</h2><p>A second way to a mesh, learnt without
 any pair of a voice and a 3D face: imagine a face image, then read its head as if it were a
 photograph. A voice leaves most of a face open, so the image is the soft average of those that
@@ -142,7 +142,8 @@ def build(
             count = gr.Radio(
                 COUNTS,
                 value=1,
-                label="Images",
+                label="How many images",
+                show_label=False,
                 container=False,
                 elem_id="candidates",
                 elem_classes="views small",
@@ -155,8 +156,8 @@ def build(
                 with gr.Row():
                     seed = gr.Number(
                         0,
-                        label="Which face (seed)",
-                        info="0: the one most expected",
+                        label="Which face",
+                        info="seed; 0: the one most expected",
                         precision=0,
                         minimum=0,
                         min_width=120,
@@ -167,8 +168,8 @@ def build(
                         1,
                         1,
                         step=0.05,
-                        label="How special (truncation)",
-                        info="0: the mean face",
+                        label="How special",
+                        info="truncation; 0: the mean face",
                         min_width=160,
                         elem_id="truncation",
                     )

@@ -21,7 +21,7 @@ def build_page(whole: Pipeline) -> gr.Blocks:
         with gr.Tabs(elem_id="rooms") as rooms:
             with gr.Tab("One voice", id="voice"):
                 heard = voice.build(whole, page)
-            with gr.Tab("Compare", id="compare"):
+            with gr.Tab("Compare voices", id="compare"):
                 places = [comparison.build(whole)]
             if whole.reader is not None:
                 with gr.Tab("A photograph", id="photograph"):

@@ -24,6 +24,7 @@ def recorder(label: str, elem_id: str) -> gr.Audio:
         label=label,
         elem_id=elem_id,
         elem_classes="recorder",
+        buttons=["download"],  # and none that would send a voice to a server elsewhere
         waveform_options=gr.WaveformOptions(
             sample_rate=recording.SAMPLE_RATE,
             waveform_color="#94a3b8",
