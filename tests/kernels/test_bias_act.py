@@ -166,11 +166,13 @@ def test_threads_agree(layout, monkeypatch):
     monkeypatch.setattr("voicemesh.kernels.bias_act_cpu.THREAD_SAMPLES", 10)
     wanted, found = tensors((2, 3, 4, 5), "bias scale noises"), []
     given = [wanted[0].contiguous(memory_format=layout), *wanted[1:]]
+    expected = expected_of(*given)
+    theirs = [expected, *torch.autograd.grad(expected.sum(), wanted)]
     for threads in (1, 3):
         monkeypatch.setattr(torch, "get_num_threads", lambda count=threads: count)
         y = run(CPU, *given)
         found.append([y, *torch.autograd.grad(y.sum(), wanted)])
-    torch.testing.assert_close(*found)
+    torch.testing.assert_close(found, [theirs, theirs], rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
