@@ -120,7 +120,9 @@ window.voicemesh = (() => {
     const plot = plotIn(document.getElementById(place)), shown = plot?.layout.meta?.views?.[view];
     if (!shown) return;
     const vertexcolor = shown.vertexcolor.map((colours) => colours ?? undefined);
+    coarsen(plot);
     window.Plotly.restyle(plot, { vertexcolor, visible: shown.visible });
+    refine(plot);
   };
 
   // Colourings that follow the head, and the one among them that was chosen meanwhile.
@@ -175,8 +177,9 @@ window.voicemesh = (() => {
   const options = { capture: true, passive: true };
   document.addEventListener("keydown", inPlot(key));
   document.addEventListener("pointerdown", inPlot(grasp), options);
-  for (const end of ["pointerup", "pointercancel", "touchend", "blur"])
+  for (const end of ["pointerup", "pointercancel", "touchend"])
     window.addEventListener(end, letGo, options);
+  window.addEventListener("blur", letGo); // of the window alone, not of what is in it
   document.addEventListener("wheel", inPlot(nudge), options);
   document.addEventListener("dblclick", inPlot((plot) => { nudge(plot); face(plot); }), options);
 
