@@ -174,8 +174,9 @@ def test_upload_to_mesh_views_and_files(browser, url, voice):
     turned = f"() => {plot}._fullLayout.scene._scene.getCamera().eye.x > {x} + 0.1"
     page.wait_for_function(turned, timeout=PATIENCE)
     page.keyboard.press("Home")
-    back = f"() => {plot}._fullLayout.scene._scene.getCamera().eye.x < {x} + 0.01"
-    page.wait_for_function(back, timeout=PATIENCE)
+    front = f"{plot}.layout.meta.front.eye.x"
+    there = f"{plot}._fullLayout.scene._scene.getCamera().eye.x"
+    page.wait_for_function(f"() => Math.abs({there} - {front}) < 0.01", timeout=PATIENCE)
 
     with page.expect_download(timeout=PATIENCE) as waited:  # the button waits for its file
         page.locator("#downloads").get_by_role("button", name="GLB").click(timeout=PATIENCE)
