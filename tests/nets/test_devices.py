@@ -36,6 +36,15 @@ def test_a_gpu_that_does_not_work_is_left_with_one_word(monkeypatch, caplog):
     ]
 
 
+def test_a_device_that_fails_without_a_word_is_refused_with_one(monkeypatch):
+    def silent(device):
+        raise RuntimeError
+
+    monkeypatch.setattr(devices, "_try", silent)
+    with pytest.raises(ValueError, match=r"cannot be used: RuntimeError; choose cpu"):
+        devices.chosen("cpu")
+
+
 def test_bfloat16_that_is_only_pretended_is_not_taken(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device", lambda device: contextlib.nullcontext())
     monkeypatch.setattr(

@@ -63,4 +63,4 @@ def _try(device: torch.device) -> None:
 
 
 def _reason(error: BaseException) -> str:
-    return str(error).splitlines()[0]
+    return next(iter(str(error).splitlines()), type(error).__name__)
