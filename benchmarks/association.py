@@ -18,8 +18,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from voicemesh.audio.features import FRONT_ENDS
 from voicemesh.nets.cmpc import FeatureVoiceEncoder, GridFaceEncoder, ResNetEncoder
-from voicemesh.training import cmpc, prototypes
-from voicemesh.training.cmpc import Clusters
+from voicemesh.training import cmpc_losses, prototypes
+from voicemesh.training.cmpc_losses import Clusters
 
 VIDEOS, BATCH, EMBEDDING = 18_057, 128, 512  # of the published run
 LEVELS = (500, 1000, 1500)
@@ -62,7 +62,7 @@ def losses_step(published: bool) -> Callable[[], object]:
     ]
 
     def step() -> None:
-        total = cmpc.losses(voices, faces, videos, *sides, published=published).total
+        total = cmpc_losses.losses(voices, faces, videos, *sides, published=published).total
         torch.autograd.grad(total, (voices, faces))
 
     return step
@@ -104,7 +104,9 @@ def main() -> None:
         print(f"{'losses':<10}{name:<24}{1e3 * took:>10.1f} ms")
     anchors, others = torch.randn(2, BATCH, EMBEDDING)
     videos = torch.randint(VIDEOS, (BATCH,))
-    ours = fastest(lambda: cmpc.instance_contrast(anchors, others, 0.03, videos), chosen.repeats)
+    ours = fastest(
+        lambda: cmpc_losses.instance_contrast(anchors, others, 0.03, videos), chosen.repeats
+    )
     plain = fastest(lambda: plain_instance(anchors, others, videos, 0.03), 1)
     print(f"{'instances':<10}{'ours / plain':<24}{1e3 * ours:>10.1f} ms{1e3 * plain:>10.1f} ms")
     bank = F.normalize(torch.randn(6000, 128))

@@ -10,7 +10,9 @@ from conformance.case import Arrays, Case
 
 from voicemesh.evaluation import matching, retrieval, verification
 from voicemesh.nets.sss import IdentityState
-from voicemesh.training import cmpc, prototypes, sss
+from voicemesh.training import cmpc_losses as cmpc
+from voicemesh.training import prototypes
+from voicemesh.training import sss_losses as sss
 
 
 def tensor(case: Case, name: str) -> torch.Tensor:

@@ -186,7 +186,7 @@ class IdentityClassifier(nn.Module):
 class IdentityState(nn.Module):
     """What the re-weighting remembers of every identity: its running loss and its weight.
 
-    No gradient reaches them; `voicemesh.training.sss` tells how they move.
+    No gradient reaches them; `voicemesh.training.sss_losses` tells how they move.
     """
 
     def __init__(self, identities: int = 924) -> None:

@@ -12,7 +12,7 @@ from voicemesh.nets.cmpc import FeatureVoiceEncoder, GridFaceEncoder, ResNetEnco
 from voicemesh.nets.devices import halved
 from voicemesh.nets.sss_small import PortraitFaceEncoder, TrunkVoiceEncoder
 
-from . import cmpc
+from . import cmpc_losses
 from .face_views import Views, scaled, viewed
 from .loop import Batch
 from .prototypes import clusters_of
@@ -42,8 +42,8 @@ class CmpcRecipe:
     peak_rate: float = 5e-3
     warm_steps: int = 2500
     weight_decay: float = 1e-5
-    published: bool = True  # False: losses and clustering as meant, see `training.cmpc`
-    temperature: float = cmpc.TEMPERATURE
+    published: bool = True  # False: losses and clustering as meant, see `training.cmpc_losses`
+    temperature: float = cmpc_losses.TEMPERATURE
     levels: tuple[int, ...] = (500, 1000, 1500)  # clusters; none: instances alone
     rounds: int = 20
     cluster_from: int = 300_000  # samples
@@ -123,7 +123,7 @@ class CmpcNets(nn.Module):
             for net in (self.voice, self.face):
                 net.model.requires_grad_(False)
         generator = torch.Generator().manual_seed(recipe.seed)
-        memory = cmpc.Memory.random(videos, recipe.embedding, generator)
+        memory = cmpc_losses.Memory.random(videos, recipe.embedding, generator)
         self.register_buffer("voice_bank", memory.voices)
         self.register_buffer("face_bank", memory.faces)
         self.register_buffer("steps", torch.zeros((), dtype=torch.long))
@@ -144,18 +144,18 @@ class CmpcNets(nn.Module):
             self.cluster()
         voices, faces = self.embeddings(batch["features"], batch["pixels"])
         clusters = [self.clusters(side) for side in SIDES] if self.clustered else [(), ()]
-        terms = cmpc.losses(
+        terms = cmpc_losses.losses(
             voices,
             faces,
             videos,
             *clusters,
             temperature=recipe.temperature,
-            recalibration=cmpc.Recalibration(recipe.shift, recipe.sharpness),
+            recalibration=cmpc_losses.Recalibration(recipe.shift, recipe.sharpness),
             published=recipe.published,
         )
         if self.training:
             self.remember(videos, voices, faces)
-        right = cmpc.cosines(voices, faces).argmax(1) == torch.arange(len(videos)).to(videos)
+        right = cmpc_losses.cosines(voices, faces).argmax(1) == torch.arange(len(videos)).to(videos)
         return {
             "loss": terms.total,
             "voice_to_face": terms.voice_to_face.mean(),
@@ -210,10 +210,10 @@ class CmpcNets(nn.Module):
                     self.get_buffer(f"{side}_{name}_{level}").copy_(getattr(made, name))
         self.clustered.fill_(True)
 
-    def clusters(self, side: str) -> list[cmpc.Clusters]:
+    def clusters(self, side: str) -> list[cmpc_losses.Clusters]:
         """The newest clusters of one side, level by level."""
         return [
-            cmpc.Clusters(
+            cmpc_losses.Clusters(
                 *(
                     self.get_buffer(f"{side}_{name}_{level}")
                     for name in ("centroids", "density", "assignment")
@@ -231,8 +231,8 @@ class CmpcNets(nn.Module):
     ) -> None:
         """Move the banks after the videos of all processes, and count them."""
         videos, voices, faces = (everywhere(part.detach()) for part in (videos, voices, faces))
-        cmpc.moved(self.voice_bank, videos, voices, self.recipe.momentum)
-        cmpc.moved(self.face_bank, videos, faces, self.recipe.momentum)
+        cmpc_losses.moved(self.voice_bank, videos, voices, self.recipe.momentum)
+        cmpc_losses.moved(self.face_bank, videos, faces, self.recipe.momentum)
         self.steps += 1
         self.samples += len(videos)
 

@@ -13,7 +13,7 @@ from voicemesh.evaluation import verification
 from voicemesh.nets.cmp import VoiceEncoder
 from voicemesh.population.dataset import Population
 
-from . import cmpc
+from . import cmpc_losses
 from .cmp import hide
 from .cmpc_coded import coded_videos
 from .cmpc_nets import RECIPES as RECIPES
@@ -102,9 +102,9 @@ class CmpcTask:
             seen = self.videos.pictures(some, None).to(device)
             parts.append(self.net.embeddings(heard, seen))
         voices, faces = (torch.cat(side) for side in zip(*parts, strict=True))
-        cosines = cmpc.cosines(voices, faces).cpu()
+        cosines = cmpc_losses.cosines(voices, faces).cpu()
         pairs = torch.eye(len(chosen), dtype=torch.bool)
-        contrast = cmpc.instance_contrast(voices, faces, self.recipe.temperature)
+        contrast = cmpc_losses.instance_contrast(voices, faces, self.recipe.temperature)
         area = verification.auc(cosines.numpy().ravel(), pairs.numpy().ravel())
         return {"contrast": float(contrast.mean()), "auc": area, "selection": 1 - area}
 

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from .cmpc import Clusters
+from .cmpc_losses import Clusters
 
 ROUNDS = 20
 MEAN_DENSITY = 0.2

@@ -46,7 +46,7 @@ class SssRecipe:
     validate_every: int = 2000
     first_update: int = 500  # of the weights of identities, in steps
     update_every: int = 100
-    weights_of_samples: bool = False  # as meant, not as published: see `training.sss.losses`
+    weights_of_samples: bool = False  # as meant, not as published: see `training.sss_losses.losses`
     identity_weight: float = 1.0  # of the two cross-entropies
     cross_weight: float = 1.0
     law_weight: float = 0.0  # of what the law of a population says of every pair

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from voicemesh.nets.sss import IdentityClassifier, IdentityState
 
-from . import sss
+from . import sss_losses
 from .loop import Batch, LoopSettings, train
 from .schedules import one_cycle
 from .sss_data import Sitters
@@ -64,14 +64,14 @@ class SssNets(nn.Module):
         """Losses by name; in training the state of the identities moves on."""
         recipe, targets = self.recipe, batch["identity"]
         z_voice, z_face = self.embed(batch)
-        weights = sss.batch_weights(self.center.weight, targets)
-        found = sss.losses(
+        weights = sss_losses.batch_weights(self.center.weight, targets)
+        found = sss_losses.losses(
             z_voice, z_face, self.classes.weight, targets, weights, not recipe.weights_of_samples
         )
         parts = (recipe.identity_weight, recipe.identity_weight, recipe.cross_weight)
         total, told = found.total(parts), {}
         if "law" in batch:
-            told["law"] = sss.guided(z_voice, z_face, batch["law"])
+            told["law"] = sss_losses.guided(z_voice, z_face, batch["law"])
             total = total + recipe.law_weight * told["law"]
         if self.training and self.adjusts:
             self.adjust(targets, (found.face_each + found.voice_each).detach())
@@ -87,10 +87,10 @@ class SssNets(nn.Module):
         """Remember the losses of a step's identities, of all processes; take more of them in."""
         if distributed.is_available() and distributed.is_initialized():
             targets, each = (everywhere(values) for values in (targets, each))
-        sss.remember(self.center, targets, each)
+        sss_losses.remember(self.center, targets, each)
         step = self.clock() + 1
         if step >= self.recipe.first_update and step % self.recipe.update_every == 0:
-            sss.reweigh(self.center)
+            sss_losses.reweigh(self.center)
 
 
 def everywhere(values: Tensor) -> Tensor:

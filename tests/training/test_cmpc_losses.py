@@ -6,8 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from voicemesh.training import cmpc
-from voicemesh.training.cmpc import Clusters, Memory, Recalibration
+from voicemesh.training import cmpc_losses
+from voicemesh.training.cmpc_losses import Clusters, Memory, Recalibration
 
 
 def clusters(videos: int, count: int, embedding: int = 4) -> Clusters:
@@ -27,17 +27,17 @@ def test_instance_contrast_is_cross_entropy_of_cosines(pair):
     voices, faces = pair
     cosine = F.cosine_similarity(voices[:, None], faces[None], dim=2)
     target = F.cross_entropy(cosine / 0.2, torch.arange(5), reduction="none")
-    torch.testing.assert_close(cmpc.instance_contrast(voices, faces, 0.2), target)
+    torch.testing.assert_close(cmpc_losses.instance_contrast(voices, faces, 0.2), target)
 
 
 def test_repeats_of_a_video_are_no_negatives(pair):
     voices, faces = pair
     videos = torch.tensor([3, 1, 3, 2, 0])
-    ours = cmpc.instance_contrast(voices, faces, 0.2, videos)
+    ours = cmpc_losses.instance_contrast(voices, faces, 0.2, videos)
     kept = [0, 1, 3, 4]  # row 0 without its repeat in row 2
-    alone = cmpc.instance_contrast(voices[kept], faces[kept], 0.2)
+    alone = cmpc_losses.instance_contrast(voices[kept], faces[kept], 0.2)
     torch.testing.assert_close(ours[0], alone[0])
-    torch.testing.assert_close(ours[1], cmpc.instance_contrast(voices, faces, 0.2)[1])
+    torch.testing.assert_close(ours[1], cmpc_losses.instance_contrast(voices, faces, 0.2)[1])
 
 
 def test_published_prototypes_keep_their_faults(pair):
@@ -56,7 +56,7 @@ def test_published_prototypes_keep_their_faults(pair):
             ]
             total = (total - logits[0] + math.log(sum(map(math.exp, logits)))) / 4
         target.append(total)
-    ours = cmpc.prototype_contrast(anchors, levels, videos)
+    ours = cmpc_losses.prototype_contrast(anchors, levels, videos)
     torch.testing.assert_close(ours, torch.tensor(target, dtype=torch.float64))
 
 
@@ -77,7 +77,7 @@ def test_meant_prototypes_have_their_own_density_and_no_equals(pair):
             if j == i or own[j] != own[i]
         }
         target.append(math.log(sum(map(math.exp, logits.values()))) - logits[i])
-    ours = cmpc.prototype_contrast(anchors, [level, level], videos, published=False)
+    ours = cmpc_losses.prototype_contrast(anchors, [level, level], videos, published=False)
     torch.testing.assert_close(ours, torch.tensor(target, dtype=torch.float64))
 
 
@@ -85,13 +85,13 @@ def test_the_loss_is_the_weighted_mean_of_both_directions(pair):
     voices, faces = pair
     videos = torch.tensor([6, 0, 3, 4, 1])
     sides = [clusters(7, 2), clusters(7, 3)], [clusters(7, 2), clusters(7, 3)]
-    terms = cmpc.losses(voices, faces, videos, *sides, temperature=0.1)
+    terms = cmpc_losses.losses(voices, faces, videos, *sides, temperature=0.1)
     each = terms.voice_to_face + terms.face_to_voice
     torch.testing.assert_close(terms.total, (terms.weights * each).sum() / terms.weights.sum())
-    instance = cmpc.instance_contrast(voices, faces, 0.1)
-    prototype = cmpc.prototype_contrast(voices, sides[1], videos)
+    instance = cmpc_losses.instance_contrast(voices, faces, 0.1)
+    prototype = cmpc_losses.prototype_contrast(voices, sides[1], videos)
     torch.testing.assert_close(terms.voice_to_face, instance + prototype)
-    plain = cmpc.losses(voices, faces, videos, temperature=0.1)
+    plain = cmpc_losses.losses(voices, faces, videos, temperature=0.1)
     assert plain.weights.tolist() == [1] * 5
 
 
@@ -101,8 +101,8 @@ def test_gradients_of_the_terms(pair, published):
     repeats = None if published else videos
     assert torch.autograd.gradcheck(
         lambda a, b: (
-            cmpc.instance_contrast(a, b, 0.2, repeats).sum()
-            + cmpc.prototype_contrast(a, [level], videos, published).sum()
+            cmpc_losses.instance_contrast(a, b, 0.2, repeats).sum()
+            + cmpc_losses.prototype_contrast(a, [level], videos, published).sum()
         ),
         [side.clone().requires_grad_() for side in pair],
     )
@@ -112,7 +112,7 @@ def test_disagreement_is_the_pair_against_its_clusters(pair):
     voices, faces = pair
     videos = torch.tensor([2, 0, 1, 1, 0])
     sides = [clusters(3, 2)], [clusters(3, 2)]
-    ours = cmpc.disagreement(voices, faces, *sides, videos)
+    ours = cmpc_losses.disagreement(voices, faces, *sides, videos)
     for i, m in enumerate(videos):
         own = [side[0].centroids[side[0].assignment[m]] for side in sides]
         target = F.cosine_similarity(voices[i], faces[i], dim=0) - own[0] @ own[1]
@@ -121,7 +121,7 @@ def test_disagreement_is_the_pair_against_its_clusters(pair):
 
 def test_weights_go_by_rank_and_end_at_one():
     difference = torch.tensor([0.3, -1.2, 0.8, 0.1])
-    weights = cmpc.ranked_weights(difference, Recalibration(shift=0.5, sharpness=2.0))
+    weights = cmpc_losses.ranked_weights(difference, Recalibration(shift=0.5, sharpness=2.0))
     assert weights.argsort().tolist() == difference.argsort().tolist()
     assert weights[2] == 1
     mean, deviation = difference.mean(), difference.std(correction=0)
@@ -164,7 +164,9 @@ def test_steps_lower_the_loss(published):
     optimiser = torch.optim.Adam(free, lr=0.05)
     values = []
     for _ in range(30):
-        terms = cmpc.losses(*free, torch.arange(8), *sides, temperature=0.2, published=published)
+        terms = cmpc_losses.losses(
+            *free, torch.arange(8), *sides, temperature=0.2, published=published
+        )
         optimiser.zero_grad()
         terms.total.backward()
         optimiser.step()

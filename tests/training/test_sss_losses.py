@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 
 from voicemesh.nets.sss import IdentityState
-from voicemesh.training import sss
-from voicemesh.training.sss import Reweighting
+from voicemesh.training import sss_losses
+from voicemesh.training.sss_losses import Reweighting
 
 
 def batch(size: int = 6, embedding: int = 5, identities: int = 9):
@@ -24,31 +24,32 @@ def test_cross_modal_is_its_formula():
         math.log(1 + 3.4 + sum(math.exp(d[i][j] - d[i][i] if j != i else 0) for j in range(6)))
         for i in range(6)
     ]
-    ours = sss.cross_modal(others, anchors)
+    ours = sss_losses.cross_modal(others, anchors)
     torch.testing.assert_close(ours, torch.tensor(target, dtype=torch.float64))
     # The length of the others is no matter, that of the anchors is a temperature.
-    torch.testing.assert_close(sss.cross_modal(3 * others, anchors), ours)
-    assert not torch.allclose(sss.cross_modal(others, 3 * anchors), ours)
+    torch.testing.assert_close(sss_losses.cross_modal(3 * others, anchors), ours)
+    assert not torch.allclose(sss_losses.cross_modal(others, 3 * anchors), ours)
 
 
 def test_cross_modal_survives_long_vectors_and_a_batch_of_one():
     others, anchors, _, _ = batch()
-    assert sss.cross_modal(others.float(), 1e4 * anchors.float()).isfinite().all()
+    assert sss_losses.cross_modal(others.float(), 1e4 * anchors.float()).isfinite().all()
     torch.testing.assert_close(
-        sss.cross_modal(others[:1], anchors[:1]), torch.tensor([5.4], dtype=torch.float64).log()
+        sss_losses.cross_modal(others[:1], anchors[:1]),
+        torch.tensor([5.4], dtype=torch.float64).log(),
     )
 
 
 def test_equal_identities_are_no_negatives_if_they_are_told():
     others, anchors, _, _ = batch(3)
     targets = torch.tensor([4, 1, 4])
-    ours = sss.cross_modal(others, anchors, targets)
+    ours = sss_losses.cross_modal(others, anchors, targets)
     torch.testing.assert_close(
         ours[:2],
         torch.stack(
             [
-                sss.cross_modal(others[:2], anchors[:2])[0],
-                sss.cross_modal(others, anchors)[1],
+                sss_losses.cross_modal(others[:2], anchors[:2])[0],
+                sss_losses.cross_modal(others, anchors)[1],
             ]
         ),
     )
@@ -57,8 +58,8 @@ def test_equal_identities_are_no_negatives_if_they_are_told():
 def test_weights_scale_the_published_identity_terms_by_their_mean_only():
     voice, face, classes, targets = batch()
     weights = torch.tensor([0.0, 0, 0, 0, 0, 6], dtype=torch.float64)
-    published = sss.losses(voice, face, classes, targets, weights)
-    meant = sss.losses(voice, face, classes, targets, weights, published=False)
+    published = sss_losses.losses(voice, face, classes, targets, weights)
+    meant = sss_losses.losses(voice, face, classes, targets, weights, published=False)
     each = F.cross_entropy(face @ classes.T, targets, reduction="none")
     torch.testing.assert_close(published.face, each.mean())
     torch.testing.assert_close(meant.face, each[5])
@@ -74,14 +75,14 @@ def test_gradients_reach_both_sides_and_the_classes():
     weights = torch.tensor([0.5, 1.5, 0, 2], dtype=torch.float64)
     for published in (True, False):
         assert torch.autograd.gradcheck(
-            lambda *z, as_told=published: sss.losses(*z, targets, weights, as_told).total(),
+            lambda *z, as_told=published: sss_losses.losses(*z, targets, weights, as_told).total(),
             [value.requires_grad_() for value in (voice, face, classes)],
         )
 
 
 def test_running_losses_follow_their_own_identities():
     state = IdentityState(4)
-    sss.remember(state, torch.tensor([2, 0, 2]), torch.tensor([4.0, 1.0, 6.0]))
+    sss_losses.remember(state, torch.tensor([2, 0, 2]), torch.tensor([4.0, 1.0, 6.0]))
     expected = torch.tensor([0.9 * 14 + 0.1, 14, 0.9 * 14 + 0.5, 14])
     torch.testing.assert_close(state.loss_mean, expected)
 
@@ -90,15 +91,15 @@ def test_the_easiest_come_in_first():
     state = IdentityState(10)
     state.loss_mean.copy_(torch.tensor([5.0, 3, 9, 1, 7, 2, 8, 4, 6, 0]))
     rule = Reweighting(first_share=0.5, share=0.2, enough=0.9, decay=0.9)
-    assert sss.reweigh(state, rule) == 0.5
+    assert sss_losses.reweigh(state, rule) == 0.5
     assert state.weight.nonzero().flatten().tolist() == [1, 3, 5, 7, 9]
     state.loss_mean[9] = 100  # already in: its loss is no matter
-    assert sss.reweigh(state, rule) == 0.7
+    assert sss_losses.reweigh(state, rule) == 0.7
     assert state.weight[[0, 8]].tolist() == [1, 1]
     torch.testing.assert_close(state.weight[[1, 9]], torch.tensor([0.9, 0.9]))
-    assert sss.reweigh(state, rule) == 0.9
+    assert sss_losses.reweigh(state, rule) == 0.9
     before = state.weight.clone()
-    assert sss.reweigh(state, rule) == 0.9
+    assert sss_losses.reweigh(state, rule) == 0.9
     assert torch.equal(state.weight, before)
     assert state.weight[2] == 0  # the hardest stays out
 
@@ -108,18 +109,18 @@ def test_the_published_run_takes_eighteen_updates():
     state.loss_mean.copy_(torch.randn(924))
     counts = []
     for _ in range(20):
-        sss.reweigh(state)
+        sss_losses.reweigh(state)
         counts.append(int((state.weight > 0).sum()))
     assert counts[:2] == [462, 484] and counts[17:] == [836] * 3
-    own = sss.batch_weights(state.weight, state.weight.argsort(descending=True))
+    own = sss_losses.batch_weights(state.weight, state.weight.argsort(descending=True))
     torch.testing.assert_close(own[0], torch.tensor(1.257), atol=1e-3, rtol=0)
     torch.testing.assert_close(own[835], torch.tensor(1.060), atol=1e-3, rtol=0)
 
 
 def test_a_batch_without_weight_is_weighted_evenly():
     weight = torch.tensor([0.0, 0, 0, 1])
-    assert sss.batch_weights(weight, torch.tensor([0, 2])).tolist() == [1, 1]
-    assert sss.batch_weights(weight, torch.tensor([0, 3])).tolist() == [0, 4]
+    assert sss_losses.batch_weights(weight, torch.tensor([0, 2])).tolist() == [1, 1]
+    assert sss_losses.batch_weights(weight, torch.tensor([0, 3])).tolist() == [0, 4]
 
 
 @pytest.mark.parametrize("published", [True, False])
@@ -130,7 +131,7 @@ def test_steps_lower_the_loss(published):
     optimiser = torch.optim.SGD(free, lr=0.5)
     values = []
     for _ in range(20):
-        total = sss.losses(*free, targets, torch.ones(8), published).total()
+        total = sss_losses.losses(*free, targets, torch.ones(8), published).total()
         optimiser.zero_grad()
         total.backward()
         optimiser.step()
@@ -144,10 +145,10 @@ def test_a_law_says_who_is_hardly_a_negative():
     sure = 1e3 * torch.eye(5, dtype=torch.float64)
     logits = voices @ F.normalize(faces).T, faces @ F.normalize(voices).T
     plain = sum(F.cross_entropy(some, torch.arange(5)) for some in logits) / 2
-    torch.testing.assert_close(sss.guided(voices, faces, sure), plain)
+    torch.testing.assert_close(sss_losses.guided(voices, faces, sure), plain)
     alike = sure.clone()
     alike[0, 1] = alike[0, 0]  # the second face fits the first voice as well as its own
-    told = sss.guided(voices, faces, alike)
+    told = sss_losses.guided(voices, faces, alike)
     halves = logits[0][0].log_softmax(0)
     away = (halves[0] - halves[1]) / 2 / 5 / 2
     back = logits[1][1].log_softmax(0)  # and the first voice fits the second face
