@@ -85,10 +85,18 @@ def toy_predictions(
     )
 
 
-def toy_population(folder: Path, identities: int = 8, validation: int = 6) -> Population:
+def toy_population(
+    folder: Path, identities: int = 8, validation: int = 6, seed: int = 0
+) -> Population:
     """People of the law whose recordings are buzzes at their pitch: quick to make and to learn."""
     recipe = PopulationRecipe(
-        identities=identities, validation=validation, sessions=2, channels=1, seconds=2.0, workers=1
+        identities=identities,
+        validation=validation,
+        sessions=2,
+        channels=1,
+        seconds=2.0,
+        seed=seed,
+        workers=1,
     )
     people = draw(identities + validation, recipe.seed, recipe.coupling)
     numbers = np.arange(identities + validation)

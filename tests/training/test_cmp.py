@@ -15,7 +15,7 @@ from voicemesh.systems.cmp import CrossModalPerceptionist
 from voicemesh.training.cmp import CmpTask, hide, parameter_weights, start
 from voicemesh.training.cmp_publish import history, publish, trained
 from voicemesh.training.cmp_recipe import BUNDLE, RECIPES
-from voicemesh.training.data import features
+from voicemesh.training.crowd import Crowd
 from voicemesh.training.loop import read_metrics
 from voicemesh.training.refit import refit_head
 
@@ -63,7 +63,8 @@ def toy_bundle(where):
 
 
 def task(folder, recipe):
-    return CmpTask(recipe, Population.open(folder), features(folder, "voicemesh"), toy_face_model())
+    crowd = Crowd.open(folder, recipe.more)
+    return CmpTask(recipe, crowd, crowd.features("voicemesh"), toy_face_model())
 
 
 def test_a_batch_has_one_length_and_no_one_held_out(folder):

@@ -6,11 +6,11 @@ import torch
 from evaluation.toys import toy_population
 
 from voicemesh.evaluation import expectation
-from voicemesh.population.dataset import RAISED, Population
+from voicemesh.population.dataset import RAISED
 from voicemesh.population.streams import stream
 from voicemesh.population.tables import VOICE
 from voicemesh.population.voices import draw_effort, in_session
-from voicemesh.training.data import features
+from voicemesh.training.crowd import Crowd
 from voicemesh.training.days import Days, DayTargets
 
 
@@ -18,8 +18,8 @@ from voicemesh.training.days import Days, DayTargets
 def made(tmp_path_factory):
     where = tmp_path_factory.mktemp("population")
     toy_population(where, identities=40, validation=30)
-    population = Population.open(where)
-    return population, features(where, "voicemesh")
+    crowd = Crowd.open(where)
+    return crowd, crowd.features("voicemesh")
 
 
 def test_days_are_those_of_the_recordings(made):

@@ -26,7 +26,7 @@ def fit(
     judged: Predictions,
     judges: Targets,
 ) -> Joining:
-    """From embeddings of `people`, the same number for all, each of another day.
+    """From embeddings of `people`, two or more of everyone, each of another day.
 
     What is told of them is what the law expects of their voices, which varies less than faces do.
     The evidence of the sex is that of what was `judged` of other people, the `judges`.
@@ -68,13 +68,13 @@ def _moments(
 ) -> tuple[Float[Tensor, "..."], ...]:
     """Of one sex: mean, covariances of people and of days, mean of what is told, ties."""
     who = torch.from_numpy(member)
-    count, people = len(who) / len(told), len(told)
+    people, counts = len(told), torch.bincount(who)[:, None]
     sums = embedding.new_zeros(people, embedding.shape[1]).index_add(0, who, embedding)
-    means = sums / torch.bincount(who)[:, None]
+    means = sums / counts
     away = embedding - means[who]
     session = away.T @ away / (len(who) - people)
     apart = means - means.mean(0)
-    person = apart.T @ apart / (people - 1) - session / count
+    person = apart.T @ apart / (people - 1) - session * (1 / counts).mean()
     ties = apart.T @ (told - told.mean(0)) / (people - 1)
     ridge = RIDGE * person.diagonal().mean() * torch.eye(len(person)).double()
     return means.mean(0), person + ridge, session + ridge, told.mean(0), ties

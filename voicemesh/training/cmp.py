@@ -12,16 +12,15 @@ from torch.nn import functional
 
 from voicemesh.audio.cycles import TRACKS
 from voicemesh.checkpoints.bundle import Bundle
-from voicemesh.evaluation.targets import people_targets
 from voicemesh.evaluation.voxceleb3d import is_layout
 from voicemesh.mesh.morphable import MorphableModel
 from voicemesh.nets.cmp import TRAITS, SupervisedHead, VoiceEncoder, VoiceTraits
-from voicemesh.population.dataset import Population
 from voicemesh.population.tables import LENGTH_LAW, VOICE
 
 from .cmp_recipe import RECIPES as RECIPES
 from .cmp_recipe import CmpRecipe
-from .data import FeatureSet, PairSampler, features
+from .crowd import Crowd
+from .data import FeatureSet, PairSampler
 from .days import Days, DayTargets
 from .loop import Batch, LoopSettings, mean_losses, precisely, train
 from .losses import session_triplet, weighted_error
@@ -101,12 +100,12 @@ def parameter_weights(face_model: MorphableModel) -> Float[Tensor, " params"]:
 
 
 class CmpTask:
-    """A population, its features and the nets: what the loop needs to train."""
+    """A crowd, its features and the nets: what the loop needs to train."""
 
     def __init__(
         self,
         recipe: CmpRecipe,
-        population: Population,
+        crowd: Crowd,
         utterances: FeatureSet,
         face_model: MorphableModel,
     ) -> None:
@@ -124,12 +123,12 @@ class CmpTask:
             recipe.rise,
             recipe.hold,
         )
-        self.targets = people_targets(population.people, face_model)
-        ours = np.isin(utterances.identity, population.train)
+        self.targets = crowd.targets(face_model)
+        ours = np.isin(utterances.identity, crowd.train)
         learnt = ours & (recipe.clean | ~utterances.clean)
         self._rows = np.flatnonzero(learnt)
         self._sampler = PairSampler(utterances.identity[learnt], utterances.session[learnt])
-        self._facts = facts = self._told(population)
+        self._facts = facts = self._told(crowd)
         shape_params = facts.pop("shape_params")
         train_rows = torch.from_numpy(self._rows)
         shape_weights = self.net.weights[1 : 1 + shape_params.shape[1]]
@@ -144,9 +143,9 @@ class CmpTask:
         every = max(1, len(held_out) // VALIDATION_ROWS)
         self._validation = held_out[::every][:VALIDATION_ROWS]
 
-    def _told(self, population: Population) -> dict[str, Float[Tensor, "days ..."]]:
+    def _told(self, crowd: Crowd) -> dict[str, Float[Tensor, "days ..."]]:
         """Targets by name, one row for every person on every day."""
-        days = Days.of(population, self.utterances)
+        days = Days.of(crowd, self.utterances)
         self._day = torch.from_numpy(days.of_row)
         people = torch.from_numpy(days.identity)
         traits, shape_params = self.targets.traits[people], self.targets.shape_params
@@ -154,7 +153,7 @@ class CmpTask:
         recipe = self.recipe
         asked = recipe.measures_weight, recipe.habits_weight, recipe.effort_weight
         if recipe.expected_targets or any(asked):
-            told = DayTargets.of(days, population, shape_params)
+            told = DayTargets.of(days, crowd, shape_params)
             facts |= {"measures": told.measures, "habits": told.habits, "effort": told.effort}
             if recipe.expected_targets:
                 facts["shape_params"] = told.shape_params
@@ -217,21 +216,28 @@ def start(
     minutes: float = float("inf"),
     workers: int = 1,
 ) -> dict[str, float]:
-    """Train on the population in `data`, in the folder `run`; call again to go on.
+    """Train on the population in `data` and those that the recipe adds; call again to go on.
 
     `data` may be a Voxceleb-3D instead. The face model is that of `bundle`. `workers` processes
     compute the features, once. Returns the best validation so far.
+
+    Raises:
+        ValueError: further populations are asked for beside a Voxceleb-3D, or do not fit.
     """
     from .cmp_voxceleb3d import Voxceleb3DTask
 
     began = time.monotonic()
     if is_layout(data):
+        if recipe.more:
+            raise ValueError(
+                f"{data} is a Voxceleb-3D and goes with no population; leave out more="
+            )
         task = Voxceleb3DTask(recipe, data, bundle.face_model())
         return train(task, recipe, run, settings_of(recipe, minutes))
-    population = Population.open(data)
-    utterances = features(population.folder, recipe.front_end, workers)
+    crowd = Crowd.open(data, recipe.more)
+    utterances = crowd.features(recipe.front_end, workers)
     for cycle, folder in cycles(recipe, run):
-        task = CmpTask(cycle, population, utterances, bundle.face_model())
+        task = CmpTask(cycle, crowd, utterances, bundle.face_model())
         left = minutes - (time.monotonic() - began) / 60
         best = train(task, cycle, folder, settings_of(cycle, left))
         if not finished(folder, cycle.steps):

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ from voicemesh.systems.joining import Joining
 
 from .cmp import CmpNets, CmpTask
 from .cmp_recipe import CmpRecipe
-from .data import features
+from .crowd import Crowd
 from .refit import refit_head
 from .runs import best_of, origin, recipe_of, steps_of
 
@@ -54,16 +55,20 @@ def history(run: Path) -> list[tuple[Path, CmpRecipe]]:
     return [*before, (run, recipe)]
 
 
+def plain(recipe: CmpRecipe) -> dict[str, Any]:
+    """A recipe for a manifest: of folders the names alone."""
+    names = [Path(folder).name for folder in recipe.more]
+    return asdict(recipe) | {"start": Path(recipe.start).name, "more": names}
+
+
 @torch.inference_mode()
-def joining_of(
-    task: CmpTask, population: Population, judged: Predictions, judges: Targets
-) -> Joining:
+def joining_of(task: CmpTask, crowd: Crowd, judged: Predictions, judges: Targets) -> Joining:
     """How recordings are joined: from one of every day of the training people, as they are heard.
 
     The sex's evidence is that of people held out.
     """
     utterances, voice = task.utterances, task.net.eval().voice
-    ours = np.flatnonzero(np.isin(utterances.identity, population.train) & ~utterances.clean)
+    ours = np.flatnonzero(np.isin(utterances.identity, crowd.train) & ~utterances.clean)
     days = np.stack([utterances.identity[ours], utterances.session[ours]], 1)
     rows = ours[np.unique(days, axis=0, return_index=True)[1]]
     parts = np.split(rows, range(AT_ONCE, len(rows), AT_ONCE))
@@ -74,9 +79,9 @@ def joining_of(
     return joining.fit(
         torch.cat(units),
         utterances.identity[rows],
-        population.people,
+        crowd.people,
         task.targets,
-        population.recipe.coupling,
+        crowd.recipe.coupling,
         judged,
         judges,
     )
@@ -98,12 +103,12 @@ def publish(
     """
     face_model = source.face_model()
     nets, recipe = trained(run, face_model)
-    utterances = features(population.folder, recipe.front_end)
-    task = CmpTask(recipe, population, utterances, face_model)
+    crowd = Crowd.open(population.folder, recipe.more)
+    task = CmpTask(recipe, crowd, crowd.features(recipe.front_end), face_model)
     nets.voice.half().float()  # as it is stored, so that all figures are the bundle's
     task.net = nets
     refit_head(task)
-    people = people_statistics(task.targets, population.train, face_model)
+    people = people_statistics(task.targets, crowd.train, face_model)
     perceptionist = CrossModalPerceptionist(
         FRONT_ENDS[recipe.front_end], nets.voice, nets.head, face_model, nets.traits, people
     )
@@ -111,14 +116,14 @@ def publish(
     heard, raised = predict(perceptionist, judges)
     if len(np.unique(heard.session)) > 1:
         told = people_targets(judges.people, face_model)
-        perceptionist.joining = joining_of(task, population, heard, told)
+        perceptionist.joining = joining_of(task, crowd, heard, told)
         heard, raised = (perceived(perceptionist, one) for one in (heard, raised))
     results, errors = evaluate(perceptionist, judges, (heard, raised))
     cycles = history(run)
     steps = sum(steps_of(folder) for folder, _ in cycles)
     about = origin(
         "cmp",
-        f"{len(population.train)} synthetic people of the population's law, {steps} steps;"
+        f"{len(crowd.train)} synthetic people of the population's law, {steps} steps;"
         " no recording of a person",
     )
     brief = {
@@ -139,7 +144,7 @@ def publish(
             "embedding": recipe.embedding,
         },
         half=True,
-        results={"recipes": [asdict(r) | {"start": Path(r.start).name} for _, r in cycles]},
+        results={"recipes": [plain(r) for _, r in cycles]},
         **about,
     )
     shapes, expressions = (

@@ -11,6 +11,7 @@ class CmpRecipe:
     """
 
     front_end: str = "cmp"
+    more: tuple[str, ...] = ()  # folders of further populations whose people to learn from
     widths: tuple[int, ...] = (256, 384, 576, 864)
     embedding: int = 64
     dropout: float = 0.2  # in front of the face parameters

@@ -12,11 +12,12 @@ from torch import Tensor
 
 from voicemesh.evaluation.expectation import Expectation
 from voicemesh.evaluation.targets import TRAIT_SCALES
-from voicemesh.population.dataset import RAISED, Population
+from voicemesh.population.dataset import RAISED
 from voicemesh.population.streams import stream
 from voicemesh.population.tables import VOICE
 from voicemesh.population.voices import daily_change, draw_effort
 
+from .crowd import Crowd
 from .data import FeatureSet
 
 EFFORT_SCALE = 2.5  # semitones
@@ -32,17 +33,21 @@ class Days:
     effort: Float[np.ndarray, " days"]  # semitones
 
     @classmethod
-    def of(cls, population: Population, utterances: FeatureSet) -> "Days":
-        """As the population drew them when its recordings were made."""
+    def of(cls, crowd: Crowd, utterances: FeatureSet) -> "Days":
+        """As the populations drew them when their recordings were made."""
         pairs = np.stack([utterances.identity, utterances.session], 1)
         days, of_row = np.unique(pairs, axis=0, return_inverse=True)
-        recipe, seed = population.recipe, population.recipe.seed
-        changes = [daily_change(stream(seed, "session", *map(int, day))) for day in days]
-        voice = population.people.voice[days[:, 0]] + np.array(changes)
-        law = recipe.calm, recipe.effort, recipe.effort_spread
-        effort = [draw_effort(stream(seed, "effort", *map(int, day)), *law) for day in days]
-        loud = days[:, 1] == recipe.sessions
-        return cls(of_row.ravel(), days[:, 0], voice, np.where(loud, RAISED, effort))
+        homes, own = crowd.home(days[:, 0])
+        voice, effort = crowd.people.voice[days[:, 0]], np.empty(len(days))
+        for row, (home, person, session) in enumerate(
+            zip(homes.tolist(), own.tolist(), days[:, 1].tolist(), strict=True)
+        ):
+            recipe = crowd.populations[home].recipe
+            voice[row] += daily_change(stream(recipe.seed, "session", person, session))
+            luck = stream(recipe.seed, "effort", person, session)
+            usual = draw_effort(luck, recipe.calm, recipe.effort, recipe.effort_spread)
+            effort[row] = RAISED if session == recipe.sessions else usual
+        return cls(of_row.ravel(), days[:, 0], voice, effort)
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,13 +61,11 @@ class DayTargets:
     effort: Float[Tensor, "days 2"]  # in units of EFFORT_SCALE; z-score of the pitch raised by it
 
     @classmethod
-    def of(
-        cls, days: Days, population: Population, shape_params: Float[Tensor, "people s"]
-    ) -> "DayTargets":
+    def of(cls, days: Days, crowd: Crowd, shape_params: Float[Tensor, "people s"]) -> "DayTargets":
         """Expectations of the law given every day's voice."""
-        people, train = population.people, population.train
+        people, train = crowd.people, crowd.train
         sex, learnt = people.mode[days.identity], np.isin(days.identity, train)
-        expectation = Expectation.of_law(population.recipe.coupling, sessions=1)
+        expectation = Expectation.of_law(crowd.recipe.coupling, sessions=1)
         told = expectation.measures(days.voice, sex)
         mean, deviation = TRAIT_SCALES["age"]
         usual_pitch, spread = TRAIT_SCALES["log_f0"]
