@@ -5,8 +5,16 @@ import av
 import numpy as np
 import pytest
 import soundfile
+import torch
 
-from voicemesh.audio.recording import SAMPLE_RATE, UnusableRecording, from_samples, load
+from voicemesh.audio.recording import (
+    SAMPLE_RATE,
+    Recording,
+    UnusableRecording,
+    from_samples,
+    load,
+    of,
+)
 
 RATES = [8000, 11_025, 16_000, 22_050, 44_100, 48_000, 96_000]
 
@@ -202,6 +210,33 @@ def test_no_file_at_all(tmp_path):
         load(tmp_path)
     with pytest.raises(UnusableRecording, match="no recording"):
         from_samples(16_000, None)
+
+
+def test_whatever_numpy_takes_for_an_array_is_one(voice):
+    waveform = from_samples(16_000, voice).waveform
+    for alike in (voice.tolist(), torch.from_numpy(voice.copy())):
+        np.testing.assert_array_equal(from_samples(16_000, alike).waveform, waveform)
+
+
+def test_a_recording_holds_one_form_alone(voice):
+    good = np.asarray(voice, np.float32)
+    whole = Recording(good, "a")
+    assert of(whole) is whole and repr(whole) == "Recording('a', 3.0 s)"
+    wrong = [
+        (np.float64(good), 16_000, r"given float64 ndarray \[48000\] at 16000 Hz"),
+        (np.stack([good, good]), 16_000, r"float32 ndarray \[2, 48000\]"),
+        (good, 8000, r"at 8000 Hz; from_samples\(sample_rate, samples\) makes one"),
+        (torch.from_numpy(good), 16_000, r"torch\.float32 Tensor \[48000\]"),
+    ]
+    for waveform, rate, message in wrong:
+        made = object.__new__(Recording)  # past what tests check of every signature
+        vars(made).update(waveform=waveform, name="a", sample_rate=rate, notes=())
+        with pytest.raises(ValueError, match=message):
+            made.__post_init__()
+    with pytest.raises(ValueError, match=r"given ndarray; voicemesh\.from_samples"):
+        of(good)
+    with pytest.raises(ValueError, match="given bytes"):
+        of(b"RIFF")
 
 
 def test_a_header_without_sound(tmp_path):

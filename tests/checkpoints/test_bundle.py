@@ -166,6 +166,11 @@ def test_parts_by_name(folder):
 def test_a_folder_without_manifest(tmp_path):
     with pytest.raises(ValueError, match=r"is no bundle: it has no bundle\.json"):
         Bundle.open(tmp_path)
+    with pytest.raises(ValueError, match=r"There is no folder .*/gone: a bundle is a folder or"):
+        Bundle.open(tmp_path / "gone")
+    (tmp_path / "bundle.json").touch()
+    with pytest.raises(ValueError, match=r"is a file: a bundle is the folder that holds"):
+        Bundle.open(tmp_path / "bundle.json")
 
 
 def test_large_files_are_refused_on_request(tmp_path, head):

@@ -47,6 +47,8 @@ def edit(folder, change):
 def test_entries_are_those_that_were_given(folder, people):
     gallery = Gallery.open(folder)
     assert (len(gallery), gallery.people, gallery.title) == (12, 6, "Toys")
+    assert repr(gallery) == "FolderGallery('toys', 12 entries)"
+    assert "JFIF" not in repr(gallery.entry(0))
     for number, told in enumerate(people):
         found = gallery.entry(number)
         for name in ("identity", "label", "sex", "age", "file", "source", "licence"):

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from bundles import babble
+from PIL import Image
 from skimage import data
 from whole_bundles import write_whole_bundle
 
@@ -61,6 +62,18 @@ def test_a_voice_and_a_photograph_are_compared(whole, portrait, seen):
 def test_photographs_that_cannot_be_read(whole, tmp_path):
     with pytest.raises(images.UnusablePhotograph, match=r"No face was found on tea\.png"):
         whole.photograph(data.coffee(), "tea.png")
+    with pytest.raises(ValueError, match=r"array \[height, width, 3\], given uint8 \[9, 9, 4\]"):
+        whole.photograph(Image.new("RGBA", (9, 9)))
+
+
+def test_a_path_and_a_picture_are_as_good_as_pixels(whole, seen, tmp_path):
+    path = tmp_path / "face.png"
+    Image.fromarray(data.astronaut()).save(path)
+    for given in (path, str(path), Image.open(path)):
+        again = whole.photograph(given)
+        np.testing.assert_array_equal(again.parameters, seen.parameters)
+    assert whole.photograph(path).name == "face.png"
+    assert repr(whole.photograph(path)) == f"Photographed('face.png': {seen.sex})"
 
 
 def test_the_image_branch_waits_until_it_is_asked(whole, portrait):

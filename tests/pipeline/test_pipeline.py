@@ -1,6 +1,8 @@
 """The pipeline: one recording to one portrait, on a bundle with untrained nets."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -171,10 +173,35 @@ def test_warm_up_runs_every_stage(whole):
 
 
 def test_public_names():
-    assert voicemesh.load is pipeline.load
-    with pytest.raises(AttributeError, match="Pipeline, Portrait, load"):
+    assert voicemesh.load is pipeline.load and voicemesh.Recording is Recording
+    for name in voicemesh.__all__:
+        public = getattr(voicemesh, name)
+        assert public.__name__ == name and public.__doc__ and name in dir(voicemesh)
+    with pytest.raises(AttributeError, match="Pipeline, Portrait, Recording, "):
         _ = voicemesh.portray
-    assert {"Pipeline", "Portrait", "load"} < set(dir(voicemesh))
+
+
+def test_rooms_are_there_without_an_import_of_their_own():
+    script = (
+        "import sys, voicemesh\n"
+        "assert 'torch' not in sys.modules and not hasattr(voicemesh, 'cellar')\n"
+        "assert voicemesh.gallery.__name__ == 'voicemesh.gallery'\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_everything_is_told_in_a_line(whole, portrait, recordings):
+    told = f"{portrait.pitch_hz.value:.0f} Hz, {portrait.speech_seconds:.1f} s of speech"
+    assert repr(portrait) == f"Portrait('babble.wav': {portrait.sex}, {told})"
+    assert repr(portrait.recording) == "Recording('babble.wav', 3.0 s)"
+    assert repr(whole) == "Pipeline('Untrained nets' on cpu)"
+    assert repr(whole.bundle).startswith("Bundle('untrained', ")
+    assert repr(portrait.face).startswith(f"FaceMesh({len(portrait.face.vertices)} vertices, ")
+    assert f"{SHAPES} shape, 10 expression parameters" in repr(whole.system.face_model)
+    assert repr(whole.compare(portrait, portrait)) == "Comparison(0.00 mm apart)"
+    told = repr(whole.several(recordings))
+    assert told.startswith("Several(3 recordings, ") and "Portrait('0.wav + 1.wav + " in told
 
 
 def test_a_path_is_as_good_as_a_recording(whole, portrait, tmp_path):
@@ -186,6 +213,9 @@ def test_a_path_is_as_good_as_a_recording(whole, portrait, tmp_path):
         assert again.recording.name == "voice.wav"
     with pytest.raises(ValueError, match=r"There is no file nowhere\.wav"):
         whole(tmp_path / "nowhere.wav")
+    of_paths = whole.several([path, str(path)])
+    assert of_paths.between < 1e-4 and of_paths.each[1].recording.name == "voice.wav"
+    assert whole.compare(path, portrait).distance < 1e-3
 
 
 @pytest.fixture(scope="module")

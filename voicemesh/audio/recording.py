@@ -1,11 +1,13 @@
 """Recordings: any file or array that people have, as one waveform at 16 kHz."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import soxr
-from jaxtyping import Float32, Shaped
+from jaxtyping import Float32
+from numpy.typing import ArrayLike
 
 from .decoding import Stereo, UnusableRecording, check_rate, read
 
@@ -16,17 +18,33 @@ PLATEAU = 3  # equal samples in a row at the peak: a wave cut flat
 CLIPPED = 5e-4  # share of samples on plateaus worth a note
 CLIPPED_PEAK = 0.05  # below, plateaus are steps of the converter
 
-__all__ = ["SAMPLE_RATE", "Recording", "UnusableRecording", "from_samples", "load"]
+__all__ = ["SAMPLE_RATE", "Recording", "UnusableRecording", "from_samples", "load", "of"]
 
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """One voice: mono, 16 kHz, about [-1, 1]."""
+    """One voice: mono, 16 kHz, about [-1, 1]. `from_samples` makes one of any samples.
+
+    Raises:
+        ValueError: the waveform is of another form or rate.
+    """
 
     waveform: Float32[np.ndarray, " samples"]
-    name: str
+    name: str = "recording"
     sample_rate: int = SAMPLE_RATE
     notes: tuple[str, ...] = ()  # what a listener should know: clipping, a cut at the limit
+
+    def __post_init__(self) -> None:
+        kind = f"{getattr(self.waveform, 'dtype', '')} {type(self.waveform).__name__}".strip()
+        if kind != "float32 ndarray" or self.waveform.ndim != 1 or self.sample_rate != SAMPLE_RATE:
+            form = list(np.shape(self.waveform))
+            raise ValueError(
+                f"A Recording holds a float32 ndarray [n] at {SAMPLE_RATE} Hz, given {kind} {form} "
+                f"at {self.sample_rate} Hz; from_samples(sample_rate, samples) makes one of it"
+            )
+
+    def __repr__(self) -> str:
+        return f"Recording({self.name!r}, {self.seconds:.1f} s)"
 
     @property
     def seconds(self) -> float:
@@ -34,7 +52,24 @@ class Recording:
         return len(self.waveform) / self.sample_rate
 
 
-def load(path: str | Path | None, limit: float = 60.0) -> Recording:
+def of(given: object) -> Recording:
+    """A recording as it is, or the one in a file of this path.
+
+    Raises:
+        UnusableRecording: there is no file, or nothing in it that could be heard.
+        ValueError: this is neither a recording nor a path.
+    """
+    if isinstance(given, Recording):
+        return given
+    if given is None or isinstance(given, str | os.PathLike):
+        return load(given)
+    raise ValueError(
+        f"A recording is the path of a sound file or a Recording, given {type(given).__name__}; "
+        "voicemesh.from_samples(sample_rate, samples) makes one of samples"
+    )
+
+
+def load(path: str | os.PathLike[str] | None, limit: float = 60.0) -> Recording:
     """Read the first `limit` seconds of a file of any sound format.
 
     Raises:
@@ -54,12 +89,14 @@ def load(path: str | Path | None, limit: float = 60.0) -> Recording:
 
 
 def from_samples(
-    sample_rate: int,
-    samples: Shaped[np.ndarray, "*shape"] | None,
+    sample_rate: float,
+    samples: ArrayLike | None,
     name: str = "recording",
     limit: float = 60.0,
 ) -> Recording:
-    """A recording from samples [n] or [n, channels], integer or float, at any rate.
+    """A recording from samples [n] or [n, channels], integer or float, at any rate in Hz.
+
+    Whatever NumPy takes for an array is one: lists, and tensors on the CPU.
 
     Raises:
         UnusableRecording: there is nothing in it that could be heard.
@@ -67,6 +104,9 @@ def from_samples(
     """
     if samples is None:
         raise UnusableRecording("There is no recording: speak or choose a file first.")
+    if np.ndim(sample_rate):
+        raise ValueError("The sample rate comes first: from_samples(sample_rate, samples)")
+    samples = np.asarray(samples)
     if samples.ndim == 1:
         samples = samples[:, None]
     if samples.ndim != 2:

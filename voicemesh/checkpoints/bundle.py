@@ -49,6 +49,9 @@ class Bundle:
     gallery: str = ""  # the name of a folder in it with a gallery of people
     gallery_sha256: str = ""  # of that gallery's manifest, which tells those of its files
 
+    def __repr__(self) -> str:
+        return f"Bundle({self.name!r}, {len(self.parts)} parts in {self.folder})"
+
     @classmethod
     def open(cls, where: str | Path | None = None) -> "Bundle":
         """The embedded bundle, one in a folder, or one on the Hub (`owner/name[@revision]`).

@@ -34,6 +34,12 @@ def stated(folder: Path) -> dict[str, Any]:
             kinds, unsafe file names.
     """
     path = folder / MANIFEST
+    if not folder.exists():
+        raise ValueError(
+            f"There is no folder {folder}: a bundle is a folder or owner/name[@revision]"
+        )
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is a file: a bundle is the folder that holds {MANIFEST}")
     if not path.is_file():
         raise ValueError(f"{folder} is no bundle: it has no {MANIFEST}")
     try:

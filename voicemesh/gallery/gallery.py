@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 
@@ -29,9 +29,10 @@ class Entry:
     file: str  # that it was made of
     source: str
     licence: str
-    picture: bytes | None  # JPEG, PNG or WebP
-    voice: bytes | None  # Ogg with Opus
-    shape_params: Float32[np.ndarray, " s"] | None  # whitened, of the bundle's face model
+    picture: bytes | None = field(repr=False)  # JPEG, PNG or WebP
+    voice: bytes | None = field(repr=False)  # Ogg with Opus
+    # Whitened, of the bundle's face model.
+    shape_params: Float32[np.ndarray, " s"] | None = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,9 @@ class Gallery(ABC):
         from .folder import FolderGallery
 
         return FolderGallery(Path(where), verify)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r}, {len(self)} entries)"
 
     @abstractmethod
     def __len__(self) -> int: ...

@@ -1,5 +1,6 @@
 """Face photographs: read, crop, align, and scale to what each net was trained on."""
 
+import os
 import struct
 from dataclasses import dataclass
 from io import BytesIO
@@ -53,13 +54,13 @@ CONVENTIONS = {
 }
 
 
-def read(source: str | Path | bytes, name: str | None = None) -> Picture:
+def read(source: str | os.PathLike[str] | bytes, name: str | None = None) -> Picture:
     """A photograph upright, in R, G, B; transparent parts become white.
 
     Raises:
         UnusablePhotograph: no such file, no picture, or one of too many pixels.
     """
-    name = name or (Path(source).name if isinstance(source, str | Path) else "The photograph")
+    name = name or ("The photograph" if isinstance(source, bytes) else Path(source).name)
     try:
         opened = BytesIO(source) if isinstance(source, bytes) else source
         with Image.open(opened, formats=FORMATS) as image:

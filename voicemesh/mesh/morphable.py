@@ -35,6 +35,9 @@ class FaceMesh:
     colours: Float32[np.ndarray, "v 3"]  # sRGB in [0, 1]
     landmarks: Int64[np.ndarray, "68"]  # vertex indices
 
+    def __repr__(self) -> str:
+        return f"FaceMesh({len(self.vertices)} vertices, {len(self.triangles)} triangles)"
+
 
 @dataclass(frozen=True, eq=False)
 class MorphableModel:
@@ -58,6 +61,10 @@ class MorphableModel:
     paint: Float[Tensor, "v k"] | None = None
     paint_names: tuple[str, ...] = ()  # one per column of `paint`, from look.PAINT_CHANNELS
     regions: dict[str, Int64[Tensor, " _"]] = field(default_factory=dict)  # named sets of vertices
+
+    def __repr__(self) -> str:
+        sizes = f"{self.shape_basis.shape[2]} shape, {self.expression_basis.shape[2]} expression"
+        return f"MorphableModel({self.name!r}, {len(self.mean)} vertices, {sizes} parameters)"
 
     def to(self, device: torch.device | str) -> "MorphableModel":
         """The same model on another device."""

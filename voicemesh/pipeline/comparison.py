@@ -57,6 +57,9 @@ class Comparison:
     distance: float  # mm, root mean square over the vertices, before they were brought together
     usual: Usual | None = None
 
+    def __repr__(self) -> str:
+        return f"Comparison({self.distance:.2f} mm apart)"
+
     def report(self) -> dict[str, Any]:
         """All but the meshes, as plain data."""
         return rounded(
@@ -80,6 +83,9 @@ class Several:
     between: float  # mm, mean over the pairs of recordings
     narrower: float | None  # mean share that the intervals of lengths lost
     usual: Usual | None = None
+
+    def __repr__(self) -> str:
+        return f"Several({len(self.each)} recordings, {self.between:.2f} mm apart: {self.fused!r})"
 
     def save(self, folder: str | Path) -> dict[str, Path]:
         """Write what a portrait writes, of all recordings together; the paths by suffix."""

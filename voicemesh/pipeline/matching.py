@@ -1,6 +1,6 @@
 """Whose face fits a voice, whose voice fits a face: the nearest people of a bundle's gallery."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -49,7 +49,7 @@ class Ranking:
     matches: tuple[Match, ...]
     people: int  # who were compared
     alike: int | None  # people of the probe's sex among them, where it is known
-    histogram: Histogram | None
+    histogram: Histogram | None = field(repr=False)
     true_identity: str | None = None
     truth: tuple[int, int] | None = None  # the true person's place, and among how many
     true_similarity: float | None = None

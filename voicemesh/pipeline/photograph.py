@@ -36,6 +36,9 @@ class Photographed:
     sex: str  # whose mean shape is nearest
     measurements: tuple[Measurement, ...]
 
+    def __repr__(self) -> str:
+        return f"Photographed({self.name!r}: {self.sex or 'no sex known'})"
+
     @property
     def notes(self) -> tuple[str, ...]:
         """What was odd about the photograph."""

@@ -1,6 +1,7 @@
 """One recording in, one portrait out: the whole product on one screen."""
 
 import logging
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 
 from voicemesh import images
 from voicemesh.audio import feature_files, features, vad
@@ -34,6 +36,7 @@ from .portrayer import Portrayer
 
 log = logging.getLogger(__name__)
 
+Comparable = Portrait | Photographed | str | os.PathLike[str]
 OVERLAY = 480  # pixels of the side of the pictured face and of the mesh over it
 
 
@@ -43,8 +46,14 @@ class Pipeline(Portrayer):
 
     pictures: Bundle | None = None  # whose face images are shown, where it is another bundle
 
+    def __repr__(self) -> str:
+        return f"Pipeline({self.bundle.title!r} on {self.device})"
+
     def __call__(
-        self, recording: Recording | str | Path, picture: bool = True, style: str | None = None
+        self,
+        recording: Recording | str | os.PathLike[str],
+        picture: bool = True,
+        style: str | None = None,
     ) -> Portrait:
         """The face that a voice suggests, with how sure each part of it is.
 
@@ -53,11 +62,11 @@ class Pipeline(Portrayer):
 
         Raises:
             UnusableRecording: it cannot be read, or there is too little speech in it.
+            ValueError: it is neither a recording nor a path, or there is no such hair.
         """
-        if not isinstance(recording, Recording):
-            recording = recordings.load(recording)
         clock = Clock()
-        portrait = self.portrait(*self.hear(recording, clock), clock, style=style)
+        heard = self.hear(recordings.of(recording), clock)
+        portrait = self.portrait(*heard, clock, style=style)
         return self.pictured(portrait) if picture else portrait
 
     @cached_property
@@ -88,15 +97,27 @@ class Pipeline(Portrayer):
             return None
         return FaceReader.of_photographs(self.bundle, self.system.face_model, self.device)
 
-    def photograph(self, picture: images.Picture, name: str = "The photograph") -> Photographed:
-        """The head of the largest face on a photograph.
+    def photograph(
+        self,
+        picture: images.Picture | Image.Image | str | os.PathLike[str],
+        name: str = "The photograph",
+    ) -> Photographed:
+        """The head of the largest face on a photograph, which may be the path of one.
 
         Raises:
             UnusablePhotograph: there is no face on it, or it is too small.
-            ValueError: the bundle cannot read photographs.
+            ValueError: the bundle cannot read photographs, or this is none.
         """
         if self.reader is None:
             raise ValueError(f"The bundle {self.bundle.title!r} has no part {TEACHER!r}")
+        if isinstance(picture, str | os.PathLike):
+            picture, name = images.read(picture), Path(picture).name
+        picture = np.asarray(picture)
+        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+            raise ValueError(
+                "A photograph is the path of one or a uint8 array [height, width, 3], given "
+                f"{picture.dtype} {list(picture.shape)}"
+            )
         model = self.system.face_model
         return photograph.read(
             self.reader,
@@ -106,7 +127,7 @@ class Pipeline(Portrayer):
             lambda resting, sex: measurements(model, self.system.statistics, resting, sex),
         )
 
-    def of_file(self, path: str | Path) -> Portrait | Photographed:
+    def of_file(self, path: str | os.PathLike[str]) -> Portrait | Photographed:
         """Whatever a file tells: a recording, published features or a photograph, by its suffix.
 
         Raises:
@@ -116,7 +137,7 @@ class Pipeline(Portrayer):
         if path.suffix.lower() == feature_files.SUFFIX:
             return self.of_features(path)
         if path.suffix.lower() in images.SUFFIXES:
-            return self.photograph(images.read(path), path.name)
+            return self.photograph(path)
         return self.matched(self(recordings.load(path)))
 
     def matched(self, portrait: Portrait, same_sex: bool = False) -> Portrait:
@@ -131,18 +152,20 @@ class Pipeline(Portrayer):
         )
         return replace(portrait, matches=tuple(found))
 
-    def several(self, recordings: Sequence[Recording]) -> Several:
-        """One portrait of several recordings of one voice, and how well they agree.
+    def several(self, given: Sequence[Recording | str | os.PathLike[str]]) -> Several:
+        """One portrait of several recordings of one voice, or their paths, and how they agree.
 
         Raises:
             UnusableRecording: there is too little speech in one of them, or only one is given.
         """
-        return several.portray(self, recordings)
+        return several.portray(self, [recordings.of(one) for one in given])
 
-    def compare(
-        self, first: Portrait | Photographed, second: Portrait | Photographed
-    ) -> Comparison:
-        """The resting heads of two voices or photographs, and where they differ."""
+    def compare(self, first: Comparable, second: Comparable) -> Comparison:
+        """The resting heads of two voices or photographs, or of their files: where they differ."""
+        first, second = (
+            one if isinstance(one, Portrait | Photographed) else self.of_file(one)
+            for one in (first, second)
+        )
         labels = [LABELS.get(name, name) for name in self.system.face_model.measures]
         shapes = (self.shape_of(portrait.parameters) for portrait in (first, second))
         comparison = compared(self.system.face_model, *shapes, labels, self.parts)
@@ -150,7 +173,7 @@ class Pipeline(Portrayer):
             return comparison
         return replace(comparison, usual=usual(comparison.distance, self.repeats))
 
-    def of_features(self, path: str | Path) -> Portrait:
+    def of_features(self, path: str | os.PathLike[str]) -> Portrait:
         """The portrait of a published feature file, which holds no sound any more.
 
         Raises:

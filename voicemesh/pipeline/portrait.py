@@ -86,6 +86,12 @@ class Portrait:
     spoken: Spoken | None = None  # the image of SF2F; None if the bundle has no net for it
     matches: tuple[Ranking, ...] = ()  # one per system that was asked
 
+    def __repr__(self) -> str:
+        told = [self.sex or "no sex known", f"{self.speech_seconds:.1f} s of speech"]
+        if self.pitch_hz:
+            told.insert(1, f"{self.pitch_hz.value:.0f} Hz")
+        return f"Portrait({self.recording.name!r}: {', '.join(told)})"
+
     def report(self) -> dict[str, Any]:
         """All but the arrays, as plain data."""
         told = {
@@ -145,8 +151,8 @@ class Portrait:
         """Length of what was taken for speech."""
         return float(np.diff(self.segments, axis=1).sum()) / self.recording.sample_rate
 
-    def picture(self, size: int, yaw: float = 0.0) -> UInt8[np.ndarray, "size size 3"]:
-        """The head in its hair, as a photographer would take it."""
+    def picture(self, size: int = 512, yaw: float = 0.0) -> UInt8[np.ndarray, "size size 3"]:
+        """The head in its hair, `size` pixels wide, turned by `yaw` degrees."""
         return render.portrait(
             self.face,
             size=size,
