@@ -14,7 +14,7 @@ from voicemesh.evaluation.voicestyle import Judges, Seen, plain_limit, refinemen
 from voicemesh.evaluation.voicestyle_images import drawn_images, samples_of
 from voicemesh.images import Convention
 from voicemesh.latent.statistics import Statistics
-from voicemesh.nets.patch_critic import PatchCritic
+from voicemesh.nets.portrait_critic import PortraitCritic
 from voicemesh.nets.stylegan2 import Discriminator, Generator
 from voicemesh.systems.association import VoiceFaceSpace
 from voicemesh.systems.inversion import Inverter
@@ -116,7 +116,7 @@ def test_a_discriminator_judges_each_image_by_itself(rng):
 def test_a_run_without_a_discriminator_is_refused(tmp_path):
     with pytest.raises(ValueError, match="adversarial stage"):
         realness.critic_of(tmp_path)
-    for step, critic in ((10, Discriminator((4, 6), 3)), (9, PatchCritic(4, 3))):
+    for step, critic in ((10, Discriminator((4, 6), 3)), (9, PortraitCritic(4, 3))):
         (tmp_path / f"state-{step}").mkdir()
         save_file(critic.state_dict(), tmp_path / f"state-{step}" / realness.CRITIC)
     assert realness.critic_of(tmp_path).widths == (4, 6)  # of the newest state

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from voicemesh.nets.patch_critic import PatchCritic
+from voicemesh.nets.portrait_critic import PortraitCritic
 from voicemesh.nets.stylegan2 import Generator, narrow_widths
 from voicemesh.nets.stylegan2_half import half_images, mapped
 
@@ -46,7 +46,7 @@ def test_gradients_are_those_of_the_generator(generator):
 
 
 def test_a_patch_is_scored_by_its_neighbourhood_alone():
-    critic, image = PatchCritic(4), torch.zeros(1, 3, 64, 64)
+    critic, image = PortraitCritic(4), torch.zeros(1, 3, 64, 64)
     changed = image.clone()
     changed[:, :, :8, :8] = 1
     apart = (critic(changed) - critic(image)).abs()[0, 0] > 0

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from voicemesh.checkpoints.store import fill
 from voicemesh.checkpoints.stylegan2 import discriminator_arguments
-from voicemesh.nets.patch_critic import PatchCritic, scales_of
+from voicemesh.nets.portrait_critic import PortraitCritic, scales_of
 from voicemesh.nets.stylegan2 import Discriminator
 
 Pictures = Sequence[UInt8[np.ndarray, "_ _ 3"]]
@@ -53,7 +53,7 @@ class Classifier:
 
 
 def discriminator_scores(
-    critic: Discriminator | PatchCritic, pixels: UInt8[np.ndarray, "images size size 3"]
+    critic: Discriminator | PortraitCritic, pixels: UInt8[np.ndarray, "images size size 3"]
 ) -> Float[np.ndarray, " images"]:
     """Scores of an adversarial discriminator: of a whole image, or the mean over its patches.
 
@@ -64,12 +64,12 @@ def discriminator_scores(
         for picture in pixels:
             image = torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].to(device)
             image = image.float() / 127.5 - 1
-            copies = 1 if isinstance(critic, PatchCritic) else GROUP
+            copies = 1 if isinstance(critic, PortraitCritic) else GROUP
             found.append(float(critic(image.expand(copies, -1, -1, -1))[0].mean()))
     return np.array(found)
 
 
-def critic_of(run: Path, device: torch.device | str = "cpu") -> Discriminator | PatchCritic:
+def critic_of(run: Path, device: torch.device | str = "cpu") -> Discriminator | PortraitCritic:
     """The discriminator of the newest state of a run of StyleGAN2.
 
     Raises:
@@ -80,7 +80,7 @@ def critic_of(run: Path, device: torch.device | str = "cpu") -> Discriminator | 
         raise ValueError(f"{run} holds no state-*/{CRITIC}; runs with an adversarial stage do")
     tensors = load_file(states[-1])
     if "score.weight" in tensors:
-        critic: Discriminator | PatchCritic = PatchCritic(
+        critic: Discriminator | PortraitCritic = PortraitCritic(
             len(tensors["convs.0.weight"]), scales_of(tensors)
         )
     else:

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, Int
 
 from voicemesh.checkpoints.bundle import Bundle
 from voicemesh.latent.projection import pixels_of
-from voicemesh.nets.patch_critic import PatchCritic
+from voicemesh.nets.portrait_critic import PortraitCritic
 from voicemesh.nets.stylegan2 import Discriminator
 from voicemesh.population.dataset import Population
 from voicemesh.population.portrait_set import PortraitSet, PortraitShard
@@ -35,7 +35,7 @@ class Judges:
     """Who looks at the images: face networks, a discriminator if there is one, Inception if."""
 
     look: Look
-    critic: Discriminator | PatchCritic | None = None
+    critic: Discriminator | PortraitCritic | None = None
     inception: Path | None = None  # its published weights
 
     @classmethod

@@ -17,7 +17,7 @@ from voicemesh.latent.losses import (
     texture_differences,
 )
 from voicemesh.nets.devices import halved
-from voicemesh.nets.patch_critic import PatchCritic
+from voicemesh.nets.portrait_critic import PortraitCritic
 from voicemesh.nets.stylegan2 import Generator
 from voicemesh.nets.stylegan2_half import half_images, mapped
 
@@ -54,7 +54,7 @@ class AnchoredPlayers(Players):
     """Players whose generator knows what it is to paint."""
 
     def _nets(self, generator: Generator, recipe: StyleGan2Recipe) -> tuple[nn.Module, nn.Module]:
-        return Portraitist(generator, recipe.half), PatchCritic(
+        return Portraitist(generator, recipe.half), PortraitCritic(
             recipe.critic_width, recipe.critic_scales
         )
 

@@ -1,4 +1,4 @@
-"""A critic of patches: scores for every neighbourhood of a picture, not for the whole.
+"""A critic of portraits: scores for every neighbourhood of a picture, not for the whole.
 
 It sees about a fifth of a portrait at once and where that is, so it judges skin, eyes and strands
 and leaves what belongs together to others. Idea: Isola et al., CVPR 2017 (pix2pix). Copies of it
@@ -14,7 +14,7 @@ SLOPE = 0.2  # below zero
 DETAIL = 4.0  # gain of what is finer than three pixels, which is faint
 
 
-class PatchCritic(nn.Module):
+class PortraitCritic(nn.Module):
     """Pictures to maps of scores at a quarter of their size: high is real."""
 
     def __init__(self, width: int = 32, scales: int = 1) -> None:
@@ -31,7 +31,7 @@ class PatchCritic(nn.Module):
         self.width = width
         for conv in self.convs:
             nn.init.kaiming_normal_(conv.weight, SLOPE)
-        self.coarser = PatchCritic(width, scales - 1) if scales > 1 else None
+        self.coarser = PortraitCritic(width, scales - 1) if scales > 1 else None
 
     def forward(
         self, image: Float[Tensor, "batch 3 height width"]
