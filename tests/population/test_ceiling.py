@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import multivariate_normal
 
 from voicemesh.mesh.landmarks import LENGTHS
-from voicemesh.population.ceiling import ceiling, decoys, matching, ratio_ceiling
+from voicemesh.population.ceiling import ceiling, decoys, matching
 from voicemesh.population.law import draw
 from voicemesh.population.reader import Reader, explained, heard_voices, log_normal
 
@@ -100,16 +100,6 @@ def test_heard_voices_come_closer_with_recordings():
     voice = np.zeros((4000, 15))
     assert heard_voices(voice, 1, 0)[:, 0].std() == pytest.approx(0.055, rel=0.05)
     assert heard_voices(voice, 4, 0)[:, 0].std() == pytest.approx(0.0275, rel=0.05)
-
-
-def test_ratios_have_their_own_ceiling():
-    people = draw(6000, seed=3)
-    ratio = people.column("bizygomatic") / people.column("neck_circumference")
-    noise = 1 + 0.01 * np.random.default_rng(0).standard_normal(6000)
-    tied, free = ratio_ceiling(people, np.stack([ratio, noise], 1))
-    assert tied.best < tied.mode_mean < tied.mean
-    assert free.best == pytest.approx(free.mean, rel=0.02)
-    assert free.mean == pytest.approx(100 * 0.01 * np.sqrt(2 / np.pi), rel=0.05)
 
 
 def test_shares_are_of_the_rows_asked_for():

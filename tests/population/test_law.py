@@ -62,9 +62,9 @@ SURVEYS = [
     ("height", "bizygomatic", 0.20),
     ("height", "ear_length", 0.17),
     ("interpupillary", "bizygomatic", 0.40),
-    ("body_mass_index", "bizygomatic", 0.45),
-    ("body_mass_index", "bigonial", 0.47),
-    ("body_mass_index", "neck_circumference", 0.75),
+    ("adiposity", "bizygomatic", 0.45),
+    ("adiposity", "bigonial", 0.47),
+    ("adiposity", "neck_circumference", 0.75),
     # What follows for voices at the default coupling.
     ("height", "log_vtl", 0.32),
     ("height", "log_f0", -0.07),

@@ -96,35 +96,6 @@ def decoys(people: People, seed: int) -> dict[str, Int[np.ndarray, " people"]]:
     return {"free": free, "same mode": same_mode, "same mode and age": same_age}
 
 
-@dataclass(frozen=True)
-class RatioCeiling:
-    """Mean relative errors (%) of one positive quantity, such as a ratio of two lengths."""
-
-    best: float  # of the best reader
-    mean: float  # of everybody's mean
-    mode_mean: float  # of the mean of the right mode
-
-
-def ratio_ceiling(
-    people: People,
-    ratios: Float[np.ndarray, "people ratios"],
-    sessions: int = 1,
-    seed: int = 2026,
-) -> list[RatioCeiling]:
-    """What the best reader reaches on quantities measured on these people's heads.
-
-    Half of the people fit it, the others score it: a few thousand are needed.
-    """
-    half = len(people) // 2
-    x = heard_voices(people.voice, sessions, seed)
-    reader = Reader.fit(x[:half], ratios[:half], people.mode[:half])
-    told, mode = ratios[half:], people.mode[half:]
-    mode_mean = np.stack([ratios[:half][people.mode[:half] == m].mean(0) for m in (0, 1)])
-    guesses = (reader.predict(x[half:]), ratios[:half].mean(0), mode_mean[mode])
-    errors = [100 * np.mean(np.abs(guess - told) / told, axis=0) for guess in guesses]
-    return [RatioCeiling(*map(float, column)) for column in zip(*errors, strict=True)]
-
-
 def _targets(people: People) -> Float[np.ndarray, "people 22"]:
     habits = [people.column(name) for name in BODY[2:]]
     return np.column_stack([people.lengths, people.height, people.age, *habits])

@@ -56,11 +56,6 @@ class People:
         mean, deviation = np.array([176.0, 163.0]), np.array([7.0, 6.5])
         return mean[self.mode] + deviation[self.mode] * self.latents[:, 0]
 
-    @property
-    def body_mass_index(self) -> Float[np.ndarray, " people"]:
-        """Weight over squared height, kg/m2."""
-        return np.array([26.0, 25.5])[self.mode] * np.exp(0.17 * self.latents[:, 1])
-
     def take(self, rows: Int[np.ndarray, " rows"]) -> "People":
         """The people of these rows."""
         return replace(self, **{f.name: getattr(self, f.name)[rows] for f in fields(self)})
