@@ -1,8 +1,9 @@
 """A search from a likely latent uphill in similarity, that stays among likely faces.
 
-What is moved is the whitened latent, held near its start and near the mean by a penalty that has a
-gradient (the published one has none), against similarities of varied views, so that what rises is
-what a face looks like and not one net's weakness. Noise maps stay as they are.
+What is moved is the whitened latent, or the head that a generator was told where that is known,
+held near its start and near the mean by a penalty that has a gradient (the published one has none),
+against similarities of varied views, so that what rises is what a face looks like and not one net's
+weakness. Noise maps stay as they are.
 """
 
 import math
@@ -16,6 +17,7 @@ from torch.nn import functional
 
 from voicemesh.nets.stylegan2 import Generator
 
+from .heads import Heads
 from .losses import normalise_noise
 from .precision import Descent, lowered, rendered
 from .projection import NOISE_WEIGHT, REFINEMENT, Course, per_image_regularity
@@ -56,17 +58,20 @@ def climb(
     start: Float[Tensor, "batch style"],
     options: SearchOptions = SearchOptions(),
     show_every: int = 1,
+    heads: Heads | None = None,
 ) -> Iterator[Found]:
     """Climb from `start`; yields it, every `show_every`-th step and the last. Stop at any time.
 
     Each candidate comes out as the best of its steps by penalised similarity, and never less
-    similar than it began.
+    similar than it began. With `heads` a latent changes as the nearest head does that is moved.
     """
     rng = torch.Generator().manual_seed(options.seed)
     first = statistics.whiten(start)
     if options.axes:
         first[:, options.axes :] = 0  # in deviations, so that what is left is the mean
-    moved = torch.zeros_like(first).requires_grad_()
+    begun_as = first if heads is None else heads.nearest(statistics, first)
+    beside = None if heads is None else first - statistics.whiten(heads.w(begun_as))
+    moved = torch.zeros_like(begun_as).requires_grad_()
     free = torch.ones_like(first)
     if options.axes:
         free[:, options.axes :] = 0
@@ -77,12 +82,13 @@ def climb(
         # From full rate to a tenth, along a cosine: the first step moves, unlike the published.
         share = step / max(1, options.steps)
         adam.param_groups[0]["lr"] = options.rate * (0.55 + 0.45 * math.cos(math.pi * share))
-        v = first + moved * free
-        w = statistics.unwhiten(v)
+        place = begun_as + moved
+        v = place if heads is None else statistics.whiten(heads.w(place)) + beside
+        w = statistics.unwhiten(first + (v - first) * free)
         image = rendered(generator, w, None, options.half)
         with lowered(w.device, options.half):
             plain = similarity(image).float()
-        penalty = options.stay * moved.square().mean(1) + options.likely * v.square().mean(1)
+        penalty = options.stay * moved.square().mean(1) + options.likely * place.square().mean(1)
         worth = (plain - penalty).detach()
         if best is not None:  # never less similar than at the start, however likely
             worth = worth.where(plain >= begun, -math.inf)

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from voicemesh.checkpoints.bundle import Bundle
+from voicemesh.latent.heads import Heads
 from voicemesh.latent.precision import named, rendered
 from voicemesh.latent.projection import pixels_of
 from voicemesh.latent.search import Found, SearchOptions, climb, published_refinement
@@ -52,14 +53,17 @@ class VoiceStyle:
         members: Members | None = None,
         judge: VoiceFaceSpace | None = None,
         half: torch.dtype | None = None,
+        heads: Heads | None = None,
     ) -> None:
         """Without `members`, samples of the generator are taken; without `start`, members alone.
 
         Args:
+            heads: what a search moves; whitened latents unless given.
             half: precision of images and of what looks at them; float32 unless given.
         """
         self.generator = generator.eval().requires_grad_(False)
         self.statistics, self.space, self.judge, self.half = statistics, space, judge, half
+        self.heads = heads
         for net in (space.voice, space.face, *((judge.voice, judge.face) if judge else ())):
             net.requires_grad_(False)
         self.start = None if start is None else start.eval().requires_grad_(False)
@@ -93,7 +97,9 @@ class VoiceStyle:
         if judge is None and all(p in bundle.parts for p in SeekingTheShapeOfSound.parts):
             judge = SeekingTheShapeOfSound.from_bundle(bundle, device)
         half = named(precision, device)
-        return cls(generator, statistics, space, start, members, judge, half)
+        known = bundle.tensors(NEUTRAL) if NEUTRAL in bundle.parts else {}
+        heads = Heads.read(generator.style, known)
+        return cls(generator, statistics, space, start, members, judge, half, heads)
 
     @property
     def members(self) -> Members:
@@ -135,7 +141,8 @@ class VoiceStyle:
         """Uphill from `start`, towards one voice or towards a voice each."""
         search = replace(search, half=search.half or self.half)
         similarity = self.similarity(self.space, voice)
-        yield from climb(self.generator, self.statistics, similarity, start, search, show_every)
+        where = self.generator, self.statistics, similarity, start, search, show_every
+        yield from climb(*where, self.heads)
 
     @torch.no_grad()
     def first(self, heard: Heard, wish: Wish = EXPECTED) -> Float[Tensor, "candidates style"]:

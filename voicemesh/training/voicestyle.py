@@ -11,10 +11,11 @@ from torch.nn import functional
 
 from voicemesh.checkpoints.bundle import Bundle, BundleWriter
 from voicemesh.checkpoints.upstream import arguments_of
+from voicemesh.latent.heads import Heads, padded
 from voicemesh.latent.statistics import Statistics
 from voicemesh.nets.stylegan2 import Generator
 from voicemesh.population.dataset import Population
-from voicemesh.population.portrait_set import PortraitSet
+from voicemesh.population.portrait_set import PortraitSet, PortraitShard
 from voicemesh.systems.cmpc import Cmpc
 from voicemesh.systems.inversion import ENCODER, IDENTITY
 from voicemesh.systems.voicestyle import (
@@ -68,7 +69,8 @@ def publish_generator(
     resting = np.flatnonzero(shard.picture == 0)
     w, people = every[torch.from_numpy(resting)], shard.identity[resting]
     statistics = Statistics.of(w).shortened(recipe.axes)
-    writer.tensors(NEUTRAL, statistics.tensors(), **about)
+    heads = heads_of(generator, law, shard.rows(resting[:1]))
+    writer.tensors(NEUTRAL, {**statistics.tensors(), **heads.tensors()}, **about)
     if set(Cmpc.parts) <= set(source.parts):
         space = space_of(source)
         start, members, told = prepare(generator, statistics, space, population, w, people, recipe)
@@ -79,6 +81,14 @@ def publish_generator(
             generator, overall, shard.pixels, every, source, writer, encoding, about
         )
     return f"{GENERATOR}: {dict(results)}\n{START}, {ENCODER}: {told}"
+
+
+def heads_of(generator: Generator, law: ParameterLaw, resting: PortraitShard) -> Heads:
+    """Which numbers of z are a head's, and the others as of anybody's neutral portrait."""
+    told = torch.from_numpy(law.z(parameters_of(resting))[0])
+    told[: law.sitting_from] = 0
+    free = torch.arange(generator.features) < law.sitting_from
+    return Heads(generator.style, free, padded(told, generator.features))
 
 
 @torch.no_grad()
