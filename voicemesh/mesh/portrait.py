@@ -10,6 +10,7 @@ from .export import linear
 from .hair import Hair
 from .lighting import Triple, vertex_normals
 from .morphable import FaceMesh
+from .portrait_scene import Layers, Lighting, Seen, Sitter
 from .studio import DIFFUSION, SURFACES, Material, Studio
 from .view import axes_towards, depth_map, fragments_of, framing, project, turn, without_slivers
 
@@ -58,62 +59,72 @@ def portrait(
     side, across = size * samples, width or framed
     if openness is None:
         openness = openness_of(mesh)
-    heads = len(mesh.vertices)
-    centred = np.concatenate([mesh.vertices, hair.vertices]) - middle
-    ribbons = hair.triangles + np.int32(heads)
-    triangles = np.concatenate([mesh.triangles, ribbons]).astype(np.int32)
-    rotation = turn(yaw, pitch)
-    points = centred @ rotation.T
-    normals = np.concatenate([vertex_normals(mesh.vertices, mesh.triangles), hair.normals])
-    normals = normals @ rotation.T
-    axes, reach = axes_towards(studio.directions()[0]), reach_of(centred)
-    material = np.concatenate([hair.head_material, np.full(len(hair.vertices), int(Material.LOCK))])
-    shadows = depth_map(points, triangles, axes, reach, SHADOW_PIXELS)
-    image = project(points, studio.distance, across, side)
-    triangles = without_slivers(image, triangles)
-    seen = fragments_of(image, triangles, (side, side))
-    triangle, weights, depth = (part.numpy() for part in seen)
-    turns = np.random.default_rng(0).uniform(0, 2 * np.pi, (61, 61)).astype(np.float32)
+    lens = studio.distance, across, side
+    sitter = sitter_of(mesh, hair, middle, turn(yaw, pitch), openness, fade, lens)
+    shadows, axes, reach = key_shadows(sitter, studio)
+    sitter = sitter._replace(triangles=without_slivers(sitter.image, sitter.triangles))
+    seen = fragments_of(sitter.image, sitter.triangles, (side, side))
     low = Fragments(*(part[::samples, ::samples] for part in seen))
-    diffuse, shine = np.empty((2, side, side, 3), np.float32)
-    albedo = np.empty((side, side, 4), np.float32)
-    creeping = np.zeros((4, size, size), np.float32)
-    halved = np.zeros((size, size), np.bool_)
-    shade(
-        triangle,
-        weights,
-        triangles,
-        image,
-        points,
-        normals,
-        paint_of(mesh, hair, openness, fade),
-        depth,
-        np.ascontiguousarray(material, np.int32),
-        combs_of(hair, rotation, heads),
-        SURFACES,
-        studio.directions(),
-        studio.colours(),
-        np.array(studio.sky),
-        np.array(studio.ground),
-        axes,
-        shadows,
-        reach,
-        folds(low, triangles, normals, turns, studio.distance, across / size),
-        turns,
-        rotation,
-        middle_of(centred[:heads][hair.head_material == Material.HAIR]),
-        centred[:heads, 1].min() + fade,
-        studio.distance,
-        samples,
-        diffuse,
-        shine,
-        albedo,
-        halved,
-        creeping,
+    turns = np.random.default_rng(0).uniform(0, 2 * np.pi, (61, 61)).astype(np.float32)
+    lighting = Lighting(
+        distance=studio.distance,
+        surfaces=SURFACES,
+        directions=studio.directions(),
+        colours=studio.colours(),
+        sky=np.array(studio.sky),
+        ground=np.array(studio.ground),
+        axes=axes,
+        shadows=shadows,
+        reach=reach,
+        folds=folds(low, sitter, turns, studio.distance, across / size),
+        turns=turns,
     )
-    crept = under_the_skin(creeping, size / across)
-    backdrop_image = wall(size, backdrop)
-    return develop(triangle, halved, diffuse, shine, albedo, crept, backdrop_image, studio.exposure)
+    layers = Layers.empty(size, samples)
+    shade(Seen(*(part.numpy() for part in seen)), sitter, lighting, layers, samples)
+    crept = under_the_skin(layers.creeping, size / across)
+    return develop(seen.triangle.numpy(), layers, crept, wall(size, backdrop), studio.exposure)
+
+
+def sitter_of(
+    mesh: FaceMesh,
+    hair: Hair,
+    middle: Float32[np.ndarray, "3"],
+    rotation: Float32[np.ndarray, "3 3"],
+    openness: Float[np.ndarray, " v"],
+    fade: float,
+    lens: tuple[float, float, int],
+) -> Sitter:
+    """Head and hair, turned about `middle` and seen through a `lens`.
+
+    Args:
+        lens: of `view.project`: its distance, millimetres and samples across the picture.
+    """
+    heads, ribbons = len(mesh.vertices), len(hair.vertices)
+    centred = np.concatenate([mesh.vertices, hair.vertices]) - middle
+    triangles = np.concatenate([mesh.triangles, hair.triangles + np.int32(heads)])
+    normals = np.concatenate([vertex_normals(mesh.vertices, mesh.triangles), hair.normals])
+    material = np.concatenate([hair.head_material, np.full(ribbons, int(Material.LOCK))])
+    points = centred @ rotation.T
+    return Sitter(
+        triangles=triangles.astype(np.int32),
+        image=project(points, *lens),
+        points=points,
+        normals=normals @ rotation.T,
+        paint=paint_of(mesh, hair, openness, fade),
+        material=material.astype(np.int32),
+        combs=combs_of(hair, rotation, heads),
+        rotation=rotation,
+        scalp=middle_of(centred[:heads][hair.head_material == Material.HAIR]),
+        open_below=float(centred[:heads, 1].min() + fade),
+    )
+
+
+def key_shadows(
+    sitter: Sitter, studio: Studio
+) -> tuple[Float32[np.ndarray, "size size"], Float32[np.ndarray, "3 3"], float]:
+    """The map of the first lamp's shadows, its axes, and half the side of the map."""
+    axes, reach = axes_towards(studio.directions()[0]), reach_of(sitter.points)
+    return depth_map(sitter.points, sitter.triangles, axes, reach, SHADOW_PIXELS), axes, reach
 
 
 def openness_of(mesh: FaceMesh) -> Float32[np.ndarray, " v"]:
@@ -135,8 +146,7 @@ def openness_of(mesh: FaceMesh) -> Float32[np.ndarray, " v"]:
 
 def folds(
     seen: Fragments,
-    triangles: Int[np.ndarray, "t 3"],
-    normals: Float32[np.ndarray, "v 3"],
+    sitter: Sitter,
     turns: Float32[np.ndarray, "n n"],
     distance: float,
     millimetres: float,
@@ -144,7 +154,8 @@ def folds(
     """The light that reaches small folds, in [0, 1] per pixel, a little smoothed."""
     from .shading_cpu import blur, creases
 
-    facing = interpolate(seen, torch.from_numpy(triangles), torch.from_numpy(normals)).numpy()
+    triangles, normals = (torch.from_numpy(part) for part in (sitter.triangles, sitter.normals))
+    facing = interpolate(seen, triangles, normals).numpy()
     depth = seen.depth.numpy()
     away = np.where(depth > 0, 1 / np.maximum(depth, 1e-9), np.float32(1e9))
     return blur(creases(away, facing, turns, distance, millimetres), 0.8)

@@ -208,12 +208,14 @@ def film(v):
 
 @compiled(nogil=True, fastmath=True)
 @no_type_check
-def develop(triangle, halved, diffuse, shine, albedo, crept, backdrop, exposure):
+def develop(triangle, layers, crept, backdrop, exposure):
     """Samples to bytes: light times colour, film curve, display curve, mean over each pixel.
 
-    `crept` is [3, height, width], the light under the skin; `backdrop` [height, width, 3] is in
-    display values.
+    `layers` are those of `portrait_scene`; `crept` is [3, height, width], the light under the skin;
+    `backdrop` [height, width, 3] is in display values.
     """
+    halved, albedo = layers.halved, layers.albedo
+    diffuse, shine = layers.diffuse, layers.shine
     height, width = backdrop.shape[:2]
     step = triangle.shape[0] // height
     image = np.empty((height, width, 3), dtype=np.uint8)
