@@ -22,6 +22,7 @@ Pictures = Sequence[UInt8[np.ndarray, "_ _ 3"]]
 RIDGE = 0.01  # in the mean variance of a feature
 CRITIC = "model_1.safetensors"  # of a saved state: the second of two players
 TAIL = 2.5  # per cent of plain samples on either side that lie beyond the range
+PATCHES = "patches."  # what names of a critic begin with that is told whom it sees
 GROUP = 4  # images that a discriminator compares with each other
 
 
@@ -79,6 +80,8 @@ def critic_of(run: Path, device: torch.device | str = "cpu") -> Discriminator | 
     if not states:
         raise ValueError(f"{run} holds no state-*/{CRITIC}; runs with an adversarial stage do")
     tensors = load_file(states[-1])
+    patches = {k.removeprefix(PATCHES): v for k, v in tensors.items() if k.startswith(PATCHES)}
+    tensors = patches or tensors  # what needs no telling
     if "score.weight" in tensors:
         critic: Discriminator | PortraitCritic = PortraitCritic(
             len(tensors["convs.0.weight"]), scales_of(tensors)

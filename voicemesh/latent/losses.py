@@ -60,6 +60,34 @@ def pyramid_differences(
     return total
 
 
+def loose_differences(
+    image: Float[Tensor, "batch 3 height width"],
+    target: Float[Tensor, "batch 3 height width"],
+    faces: float,
+    hair: float,
+    smallest: int = 8,
+) -> Float[Tensor, " batch"]:
+    """Plain and pyramid differences that leave strands free.
+
+    Of what is finer than four pixels only the share `hair` counts away from the face, of the next
+    level its root; all else is as `face_weight` says.
+    """
+    side = image.shape[2]
+    weight, difference = face_weight(side, faces).to(image.device), image - target
+    faced = face_share(side).to(image.device)
+    coarse = functional.avg_pool2d(difference, 4)
+    total = (coarse.abs() * functional.avg_pool2d(weight, 4)).mean((1, 2, 3))
+    share = hair
+    while difference.shape[2] > smallest:
+        small = functional.avg_pool2d(difference, 2)
+        apart = (difference - upsampled(small)).abs() * weight
+        apart = apart * (share + (1 - share) * faced)
+        total = total + apart.mean((1, 2, 3))
+        weight, faced = functional.avg_pool2d(weight, 2), functional.avg_pool2d(faced, 2)
+        difference, share = small, 1.0 if share > 0.9 else share**0.5 if share == hair else 1.0
+    return total
+
+
 def texture_differences(
     image: Float[Tensor, "batch 3 height width"],
     target: Float[Tensor, "batch 3 height width"],
@@ -101,10 +129,15 @@ def colour_differences(
 
 def face_weight(size: int, more: float) -> Float[Tensor, "1 1 size size"]:
     """What pixels count by where they are, 1 on average: portraits are framed by eyes and mouth."""
+    weight = 1 + more * face_share(size)
+    return weight / weight.mean()
+
+
+def face_share(size: int) -> Float[Tensor, "1 1 size size"]:
+    """How much of the face there is at each pixel: 1 in its middle, 0 far from it."""
     place = (torch.arange(size) + 0.5) / size
     across, down = (-0.5 * ((place - middle) / WIDTH) ** 2 for middle in MIDDLE)
-    weight = 1 + more * torch.exp(down[:, None] + across)
-    return (weight / weight.mean())[None, None]
+    return torch.exp(down[:, None] + across)[None, None]
 
 
 def upsampled(small: Float[Tensor, "batch channel _ _"]) -> Float[Tensor, "batch channel _ _"]:

@@ -37,16 +37,22 @@ class PortraitCritic(nn.Module):
         self, image: Float[Tensor, "batch 3 height width"]
     ) -> Float[Tensor, "batch scales _ _"]:
         """Scores, of no fixed range; those of smaller pictures are repeated to the same size."""
+        scores = self.score(self.features(image))
+        if self.coarser is None:
+            return scores
+        wider = self.coarser(functional.avg_pool2d(image, 2))
+        return torch.cat([scores, functional.interpolate(wider, scores.shape[2:])], 1)
+
+    def features(
+        self, image: Float[Tensor, "batch 3 height width"]
+    ) -> Float[Tensor, "batch channels _ _"]:
+        """What the scores of this scale are read off."""
         detail = DETAIL * (image - functional.avg_pool2d(image, 3, 1, 1, count_include_pad=False))
         x = torch.cat([image, detail, places(image)], 1)
         x = x.contiguous(memory_format=torch.channels_last)
         for conv in self.convs:
             x = functional.leaky_relu(conv(x), SLOPE)
-        scores = self.score(x)
-        if self.coarser is None:
-            return scores
-        wider = self.coarser(functional.avg_pool2d(image, 2))
-        return torch.cat([scores, functional.interpolate(wider, scores.shape[2:])], 1)
+        return x
 
 
 def scales_of(tensors: dict[str, Tensor]) -> int:

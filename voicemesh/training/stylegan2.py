@@ -35,6 +35,7 @@ from .voicestyle import publish_generator
 
 log = logging.getLogger(__name__)
 SHEET = 64  # samples
+FLOW = 1000  # pictures that the ways of hair are read off
 LOOK = 250  # steps from sheet to sheet of an anchored run
 
 
@@ -68,7 +69,7 @@ NEUTRAL = StyleGan2Recipe(
     neutral=True,
 )
 # Any pose, light and expression, with the layers of a generator of heads at rest.
-BUNDLE = replace(
+VARIED = replace(
     NEUTRAL,
     neutral=False,
     before="neutral",
@@ -83,7 +84,33 @@ BUNDLE = replace(
     cooling=0.2,
     settling=0.06,
 )
-RECIPES = {"published": StyleGan2Recipe(), "bundle": BUNDLE, "neutral": NEUTRAL}
+# Strands, and hair as it was asked for: wider layers, noise that flows, a critic that is told.
+BUNDLE = replace(
+    VARIED,
+    before="",
+    earlier="varied",
+    base=4096,
+    maps=True,
+    told=True,
+    hair=0.15,
+    texture=2.0,
+    colour=12.0,
+    adversarial=1.0,
+    growing=0.0,
+    steps=3800,
+    cooling=0.35,
+    settling=0.0,
+    half_life=3000.0,
+    ramp=0.3,
+    r1=2e-5,
+    critic_rate=1.5e-3,
+)
+RECIPES = {
+    "published": StyleGan2Recipe(),
+    "bundle": BUNDLE,
+    "varied": VARIED,
+    "neutral": NEUTRAL,
+}
 
 
 def start(
@@ -98,15 +125,17 @@ def start(
 
     The folder holds the averaged generator and sheets of its samples. Returns the last measures.
     An anchored recipe (`bundle`) begins with the regression of `stylegan2-portraits`, that one
-    with the layers of the recipe `before`, which is run first.
+    with the layers of the recipe `before`; one with an `earlier` recipe goes on with that run.
+    Either is run first, in a folder of its name.
     """
     if recipe.anchor:
-        started = time.monotonic()
-        if recipe.before and not recipe.start:
-            older = RECIPES[recipe.before]
-            told = start(data, run / recipe.before, older, bundle, minutes, workers)
+        started, first = time.monotonic(), recipe.earlier or recipe.before
+        if first and not recipe.start:
+            told = start(data, run / first, RECIPES[first], bundle, minutes, workers)
             if time.monotonic() - started > 60 * minutes:
                 return told
+        if recipe.earlier and not recipe.start:
+            recipe = going_on(recipe, run / recipe.earlier)
         left = minutes - (time.monotonic() - started) / 60
         recipe, pictures = anchored(data, run, recipe, bundle, left, workers)
         minutes -= (time.monotonic() - started) / 60
@@ -117,6 +146,14 @@ def start(
     every = LOOK if recipe.anchor else LoopSettings.validate_every
     settings = LoopSettings(recipe.steps, recipe.seed, minutes=minutes, validate_every=every)
     return play(pictures, run, recipe, settings)
+
+
+def going_on(recipe: StyleGan2Recipe, earlier: Path) -> StyleGan2Recipe:
+    """The recipe with the run that it goes on with, and where that one started from."""
+    if not (earlier / NET).exists():
+        raise ValueError(f"{earlier} holds no {NET}; train that recipe until a state is written")
+    told = json.loads((earlier / "recipe.json").read_text())["recipe"]
+    return replace(recipe, after=str(earlier), start=told["start"])
 
 
 def anchored(
@@ -139,7 +176,8 @@ def anchored(
     first = Path(recipe.start)
     law = ParameterLaw.read(first / LAW)
     regression = recipe_of(first, portraits_recipe.PortraitsRecipe)
-    sets = portraits.sources(data, first, regression, bundle, workers)
+    everybody = replace(regression, more=(*regression.more, *recipe.more))
+    sets = portraits.sources(data, first, everybody, bundle, workers)
     shard = joined([chosen(one, "train", regression.neutral) for one in sets])
     z = drawn_z(law, shard, regression.draws, recipe.seed)
     neutral, head = shard.picture == 0, law.sitting_from
@@ -158,6 +196,9 @@ def play(
     accelerator.wait_for_everyone()
     players = (AnchoredPlayers if recipe.anchor else Players)(recipe, accelerator)
     step = players.resume(run)
+    if recipe.maps and not step:
+        assert isinstance(players, AnchoredPlayers)
+        players.begin_maps(pictures.draw(FLOW, np.random.default_rng(settings.seed)))
     journal = Journal(run / "metrics.jsonl", step) if main else None
     started, told = time.monotonic(), {}
     bar = tqdm(total=settings.steps, initial=step, unit="step", disable=not main or None)

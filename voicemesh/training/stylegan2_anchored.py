@@ -5,14 +5,17 @@ pictures. The others are of Gaussian z, so that samples are judged as well. One 
 generator serves both players.
 """
 
-import torch
+from pathlib import Path
+
 from jaxtyping import Float
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
 from voicemesh.latent.losses import (
     colour_differences,
     face_weight,
+    loose_differences,
     pyramid_differences,
     texture_differences,
 )
@@ -21,10 +24,15 @@ from voicemesh.nets.portrait_critic import PortraitCritic
 from voicemesh.nets.stylegan2 import Generator
 from voicemesh.nets.stylegan2_half import half_images, mapped
 
-from .loop import precisely
+from .loop import newest_state, precisely
 from .stylegan2_losses import average, critic_loss, ema_decay, gradient_penalty
 from .stylegan2_players import Players, StyleGan2Recipe
+from .stylegan2_strands import begin_strands, learn_maps
+from .stylegan2_told import ToldCritic
 
+TOLD = "patches."  # what names of a critic begin with that is told whom it sees
+STRANGER = 0.3  # weight of true pictures of others
+CRITIC = "model_1.safetensors"  # in a written state
 BETAS = 0.5, 0.99  # of both: a generator that is told what to paint gains from momentum
 
 
@@ -50,13 +58,41 @@ class Portraitist(nn.Module):
         return self.generator(w, size=size)
 
 
+def held_critic(run: Path) -> dict[str, Tensor]:
+    """The critic of the newest state of an anchored run.
+
+    Raises:
+        ValueError: the run has written none.
+    """
+    found = newest_state(run)
+    if found is None:
+        raise ValueError(f"{run} holds no state to go on with; train it until one is written")
+    tensors = load_file(found[0] / CRITIC)
+    told = {k.removeprefix(TOLD): v for k, v in tensors.items() if k.startswith(TOLD)}
+    return told or tensors
+
+
 class AnchoredPlayers(Players):
     """Players whose generator knows what it is to paint."""
 
     def _nets(self, generator: Generator, recipe: StyleGan2Recipe) -> tuple[nn.Module, nn.Module]:
-        return Portraitist(generator, recipe.half), PortraitCritic(
-            recipe.critic_width, recipe.critic_scales
-        )
+        portraitist = Portraitist(generator, recipe.half)
+        self.parameters = portraitist.means.nonzero()[:, 0]
+        shape = recipe.critic_width, recipe.critic_scales
+        critic = ToldCritic(*shape, len(self.parameters)) if recipe.told else PortraitCritic(*shape)
+        if recipe.after:
+            patches = critic.patches if isinstance(critic, ToldCritic) else critic
+            patches.load_state_dict(held_critic(Path(recipe.after)))
+        for one in (generator, self.average) if recipe.maps else ():
+            learn_maps(one)
+        self.average.requires_grad_(False)
+        return portraitist, critic
+
+    def begin_maps(self, pictures: Float[Tensor, "pictures 3 _ _"]) -> None:
+        """Noise maps as hair flows in pictures, of the player and of the average."""
+        player = self.accelerator.unwrap_model(self.player).generator
+        begin_strands(player, pictures)
+        self.average.load_state_dict(player.state_dict())
 
     def iterate(
         self,
@@ -76,7 +112,8 @@ class AnchoredPlayers(Players):
         fake = self.player(known, real.shape[2], settling)
         self.critic.requires_grad_(False)
         # Parameters decide a face: the critic is heard least where the anchor counts most.
-        patches = self._scores(fake)
+        parameters = known[:own, self.parameters] if recipe.told else None
+        patches = self._scores(fake, parameters)
         heard = 1 / face_weight(patches.shape[2], recipe.faces).to(patches.device)
         fooled = (functional.softplus(-patches) * heard).mean()
         losses = {"generator": recipe.adversarial / more * fooled}
@@ -86,14 +123,20 @@ class AnchoredPlayers(Players):
             losses["idle"] = sum(p.sum() for p in self.player.parameters()) * 0.0
         told = self._descend(self.player_adam, losses)
         self.critic.requires_grad_(True)
-        both = self._scores(torch.cat([real, fake.detach()]))
-        scores = both.flatten()[:, None].chunk(2)
-        told |= self._descend(self.critic_adam, {"critic": critic_loss(*scores)})
+        sides = real, fake.detach()
+        others = None if parameters is None else parameters.roll(1, 0)
+        found = self._scores(sides[0], parameters, others), self._scores(sides[1], parameters)
+        scores = [side[: len(real)].flatten()[:, None] for side in found]
+        losses = {"critic": critic_loss(*scores)}
+        if others is not None:  # a true picture of somebody else is wrong as well
+            losses["stranger"] = STRANGER * functional.softplus(found[0][len(real) :]).mean()
+        told |= self._descend(self.critic_adam, losses)
         means = (float(side.detach().mean()) for side in scores)
         told |= dict(zip(("real_score", "fake_score"), means, strict=True))
         if recipe.r1 and step % recipe.r1_every == 0:
             seen = real.clone().requires_grad_()
-            patches = self.critic(seen).flatten(1)
+            more_told = () if parameters is None else (parameters,)
+            patches = self.critic(seen, *more_told).flatten(1)
             penalty = gradient_penalty(patches.sum(1, keepdim=True), seen) / patches.shape[1]
             self._descend(self.critic_adam, {"": recipe.r1 / 2 * recipe.r1_every * penalty})
             told["r1"] = float(penalty.detach())
@@ -112,10 +155,14 @@ class AnchoredPlayers(Players):
             for group in adam.param_groups:
                 group["lr"], group["betas"] = rate * min(1.0, left), BETAS
 
-    def _scores(self, images: Float[Tensor, "batch 3 _ _"]) -> Float[Tensor, "batch scales _ _"]:
-        """Of every patch of every image."""
+    def _scores(
+        self,
+        images: Float[Tensor, "batch 3 _ _"],
+        *told: Float[Tensor, "own _"] | None,
+    ) -> Float[Tensor, "all scales _ _"]:
+        """Of every patch of every image; `told` are the parameters of the first ones."""
         with halved(images.device, self.recipe.half):
-            scores = self.critic(images)
+            scores = self.critic(images, *(one for one in told if one is not None))
         return scores.float()
 
     def _anchors(
@@ -125,8 +172,11 @@ class AnchoredPlayers(Players):
         recipe = self.recipe
         with precisely(fake, real) as (fake, real):
             weight = face_weight(fake.shape[2], recipe.faces).to(fake.device)
-            apart = ((fake - real).abs() * weight).mean()
-            apart = apart + pyramid_differences(fake, real, weight=weight).mean()
+            if recipe.hair < 1:
+                apart = loose_differences(fake, real, recipe.faces, recipe.hair).mean()
+            else:
+                apart = ((fake - real).abs() * weight).mean()
+                apart = apart + pyramid_differences(fake, real, weight=weight).mean()
             texture = texture_differences(fake, real, weight=weight).mean()
             colour = colour_differences(fake, real).mean()
         losses = {"anchor": recipe.anchor * apart, "texture": recipe.texture * texture}

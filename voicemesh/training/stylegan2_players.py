@@ -1,5 +1,6 @@
 """The two players of StyleGAN2: an iteration with its lazy penalties, and the average kept."""
 
+import json
 import shutil
 from collections.abc import Mapping
 from copy import deepcopy
@@ -33,6 +34,7 @@ from .stylegan2_losses import (
     gradient_penalty,
     path_penalty,
 )
+from .stylegan2_widening import widened
 
 NET = "generator.safetensors"  # the averaged one, whenever a state is written
 
@@ -70,7 +72,11 @@ class StyleGan2Recipe:
     anchor: float = 0.0
     regression: int = 0  # steps of an anchored run's own regression, if it does not start from one
     people: int = 0  # further people whose portraits it draws
+    more: tuple[str, ...] = ()  # folders of populations whose portraits join those of its start
     before: str = ""  # another anchored recipe, whose layers that regression begins with
+    earlier: str = ""  # another anchored recipe, whose run this one goes on with
+    after: str = ""  # folder of the run that is gone on with, of its generator and its critic
+    maps: bool = False  # noise maps are learnt, and the fine ones begin as strands
     texture: float = 0.0  # of their local contrast, likewise
     colour: float = 0.0  # of their colours, whatever the brightness and the detail
     faces: float = 0.0  # how much more a pixel of eyes, nose or mouth counts than a corner
@@ -80,6 +86,8 @@ class StyleGan2Recipe:
     cooling: float = 0.0  # share of the steps of an anchored run over which its rates fall to 0
     # Share of the steps at the end whose portraits count twice, the critic half, w staying.
     settling: float = 0.0
+    hair: float = 1.0  # share that differences of a few pixels count beside the face
+    told: bool = False  # the critic of an anchored run knows the parameters
     critic_width: int = 32  # channels of the critic of an anchored run, which sees patches
     critic_scales: int = 1  # sizes of the picture that it sees
     half: bool = False  # convolutions of an anchored run in bfloat16
@@ -100,6 +108,15 @@ def generator_of(recipe: Mapping[str, Any]) -> Generator:
 def held_generator(run: Path) -> dict[str, Tensor]:
     """The generator that a run of stylegan2-portraits has made; the average if it kept one."""
     return best_of(run, "average") or best_of(run, "generator")
+
+
+def continued(generator: Generator, recipe: StyleGan2Recipe) -> Generator:
+    """The averaged generator of the run that a recipe goes on with, in the recipe's widths."""
+    folder = Path(recipe.after)
+    older = generator_of(json.loads((folder / "recipe.json").read_text())["recipe"])
+    older.load_state_dict(load_file(folder / NET))
+    widened(generator, older)
+    return generator
 
 
 class Sampler(nn.Module):
@@ -127,7 +144,9 @@ class Players:
     def __init__(self, recipe: StyleGan2Recipe, accelerator: Accelerator) -> None:
         torch.manual_seed(recipe.seed)
         generator = generator_of(asdict(recipe))
-        if recipe.start:
+        if recipe.after:
+            generator = continued(generator, recipe)
+        elif recipe.start:
             generator.load_state_dict(held_generator(Path(recipe.start)))
         self.recipe, self.accelerator = recipe, accelerator
         self.average = deepcopy(generator).requires_grad_(False).to(accelerator.device)
