@@ -183,6 +183,20 @@ def test_a_run_can_start_from_another(run, folder):
     assert all(torch.equal(value, theirs[name]) for name, value in made.net.state_dict().items())
 
 
+def test_kept_layers_stay_and_the_others_learn(run, folder, tmp_path):
+    recipe = replace(SMALL, start=str(run), kept_layers=3, steps=4)
+    start(folder, tmp_path, recipe, toy_bundle(tmp_path))
+    before, after = (
+        trained(where, toy_face_model())[0].voice.state_dict() for where in (run, tmp_path)
+    )
+    same = {name for name, value in before.items() if torch.equal(value, after[name])}
+    kept = {name for name in before if int(name.split(".")[1]) < 9}
+    moments = {name for name in before if "running" in name or "tracked" in name}
+    assert len(kept) == 18 and same == kept | moments
+    with pytest.raises(ValueError, match="no run is named"):
+        task(folder, replace(SMALL, kept_layers=3))
+
+
 def test_a_recipe_of_two_cycles_is_one_run(folder, tmp_path):
     cycle = {"first_steps": 60, "first_rate": 1e-3, "first_rise": 0.1, "first_hold": 0.3}
     recipe = replace(SMALL, steps=4, half=True, **cycle)

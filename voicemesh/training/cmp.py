@@ -30,6 +30,7 @@ from .schedules import held_cycle
 VALIDATION_FRAMES = 300
 VALIDATION_ROWS = 1500
 VALIDATION_BATCH = 50
+LAYER = 3  # modules of one layer of the voice encoder
 LITTLE = 0.01  # weight of the parameters that nothing is to be said about
 
 
@@ -56,6 +57,14 @@ class CmpNets(nn.Module):
             }
         )
         self.register_buffer("weights", weights, persistent=False)  # known to every run
+        self.voice.model[: LAYER * recipe.kept_layers].requires_grad_(False)
+
+    def train(self, mode: bool = True) -> "CmpNets":
+        """As every net; where layers are kept, the voice encoder's batch moments stay as well."""
+        super().train(mode)
+        if self.recipe.kept_layers:
+            self.voice.eval()
+        return self
 
     def forward(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
         """Losses by name; "loss" is their weighted sum."""
@@ -109,6 +118,11 @@ class CmpTask:
         utterances: FeatureSet,
         face_model: MorphableModel,
     ) -> None:
+        if recipe.kept_layers and not recipe.start:
+            raise ValueError(
+                f"kept_layers is {recipe.kept_layers}, but no run is named whose layers to keep;"
+                " give start="
+            )
         self.recipe, self.utterances = recipe, utterances
         torch.manual_seed(recipe.seed)
         channels = utterances.shards[0].shape[2]

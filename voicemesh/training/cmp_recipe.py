@@ -45,6 +45,7 @@ class CmpRecipe:
     first_rise: float = 0.15
     first_hold: float = 0.0
     start: str = ""  # folder of a finished run to start from
+    kept_layers: int = 0  # of that run's voice encoder, from its input, that stay as they are
     seed: int = 0
 
 
