@@ -9,13 +9,14 @@ from dataclasses import dataclass
 import pytest
 import soundfile
 import torch
-from bundles import babble, write_bundle
+from bundles import babble, egg, write_bundle
 
 import voicemesh
 from voicemesh import cli
 from voicemesh.checkpoints.bundle import Bundle
 from voicemesh.cli.portraying import targets
 from voicemesh.cli.recipes import overridden
+from voicemesh.mesh import procedural
 from voicemesh.nets.cmpc import VoiceFacePair
 
 
@@ -188,6 +189,19 @@ def test_figures_need_a_place_before_they_are_measured(tmp_path, capsys):
         assert fault in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["evaluate", "sss", "--data", "d", "--meshes", "m"], "--meshes is for cmp, not for sss"),
+        (["evaluate", "cmp", "--data", "d", "--critic", "r"], "--critic is for voicestyle"),
+        (["convert", "sss", ".", "--out", "b", "--triangles", "t"], "face model; sss has none"),
+    ],
+)
+def test_options_of_another_system_are_refused(words, told, capsys):
+    assert cli.main(words) == 2
+    assert told in capsys.readouterr().err
+
+
 def test_an_interruption_is_no_traceback(monkeypatch, capsys):
     from voicemesh.population import dataset
 
@@ -206,6 +220,20 @@ def test_nothing_is_begun_when_there_is_nothing_to_publish(tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
+def test_grow_begins_a_bundle_and_overwrites_none(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(procedural, "grow", egg)  # the head takes minutes
+    out = tmp_path / "mine"
+    assert cli.main(["grow", str(out), "--title", "My people"]) == 0
+    assert f"{len(egg().mean)} vertices" in capsys.readouterr().out
+    begun = Bundle.open(out)
+    assert begun.title == "My people" and begun.part("head").source.startswith("grown by voicemesh")
+    torch.testing.assert_close(begun.face_model().mean, egg().mean, atol=0.01, rtol=0)
+    before = (out / "bundle.json").read_bytes()
+    assert cli.main(["grow", str(out)]) == 2
+    assert "is a bundle, whose parts rest on its head" in capsys.readouterr().err
+    assert (out / "bundle.json").read_bytes() == before
+
+
 def test_populate_builds_what_was_asked(tmp_path, capsys):
     pairs = ["identities=2", "validation=1", "sessions=1", "channels=1", "seconds=1.5", "workers=1"]
     assert cli.main(["populate", str(tmp_path / "people"), *pairs]) == 0
@@ -221,7 +249,7 @@ def test_commands_explain_themselves_without_loading_anything():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    for command in ("portray", "populate", "train", "publish", "evaluate", "convert"):
+    for command in ("portray", "grow", "populate", "train", "publish", "evaluate", "convert"):
         assert command in done.stdout
 
 

@@ -10,6 +10,7 @@ from indexing.pictures import picture
 from PIL import Image
 
 from voicemesh import images
+from voicemesh.checkpoints.bundle import Bundle
 from voicemesh.cli import main
 from voicemesh.gallery.gallery import Gallery
 from voicemesh.indexing import index as indexing
@@ -61,6 +62,20 @@ def test_an_interrupted_index_ends_with_the_same_bytes(folder, tmp_path, bundle,
     indexed(folder, tmp_path / "b" / "out", bundle)
     assert len(calls) == 4  # the two that were there are not embedded again
     assert content(tmp_path / "b" / "out") == content(tmp_path / "a" / "out")
+
+
+def test_a_gallery_in_its_bundle_becomes_the_bundle_s_own(folder, tmp_path, bundle, capsys):
+    whole = tmp_path / "whole"
+    shutil.copytree(bundle.folder, whole)
+    words = ["index", str(folder), "--crops", "--bundle", str(whole), "--device", "cpu"]
+    assert main([*words, "--out", str(tmp_path / "elsewhere")]) == 0
+    assert Bundle.open(whole).gallery_folder is None
+    assert main([*words, "--out", str(whole / "gallery")]) == 0
+    assert Bundle.open(whole).gallery_folder == whole / "gallery"
+    Image.fromarray(picture(9)).save(folder / "ben" / "again.png")
+    assert main([*words, "--out", str(whole / "gallery")]) == 0  # what it has now is stated again
+    assert len(Gallery.open(Bundle.open(whole).gallery_folder)) == 7
+    assert Bundle.open(whole).title == bundle.title
 
 
 def test_new_files_are_added_behind_the_old(folder, tmp_path, bundle):

@@ -1,9 +1,11 @@
-"""`train`, `publish`, `convert`: nets into runs, runs and published files into bundles."""
+"""`train` and `publish`: data into runs, runs into bundles."""
 
 import argparse
 import importlib
 import json
+from pathlib import Path
 
+from .arguments import Commands, add_bundle, add_command, add_overrides
 from .recipes import overridden
 
 # What can be trained: a module with RECIPES and `start`, see `voicemesh.training.cmp`.
@@ -32,6 +34,37 @@ PUBLISHED = {
     "sf2f": "voicemesh.training.sf2f_publish",
     "sss": "voicemesh.training.sss_publish",
 }
+
+TRAIN = """Train on a population; the same command again goes on where it stopped. On several GPUs:
+`accelerate launch -m voicemesh train ...`."""
+
+PUBLISH = """Measure the nets of a run, and write them as parts of a bundle, which is begun or gone
+on with."""
+
+
+def add_commands(commands: Commands) -> None:
+    """`train` and `publish`."""
+    command = add_command(commands, "train", train, "train a system", TRAIN)
+    command.add_argument("system", choices=sorted(TRAINED))
+    command.add_argument("--data", type=Path, required=True, help="folder of a population")
+    command.add_argument("--out", type=Path, required=True, help="folder of the run")
+    told = "the recipe to start from: `published`, or another; a wrong name lists all: %(default)s"
+    command.add_argument("--recipe", default="bundle", help=told)
+    told = "stop after so many; the same command goes on"
+    command.add_argument("--minutes", type=float, default=float("inf"), help=told)
+    command.add_argument("--workers", type=int, default=1, help="processes that compute features")
+    told = "what training starts from: the face model, nets that are there already"
+    add_bundle(command, told, device=False)
+    add_overrides(command)
+
+    command = add_command(commands, "publish", publish, "turn a run into a bundle", PUBLISH)
+    command.add_argument("system", choices=sorted(PUBLISHED))
+    command.add_argument("run_folder", type=Path, metavar="RUN", help="what `train` made")
+    command.add_argument("--data", type=Path, required=True, help="folder of a population")
+    command.add_argument("--out", type=Path, required=True, help="folder of the bundle")
+    command.add_argument("--judges", type=Path, help="another population to measure errors on")
+    command.add_argument("--title", default="", help="shown on the page")
+    add_bundle(command, "where the face model is taken from", device=False)
 
 
 def train(arguments: argparse.Namespace) -> int:
@@ -66,58 +99,4 @@ def publish(arguments: argparse.Namespace) -> int:
         head = source.part(FACE_MODEL)
         writer.face_model(source.face_model(), source=head.source, licence=head.licence)
     print(module.publish(arguments.run_folder, population, source, writer, judges))
-    return 0
-
-
-def convert(arguments: argparse.Namespace) -> int:
-    """A published file or download as parts of a bundle, which is begun or gone on with."""
-    from voicemesh.checkpoints import (
-        basel_files,
-        cmp_files,
-        cmpc_files,
-        sf2f_files,
-        upstream,
-        voicestyle_files,
-    )
-    from voicemesh.checkpoints.bundle import FACE_MODEL, BundleWriter
-    from voicemesh.checkpoints.published_files import Converted
-    from voicemesh.latent.statistics import Statistics
-    from voicemesh.mesh.morphable import MorphableModel
-    from voicemesh.systems import voicestyle_parts
-
-    name, file, title = arguments.name, arguments.file, None
-    if not file.exists():
-        raise ValueError(f"there is no {file}")
-    if name == cmp_files.SYSTEM and file.is_dir():
-        given = {"triangles": arguments.triangles, "landmarks": arguments.landmarks}
-        found, title = cmp_files.find(file, given).read(), cmp_files.TITLE
-    elif name == cmpc_files.SYSTEM and file.is_dir():
-        found = cmpc_files.find(file)
-    elif name == voicestyle_files.SYSTEM and file.is_dir():
-        found, title = voicestyle_files.find(file), voicestyle_files.TITLE
-    elif name == sf2f_files.SYSTEM and file.is_dir():
-        found, title = sf2f_files.find(file), sf2f_files.TITLE
-    elif name == sf2f_files.VOICE2FACE:
-        found, title = sf2f_files.find_voice2face(file), sf2f_files.VOICE2FACE_TITLE
-    elif name == FACE_MODEL:
-        basel = basel_files.load_basel(file, arguments.triangles, arguments.landmarks)
-        found = {FACE_MODEL: Converted(basel, (file,))}
-    else:
-        names = upstream.SYSTEMS.get(name, (name,))
-        found = {name: Converted(upstream.load(name, file), (file,)) for name in names}
-    if generator := found.get(voicestyle_files.GENERATOR):
-        statistics = Statistics.sampled(generator.content).tensors()
-        found["stylegan2-statistics"] = Converted(statistics, generator.files)
-    writer = BundleWriter(arguments.out, arguments.out.name, title=title, largest=None)
-    voicestyle_parts.replace_worthless(writer, found)
-    for name, part in found.items():
-        about = {"source": part.source, "licence": arguments.licence}
-        if isinstance(part.content, MorphableModel):
-            writer.face_model(part.content, compact=False, **about)
-        elif isinstance(part.content, dict):
-            writer.tensors(name, part.content, **about)
-        else:
-            writer.net(name, part.content, upstream.arguments_of(part.content), **about)
-    voicestyle_parts.add_samples(writer, found)
-    print(f"{arguments.out}: {', '.join(sorted(writer.bundle.parts))}")
     return 0

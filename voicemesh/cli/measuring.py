@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .arguments import Commands, add_bundle, add_command
+
 # What puts voices and faces into one space: a module and its class, see `systems.association`.
 SPACES = {
     "sss": ("voicemesh.systems.sss", "SeekingTheShapeOfSound"),
@@ -15,11 +17,43 @@ SPACES = {
     "cmpc2": ("voicemesh.systems.cmpc", "Cmpc2"),
 }
 
+# Options that one system alone takes.
+OF_ONE = dict.fromkeys(("pictures", "others", "critic", "inception"), "voicestyle")
+OF_ONE |= {"meshes": "cmp"}
+
+EVALUATE = """Measure a system on the people that a population holds out, beside what the mean face
+or chance reach and beside the best that is possible."""
+
+
+def add_commands(commands: Commands) -> None:
+    """`evaluate`."""
+    told = "measure a system on people held out"
+    command = add_command(commands, "evaluate", evaluate, told, EVALUATE)
+    command.add_argument("system", choices=["cmp", "sf2f", "voicestyle", *SPACES])
+    told = "folder of a population; cmp: or a Voxceleb-3D, sss: or the published lists"
+    command.add_argument("--data", type=Path, required=True, help=told)
+    command.add_argument("--out", type=Path, help="also write all figures to this JSON file")
+    told = "voicestyle: write sheets of images into this folder"
+    command.add_argument("--pictures", type=Path, help=told)
+    told = "voicestyle: a population of other people, on whose portraits judges are fitted"
+    command.add_argument("--others", type=Path, help=told)
+    told = "voicestyle: the run of stylegan2 whose discriminator scores the images"
+    command.add_argument("--critic", type=Path, metavar="RUN", help=told)
+    told = "voicestyle: Inception weights of torch-fidelity, for FID"
+    command.add_argument("--inception", type=Path, metavar="FILE", help=told)
+    command.add_argument("--meshes", type=Path, help="cmp: write the meshes of a Voxceleb-3D here")
+    add_bundle(command)
+
 
 def evaluate(arguments: argparse.Namespace) -> int:
     """All figures of a bundle on the people that were held out."""
+    for option, system in OF_ONE.items():
+        if getattr(arguments, option) and arguments.system != system:
+            raise ValueError(f"--{option} is for {system}, not for {arguments.system}")
     if arguments.out:
         check_place(arguments.out)
+    if arguments.pictures:
+        arguments.pictures.mkdir(parents=True, exist_ok=True)
     alone = {"cmp": evaluate_cmp, "sf2f": evaluate_sf2f, "voicestyle": evaluate_voicestyle}
     return alone.get(arguments.system, evaluate_space)(arguments)
 

@@ -1,11 +1,62 @@
-"""`populate`, `picture`, `index`, `gallery`, `invert`: people, and galleries of them."""
+"""`grow`, `populate`, `picture`: heads, people, and portraits of them."""
 
 import argparse
-import json
-import sys
 from pathlib import Path
 
+from .arguments import Commands, add_bundle, add_command, add_overrides
 from .recipes import overridden
+
+GROW = """Grow the head from formulas, in a few minutes, and begin a bundle with it. All that is
+trained later goes into the same folder: `--bundle FOLDER --out FOLDER`."""
+
+POPULATE = """Draw people from published statistics of bodies and let them speak, into a folder; the
+same command again goes on where it stopped."""
+
+PICTURE = """Portraits of the people of a population, into its folder; the same command again goes
+on where it stopped, and other splits or more people are added to what is there."""
+
+
+def add_commands(commands: Commands) -> None:
+    """`grow`, `populate` and `picture`."""
+    command = add_command(commands, "grow", grow, "begin a bundle with a head of its own", GROW)
+    command.add_argument("out", type=Path, metavar="FOLDER", help="of the bundle")
+    command.add_argument("--title", default="", help="shown on the page")
+
+    told = "build a synthetic population"
+    command = add_command(commands, "populate", populate, told, POPULATE)
+    command.add_argument("folder", type=Path, help="where the population goes")
+    add_overrides(command)
+
+    command = add_command(commands, "picture", picture, "portraits of a population", PICTURE)
+    command.add_argument("folder", type=Path, help="folder of the population")
+    add_bundle(command, "where the face model is taken from", device=False)
+    add_overrides(command)
+
+
+def grow(arguments: argparse.Namespace) -> int:
+    """The head of formulas as the first part of a bundle.
+
+    Raises:
+        ValueError: the folder holds a bundle, whose parts rest on the head that it has.
+    """
+    from voicemesh.checkpoints.bundle import BundleWriter
+    from voicemesh.checkpoints.manifest import MANIFEST
+    from voicemesh.mesh import procedural
+
+    out: Path = arguments.out
+    if (out / MANIFEST).is_file():
+        raise ValueError(f"{out} is a bundle, whose parts rest on its head; name another folder")
+    out.mkdir(parents=True, exist_ok=True)  # what may not be written shows before minutes of work
+    model = procedural.grow()
+    writer = BundleWriter(out, out.name, title=arguments.title or out.name)
+    about = {
+        "source": f"grown by voicemesh, {procedural.__name__}",
+        "licence": "MIT",
+        "training": "none: formulas and published body measurements",
+    }
+    writer.face_model(model, **about)
+    print(f"{out}: a head of {len(model.mean)} vertices")
+    return 0
 
 
 def populate(arguments: argparse.Namespace) -> int:
@@ -30,80 +81,4 @@ def picture(arguments: argparse.Namespace) -> int:
     counts = {split: len(taken.files[split]) for split in taken.recipe.splits}
     told = ", ".join(f"{count} shards of {split}" for split, count in counts.items())
     print(f"{taken.folder}: {told}")
-    return 0
-
-
-def index(arguments: argparse.Namespace) -> int:
-    """A folder of faces and voices as a gallery; a file that cannot be used does not stop it."""
-    from voicemesh.checkpoints.bundle import Bundle
-    from voicemesh.gallery.qdrant import connected, upload
-    from voicemesh.indexing import index as indexing
-    from voicemesh.indexing import sources
-
-    table, folder = arguments.table, arguments.folder
-    found = sources.of_table(table) if table else sources.of_folder(folder)
-    bundle = Bundle.open(arguments.bundle)
-    server = connected(arguments.server) if arguments.server else None
-    told = arguments.device, arguments.title, arguments.crops
-    built = indexing.index(folder, found, arguments.out, bundle, *told)
-    left_out = built.manifest["left_out"]
-    for file, reason in left_out.items():
-        print(f"{file}: {reason}", file=sys.stderr)
-    if left_out:
-        print(f"{len(left_out)} of {len(found)} files could not be used", file=sys.stderr)
-    print(f"{arguments.out}: {len(built)} entries of {built.people} people")
-    if server:
-        upload(built, *server)
-    return 1 if left_out else 0
-
-
-def gallery(arguments: argparse.Namespace) -> int:
-    """The people that a population holds out, with portraits, voices and embeddings."""
-    from voicemesh.checkpoints.bundle import Bundle
-    from voicemesh.indexing.population import showcase
-    from voicemesh.population.dataset import Population
-    from voicemesh.population.portrait_set import PortraitSet
-
-    guests = []
-    if arguments.examples:
-        guests = identities_in(arguments.examples)
-    built = showcase(
-        Population.open(arguments.folder),
-        PortraitSet.open(arguments.folder / f"portraits-{arguments.size}", partial=True),
-        Bundle.open(arguments.bundle),
-        arguments.out,
-        guests,
-        arguments.title,
-        arguments.device,
-    )
-    print(f"{arguments.out}: {len(built)} people")
-    return 0
-
-
-def identities_in(examples: Path) -> list[str]:
-    """Who speaks in the examples of a page.
-
-    Raises:
-        ValueError: the file is no examples.json.
-    """
-    try:
-        return [entry["identity"] for entry in json.loads(examples.read_text())]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{examples} lists no examples with an identity each: {error}") from error
-
-
-def invert(arguments: argparse.Namespace) -> int:
-    """The latents of a gallery's pictures, kept with it."""
-    from voicemesh.checkpoints.bundle import Bundle, BundleWriter
-    from voicemesh.gallery.folder import FolderGallery
-    from voicemesh.nets import devices
-    from voicemesh.systems.inversion import GENERATOR, Inverter
-
-    bundle, gallery = Bundle.open(arguments.bundle), FolderGallery(arguments.gallery)
-    inverter = Inverter.from_bundle(bundle, devices.chosen(arguments.device))
-    inverter.keep_with(gallery, {GENERATOR: bundle.part(GENERATOR).sha256})
-    own = bundle.gallery_folder
-    if own is not None and own.samefile(arguments.gallery):
-        BundleWriter(bundle.folder, bundle.name).gallery(own)  # which states its new manifest
-    print(f"{arguments.gallery}: latents of {len(gallery)} entries")
     return 0

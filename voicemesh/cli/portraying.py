@@ -6,8 +6,26 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from .arguments import Commands, add_bundle, add_command
+
 log = logging.getLogger(__name__)
 MADE = frozenset("preview.png image.png overlay.png face.png sf2f.png".split())  # beside a report
+
+PORTRAY = """Read every recording and write its mesh (obj, ply, glb), a picture and a report: into
+FOLDER for one file, into a folder of its own inside FOLDER for each of several. Published features
+(.npy) and photographs of faces are read too, where the bundle has nets for them."""
+
+
+def add_commands(commands: Commands) -> None:
+    """`portray`."""
+    command = add_command(commands, "portray", portray, "recordings to faces", PORTRAY)
+    told = "recordings, and folders in which all of them are taken"
+    command.add_argument("recordings", nargs="+", type=Path, metavar="FILE_OR_FOLDER", help=told)
+    told = "where the portraits go"
+    command.add_argument("--out", type=Path, required=True, metavar="FOLDER", help=told)
+    told = "all recordings are of one voice: one face of all"
+    command.add_argument("--together", action="store_true", help=told)
+    add_bundle(command)
 
 
 def portray(arguments: argparse.Namespace) -> int:
@@ -15,12 +33,11 @@ def portray(arguments: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from voicemesh import pipeline
-    from voicemesh.audio import recording
 
     found = targets(arguments.recordings, arguments.out)
     whole = pipeline.load(arguments.bundle, arguments.device)
     if arguments.together:
-        several = whole.several([recording.load(path) for path in found])
+        several = whole.several(list(found))
         several.save(arguments.out)
         print(f"{len(found)} recordings, {several.between:.2f} mm apart -> {arguments.out}")
         return 0
