@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Integer
+from jaxtyping import Integer, Shaped
 
 from voicemesh.mesh import basel
 from voicemesh.mesh.morphable import MorphableModel
@@ -59,7 +59,7 @@ def read_triangles(path: str | Path) -> Integer[np.ndarray, "_ _"]:
     return corners.astype(np.int64) - first
 
 
-def mat_array(path: Path, name: str) -> np.ndarray:
+def mat_array(path: Path, name: str) -> Shaped[np.ndarray, "..."]:
     """One array of a Matlab file.
 
     Raises:

@@ -126,12 +126,14 @@ def head_sizes(tensors: Tensors) -> tuple[int, int, int]:
 
 
 def voice_arguments(net: VoiceEncoder) -> dict[str, Any]:
+    """Mels in, channels of the layers, values out."""
     layers = [layer for layer in net.model if isinstance(layer, nn.Conv1d)]
     *widths, embedding = (layer.out_channels for layer in layers)
     return {"input_channels": layers[0].in_channels, "widths": widths, "embedding": embedding}
 
 
 def head_arguments(net: SupervisedHead) -> dict[str, Any]:
+    """Values in, numbers of parameters out."""
     shape, expression = net.classifier_shape[1], net.classifier_exp[1]
     return {
         "embedding": shape.in_features,
@@ -141,22 +143,26 @@ def head_arguments(net: SupervisedHead) -> dict[str, Any]:
 
 
 def generator_arguments(net: FaceGenerator) -> dict[str, Any]:
+    """Values in, channels of the layers and of the image."""
     layers = [layer for layer in net.model if isinstance(layer, nn.ConvTranspose2d)]
     *widths, channels = (layer.out_channels for layer in layers)
     return {"embedding": layers[0].in_channels, "widths": widths, "channels": channels}
 
 
 def embedder_arguments(net: FaceEmbedder) -> dict[str, Any]:
+    """Channels of the image and of the layers, values out."""
     layers = [layer for layer in net.model if isinstance(layer, nn.Conv2d)]
     *widths, embedding = (layer.out_channels for layer in layers)
     return {"channels": layers[0].in_channels, "widths": widths, "embedding": embedding}
 
 
 def classifier_arguments(net: EmbeddingClassifier) -> dict[str, Any]:
+    """Values in, classes out."""
     return {"embedding": net.model.in_features, "classes": net.model.out_features}
 
 
 def regressor_arguments(net: MobileNetV2) -> dict[str, Any]:
+    """Numbers of parameters out, and the width."""
     return {
         "shape_params": net.classifier_shape[1].out_features,
         "expression_params": net.classifier_exp[1].out_features,
@@ -166,6 +172,7 @@ def regressor_arguments(net: MobileNetV2) -> dict[str, Any]:
 
 
 def synergynet_arguments(net: SynergyNet) -> dict[str, Any]:
+    """Those of its backbone, and the side that crops are averaged to."""
     return {**regressor_arguments(net.backbone), "side": net.side}
 
 

@@ -134,6 +134,8 @@ SYSTEMS = {  # the parts of a bundle that one published file makes
 def load(name: str, path: str | Path) -> nn.Module | MorphableModel:
     """A published network by its case name, from the authors' own file, on the CPU.
 
+    Names are those of `TABLE`, like "sss-voice-encoder"; a wrong one lists all.
+
     Raises:
         ValueError: unknown name, unreadable or unsafe file, or tensors that do not fit.
     """
