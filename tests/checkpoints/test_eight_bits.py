@@ -38,6 +38,13 @@ def test_every_row_is_as_near_as_its_own_largest_value_allows(net):
         assert torch.equal(found[name][largest == 0], value[largest == 0])
 
 
+def test_long_vectors_and_whole_numbers_stay_as_they_are():
+    told = {"bias": torch.randn(20_000), "table": torch.arange(20_000).reshape(100, 200)}
+    found = narrowed(told)
+    assert found.keys() == told.keys()
+    assert all(found[name] is value for name, value in told.items())
+
+
 def test_a_bundle_gives_back_what_was_rounded_to(net, tmp_path):
     writer = BundleWriter(tmp_path, "small")
     writer.net("whole", net, SIZES)

@@ -3,13 +3,16 @@
 import json
 import tracemalloc
 from dataclasses import replace
+from io import BytesIO
 
 import numpy as np
 import pytest
+import soundfile
 from gallery.toys import NETS, entries, units, written
 
+from voicemesh import images
 from voicemesh.gallery import media
-from voicemesh.gallery.files import mapped, write, write_pieces
+from voicemesh.gallery.files import mapped, sha256_of, write, write_pieces
 from voicemesh.gallery.folder import MANIFEST, FolderGallery
 from voicemesh.gallery.gallery import Gallery
 from voicemesh.gallery.parts import NewEntry
@@ -74,6 +77,33 @@ def test_pictures_and_voices_of_the_same_person(folder):
     assert loudest == pytest.approx(0.1 * 16_000 / (2 * np.pi), abs=2)
 
 
+def decoded(content):
+    samples, rate = soundfile.read(BytesIO(content), dtype="float32")
+    assert rate == 16_000
+    return samples
+
+
+def test_voices_are_kept_as_loud_as_they_were_and_end_softly():
+    turn = 2 * np.pi * 440 * np.arange(8 * 16_000) / 16_000
+    found, told = decoded(media.voice_bytes(0.5 * np.cos(turn))), 0.5 * np.cos(turn[:96_000])
+    assert len(found) == 96_000  # six seconds of eight
+    middle = slice(16_000, 80_000)
+    assert found[middle].std() == pytest.approx(told[middle].std(), rel=0.05)
+    for end in (slice(0, 32), slice(-32, None)):  # two milliseconds
+        assert np.abs(found[end]).max() < 0.2 < np.abs(told[end]).max()
+    loud = decoded(media.voice_bytes(1.5 * np.cos(turn)))[middle]  # cut off, not wrapped around
+    assert np.corrcoef(loud, told[middle])[0, 1] > 0.95
+
+
+def test_large_pictures_are_scaled_down_and_keep_their_shape(rng):
+    shown = np.full((400, 200, 3), 90, np.uint8)
+    shown[:200] = 200
+    found = images.read(media.picture_bytes(shown))
+    assert found.shape == (160, 80, 3)
+    assert abs(found[:70].mean() - 200) < 4 and abs(found[90:].mean() - 90) < 4
+    assert images.read(media.picture_bytes(shown[:30, :20])).shape == (30, 20, 3)
+
+
 def test_embeddings_are_mapped_and_not_read(tmp_path, rng):
     wide = units(rng, 50, 10_000)
     new = [NewEntry(f"p{row}", units={("sss", "faces"): unit}) for row, unit in enumerate(wide)]
@@ -118,6 +148,33 @@ def test_an_altered_file_is_refused(folder, start):
 )
 def test_manifests_that_are_wrong(folder, change, fault):
     edit(folder, change)
+    with pytest.raises(ValueError, match=fault):
+        Gallery.open(folder)
+
+
+def rewritten(folder, start, change):
+    """A file of the gallery changed, and stated as it is now."""
+    path = named(folder, start)
+    arrays = {name: array.copy() for name, array in mapped(path).items()}
+    change(arrays)
+    write(path, arrays)
+    stated = {"sha256": sha256_of(path), "bytes": path.stat().st_size}
+    edit(folder, lambda manifest: manifest["files"].update({path.name: stated}))
+
+
+@pytest.mark.parametrize(
+    ("start", "change", "fault"),
+    [
+        ("entries", lambda a: a.update(sex=a["sex"] + 7), "name sexes that there are not"),
+        ("pictures", lambda a: a.update(entries=np.arange(2, dtype=np.int32)), "for each of its"),
+        ("sss-faces", lambda a: a["entries"].__setitem__(0, -1), "entries that 'toys' does not"),
+        ("sss-faces", lambda a: a["entries"].__setitem__(3, 12), "entries that 'toys' does not"),
+        ("sss-faces", lambda a: a.update(vectors=a["vectors"][:5]), "not the rows of 'sss'"),
+        ("entries", lambda a: a["label.ends"].__setitem__(0, 999), "'label' do not lie inside"),
+    ],
+)
+def test_files_that_contradict_themselves(folder, start, change, fault):
+    rewritten(folder, start, change)
     with pytest.raises(ValueError, match=fault):
         Gallery.open(folder)
 

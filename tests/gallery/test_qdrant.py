@@ -1,9 +1,12 @@
 """A Qdrant collection answers as the folder does that it was copied from."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from gallery.toys import entries, units, written
 
+from voicemesh.gallery import qdrant
 from voicemesh.gallery.gallery import Gallery
 from voicemesh.gallery.qdrant import QdrantGallery, upload
 
@@ -57,6 +60,23 @@ def test_the_same_entries(gallery, folder_gallery):
     assert gallery.numbers("p3") == [9, 10, 11]
     with pytest.raises(ValueError, match="No entry 27; 'toys' has 27"):
         gallery.entry(27)
+
+
+def test_many_entries_of_a_person_some_without_a_voice(tmp_path, rng, client, monkeypatch):
+    monkeypatch.setattr(qdrant, "AT_ONCE", 5)
+    new = entries(rng, people=2, pictures=12)
+    for row in (3, 23):
+        new[row] = replace(new[row], units={("sss", "faces"): new[row].units["sss", "faces"]})
+    kept = written(tmp_path / "gallery", new)
+    gallery = upload(kept, client, "many")
+    assert gallery.numbers("p1") == list(range(12, 24))
+    for row, sides in ((3, ["faces"]), (4, ["faces", "voices"]), (23, ["faces"])):
+        (point,) = client.retrieve("many", [row], with_vectors=True)
+        assert sorted(point.vector) == [f"sss-{side}" for side in sides]
+        np.testing.assert_allclose(point.vector["sss-faces"], new[row].units["sss", "faces"], 1e-5)
+    for unit in units(rng, 5):
+        found, told = (g.search(unit, "sss", "voices", 2) for g in (gallery, kept))
+        np.testing.assert_array_equal(found.numbers, told.numbers)
 
 
 def test_collections_that_are_none(client, gallery, folder_gallery):

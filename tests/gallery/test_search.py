@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 from gallery.toys import entries, units, written
 
+from voicemesh.gallery import calibration
+from voicemesh.gallery.parts import NewEntry
+
 
 @pytest.fixture
 def people(rng):
@@ -64,6 +67,24 @@ def test_equals_come_by_their_number(tmp_path, people):
     assert found.numbers.tolist() == [0, 3, 6, 9, 12]
     assert found.percentile.tolist() == [0] * 5  # nobody is less similar
     assert gallery.rank(unit, "sss", "faces", "p3") == (4, 20)
+    assert gallery.rank(unit, "sss", "faces", "p3", "male") == (2, 9)  # only men stand before
+
+
+def test_people_whose_first_entry_lacks_a_side(tmp_path, rng):
+    """Rows of a side, entries and people then go in three different orders."""
+    ann, ben, cy = units(rng, 3)
+    new = [
+        NewEntry("ann", units={("sss", "voices"): ben}),  # she sounds as he looks
+        NewEntry("ben", units={("sss", "faces"): ben}),
+        NewEntry("ann", units={("sss", "faces"): ann}),
+        NewEntry("cy", units={("sss", "faces"): cy}),
+    ]
+    gallery = written(tmp_path / "gallery", new)
+    for number, (name, unit) in enumerate((("ben", ben), ("ann", ann), ("cy", cy)), 1):
+        found = gallery.search(unit, "sss", count=3)
+        assert found.numbers[0] == number and found.similarity[0] == pytest.approx(1)
+        assert gallery.rank(unit, "sss", "faces", name) == (1, 3)
+    np.testing.assert_allclose(gallery.strangers("sss", "faces"), [1], rtol=1e-6)
 
 
 def test_strangers_tell_what_is_unusual(tmp_path, rng, people):
@@ -80,13 +101,41 @@ def test_strangers_tell_what_is_unusual(tmp_path, rng, people):
     np.testing.assert_allclose(
         found.unusual, [np.mean([top < score for top in tops]) for score in found.similarity]
     )
-    probe = units(rng, 1)
-    told = [replace(p, probes={("sss", "faces"): probe}) for p in people[:1]] + people[1:]
+    for sex in ("female", "male"):  # among equals: probes and people of one sex
+        alike = [p for p in people if p.sex == sex]
+        tops = [
+            max(
+                float(p.units["sss", "faces"] @ e.units["sss", "voices"])
+                for p in alike
+                if p.identity != e.identity
+            )
+            for e in alike
+        ]
+        np.testing.assert_allclose(gallery.strangers("sss", "faces", sex), np.sort(tops), rtol=1e-6)
+
+
+def test_probes_that_are_given_are_their_persons(tmp_path, rng, people):
+    probes, (unit,) = units(rng, 2), units(rng, 1)
+    told = [*people]
+    told[4] = replace(people[4], probes={("sss", "faces"): probes})
     gallery = written(tmp_path / "told", told)
-    others = [p.units["sss", "faces"] @ probe[0] for p in people if p.identity != "p0"]
-    np.testing.assert_allclose(gallery.strangers("sss", "faces"), [max(others)], rtol=1e-6)
-    assert gallery.strangers("sss", "faces", "male") is None
-    assert gallery.search(unit, "sss", sex="male").unusual is None
+    others = np.array([p.units["sss", "faces"] for p in people if p.identity != "p1"])
+    tops = np.sort((others @ probes.T).max(0))
+    np.testing.assert_allclose(gallery.strangers("sss", "faces"), tops, rtol=1e-6)
+    assert gallery.strangers("sss", "faces", "female") is None  # he is none
+    assert gallery.search(unit, "sss", sex="female").unusual is None
+
+
+def test_of_many_probes_some_are_taken_from_all_over(tmp_path, people, monkeypatch):
+    whole = written(tmp_path / "whole", people).side("sss", "voices").vectors
+    monkeypatch.setattr(calibration, "MOST", 4)
+    faces = np.array([p.units["sss", "faces"] for p in people])
+    tops = []
+    for row in (0, 20, 39, 59):
+        others = np.array([p.identity != people[row].identity for p in people])
+        tops.append((faces[others] @ whole[row]).max())
+    found = written(tmp_path / "some", people).strangers("sss", "faces")
+    np.testing.assert_allclose(found, np.sort(tops), rtol=1e-6)
 
 
 def test_without_another_side_nothing_is_calibrated(tmp_path, people, rng):

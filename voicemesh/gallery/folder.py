@@ -40,6 +40,8 @@ class FolderGallery(Gallery):
             lengths |= {len(self.columns[name]) for name in ("sex", "age", "person")}
             if lengths != {self._count}:
                 raise ValueError(f"{folder}: its columns do not have {self._count} entries each")
+            if self._count and not 0 <= self.columns["sex"].max() < len(SEXES):
+                raise ValueError(f"{folder}: its columns name sexes that there are not")
             self._stored = {kind: self._blobs(kind) for kind in MEDIA}
             self._sides = {
                 (name, side): self._side(name, side)
@@ -161,8 +163,14 @@ class FolderGallery(Gallery):
         return Side(vectors, entries, person, sex, index, recall)
 
     def _blobs(self, kind: str) -> list[tuple[np.ndarray, Packed]]:
-        files = [self._mapped(name) for name in self.manifest[kind]]
-        return [(arrays["entries"], Packed.among(arrays, kind)) for arrays in files]
+        stored = []
+        for name in self.manifest[kind]:
+            arrays = self._mapped(name)
+            entries, content = arrays["entries"], Packed.among(arrays, kind)
+            if len(entries) != len(content) or (np.diff(entries) <= 0).any():
+                raise ValueError(f"{name} does not hold one of the {kind} for each of its entries")
+            stored.append((entries, content))
+        return stored
 
     def _blob(self, kind: str, number: int) -> bytes | None:
         for entries, content in self._stored[kind]:
