@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from voicemesh.page.fused import fused
+from voicemesh.page.fused import fused, in_one_piece
 from voicemesh.pipeline import Portrait
 from voicemesh.systems.sf2f import Spoken
 
@@ -19,6 +19,7 @@ def portrait(spoken_: Spoken | None) -> Portrait:
     """All that this part of the page reads of a portrait."""
     told = object.__new__(Portrait)
     object.__setattr__(told, "spoken", spoken_)
+    object.__setattr__(told, "in_one_piece", None)
     return told
 
 
@@ -30,5 +31,11 @@ def test_every_moment_has_its_face_and_its_time(is_fused, heading):
     assert ("&times; 1.20" in told) == is_fused
 
 
+def test_an_image_of_the_voice_in_one_piece():
+    told = portrait(None)
+    object.__setattr__(told, "in_one_piece", np.zeros((8, 8, 3), np.uint8))
+    assert in_one_piece(told).count("<img") == 1 and "voice2face" in in_one_piece(told)
+
+
 def test_nothing_is_told_without_an_image():
-    assert fused(portrait(None)) == ""
+    assert fused(portrait(None)) == "" == in_one_piece(portrait(None))

@@ -17,7 +17,7 @@ from .lengths import measurements
 from .portraying import combed, heard, refused, sitter_of
 from .recorder import recorder
 from .theme import ASSETS
-from .viewer import draw, switch_view
+from .viewer import draw, keep, switch_view
 from .voice import NETS, PRIVATE
 
 TWO, ONE = "two", "one"
@@ -28,6 +28,7 @@ VIEWS = {
 }
 CHOSEN = {TWO: "difference", ONE: "spread"}
 HARDLY = 0.99  # share of pairs of recordings of one voice that are closer
+STANDING = ("compare-viewer", "compare-facts", "compare-table")
 LONGEST = 8  # differences of lengths that are shown
 HINT = {
     TWO: "Two recordings of two people, or of one person in two voices: which parts of the"
@@ -220,7 +221,7 @@ def build(whole: Pipeline) -> gr.Plot:
                 elem_id="pairs",
             )
         with gr.Column(min_width=0):
-            with gr.Group(elem_classes="viewer"):
+            with gr.Group(elem_id="compare-viewer", elem_classes="viewer"):
                 with gr.Row(elem_classes="choices"):
                     view = gr.Radio(
                         VIEWS[TWO],
@@ -255,6 +256,7 @@ def build(whole: Pipeline) -> gr.Plot:
     chosen = examples.load_input_event.success(show, inputs, results, **PRIVATE, **NETS)
     for event in (pressed, chosen):
         event.success(None, drawn, None, js=draw("compare-mesh"), **PRIVATE)
+        event.failure(None, None, None, js=keep("compare-mesh", STANDING), **PRIVATE)
     kind.change(choose, kind, [hint, more, run], **PRIVATE, show_progress="hidden")
     view.change(None, view, None, js=switch_view("compare-mesh"), **PRIVATE)
     return mesh

@@ -1,33 +1,25 @@
-"""A face image for the voice, refined while one looks on, and a mesh through a face image."""
+"""A face image for the voice, refined while one looks on."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from html import escape
-from io import BytesIO
 
 import gradio as gr
 import numpy as np
-from PIL import Image
 
-from voicemesh.mesh.landmarks import RATIO_LABELS, RATIOS
 from voicemesh.pipeline import Pipeline, Portrait, Prototypes
 from voicemesh.systems.voicestyle import Imagined, Wish
 
-from .cards import signed
-from .matches import inline
+from .pictures import SHARP, SMALL, figure
+from .turns import Turns
 
-MESH = 320  # pixels of the mesh's portrait beside the image
+MESH = 384  # pixels of the mesh's portrait beside the image
 ONE_AT_A_TIME = {"concurrency_limit": 1, "concurrency_id": "images", "show_progress": "hidden"}
 HEADING = """<h2>A face image for this voice</h2><p>A generated face that fits the voice, one of
 many that would. Sex, and to a small degree age and shape, follow the voice; hair, skin and eyes
 are lent by a known face near to it, for a voice does not tell them.</p>"""
 WAITING = "<p class='legend waiting'>An image will grow here once a voice was heard.</p>"
-VISITORS = 4096  # whose turns are remembered
+GRID = 256  # pixels of each of several images
 COUNTS = [("1", 1), ("4", 4), ("8 images", 8)]
-BRANCHES = """<h2>The same voice through an image</h2><p>A second way to a mesh, learnt without
-any pair of a voice and a 3D face: imagine a face image, then read its head as if it were a
-photograph. A voice leaves most of a face open, so the image is the soft average of those that
-fit.</p>"""
 
 
 def imagine(
@@ -58,6 +50,7 @@ def images_of(seen: Imagined, mesh: np.ndarray, going: bool = True) -> str:
             f"Face image {number + 1}" if several else "The face image",
             agreement(seen, number),
             several and number == best,
+            side=GRID if several else SHARP,
         )
         for number, pixels in enumerate(seen.pixels)
     )
@@ -84,19 +77,6 @@ def agreement(seen: Imagined, number: int) -> str:
     return words
 
 
-def figure(
-    pixels: np.ndarray, title: str, words: str, best: bool = False, alt: str = "{title}"
-) -> str:
-    """A picture inside the page, with its caption, and what is said to whom it is not shown."""
-    buffer = BytesIO()
-    Image.fromarray(pixels).save(buffer, "WEBP", quality=90)
-    return (
-        f"<figure{' class=best' if best else ''}><img alt='{alt.format(title=title)}'"
-        f" src='"
-        f"{inline(buffer.getvalue())}'><figcaption><b>{title}</b> {words}</figcaption></figure>"
-    )
-
-
 def prototypes_of(prototypes: Prototypes, seed: int, wish: Wish) -> str:
     """The faces that the image grew from, each with its weight, and to which image it lent."""
     lends = prototypes.lends or ((),) * len(prototypes.pixels)
@@ -106,6 +86,7 @@ def prototypes_of(prototypes: Prototypes, seed: int, wish: Wish) -> str:
             f"{100 * weight:.0f} %",
             lent_to(images, wish.candidates),
             alt="A known face, {title} of the start",
+            side=SMALL,
         )
         for pixels, weight, images in zip(prototypes.pixels, prototypes.weights, lends, strict=True)
     )
@@ -131,9 +112,9 @@ def build(
     whole: Pipeline,
     portrait: gr.State,
     events: Sequence[gr.events.Dependency],
-    halts: Sequence[Callable[..., gr.events.Dependency]],
+    turns: Turns,
 ) -> None:
-    """The panel, if the bundle has nets for it; it stops when one of `halts` comes about."""
+    """The panel, if the bundle has nets for it; images grow while it is their visitor's turn."""
     if whole.imaginer is None:
         return
     with gr.Column(elem_id="image", elem_classes="sheet", min_width=0):
@@ -177,8 +158,6 @@ def build(
                     again = gr.Button("Imagine again", size="sm", min_width=0, elem_id="again")
                     stop = gr.Button("Stop", size="sm", min_width=0, elem_id="stop")
 
-    turns = Turns()
-
     def grow(
         portrait: Portrait | None,
         count: int,
@@ -194,8 +173,7 @@ def build(
         yield from imagine(whole, portrait, wish, lambda: turns.now(request) == mine)
 
     inputs, outputs = [portrait, count, seed, truncation], [shown, grown]
-    for halt in (stop.click, *halts):
-        halt(turns.next, None, None, queue=False, api_visibility="private")
+    stop.click(turns.next, None, None, queue=False, api_visibility="private")
     for event in events:
         event.success(grow, inputs, outputs, api_visibility="private", **ONE_AT_A_TIME)
     named = {"api_name": "imagine"}
@@ -203,48 +181,3 @@ def build(
         turned = trigger(turns.next, None, None, queue=False, api_visibility="private")
         turned.success(grow, inputs, outputs, **named, **ONE_AT_A_TIME)
         named = {"api_visibility": "private"}
-
-
-class Turns:
-    """Which run of a visitor is the latest: an older one sees that it is not, and ends."""
-
-    def __init__(self) -> None:
-        self._latest: dict[str, int] = {}
-
-    def now(self, request: gr.Request) -> int:
-        """The number of the visitor's latest turn."""
-        return self._latest.get(request.session_hash or "", 0)
-
-    def next(self, request: gr.Request) -> None:
-        """Begin another turn; visitors of long ago are forgotten."""
-        visitor = request.session_hash or ""
-        self._latest[visitor] = self._latest.pop(visitor, 0) + 1
-        while len(self._latest) > VISITORS:
-            del self._latest[next(iter(self._latest))]
-
-
-def branches(portrait: Portrait) -> str:
-    """The image branch of a portrait beside the direct one; nothing if there is none."""
-    pictured = portrait.pictured
-    if pictured is None:
-        return ""
-    pictures = figure(pictured.image, "Imagined", "the average of all faces that fit") + figure(
-        pictured.overlay, "Read", "its head, laid on it"
-    )
-    rows = "".join(
-        f"<div class='part'><span>{escape(RATIO_LABELS[name])}</span>"
-        f"<span>{percent(portrait.percents.get(name))}</span>"
-        f"<span>{percent(pictured.percents.get(name))}</span></div>"
-        for name in RATIOS
-    )
-    agree = "Both ways lead to" if portrait.sex == pictured.sex else "The two ways disagree:"
-    sexes = dict.fromkeys((portrait.sex, pictured.sex))
-    told = f"{agree} {' and '.join(f'a {sex} face' for sex in sexes if sex)}."
-    head = "<span>Against the mean face of its sex</span><span>directly</span><span>by image</span>"
-    table = f"<div class='part head'>{head}</div>{rows}<p class='legend'>{told}</p>"
-    return f"<div class='branches'><div class='pictures'>{pictures}</div><div>{table}</div></div>"
-
-
-def percent(value: float | None) -> str:
-    """A difference in percent with its sign."""
-    return "" if value is None else f"{signed(value)} %"

@@ -1,6 +1,5 @@
 """Whose face fits, whose voice fits: cards of people, and where they are among all."""
 
-import base64
 import hashlib
 import json
 from functools import cache
@@ -12,13 +11,13 @@ from voicemesh.checkpoints.bundle import Bundle
 from voicemesh.pipeline import Match, Photographed, Pipeline, Portrait, Ranking
 from voicemesh.systems.spaces import SYSTEMS, TITLES
 
+from .pictures import inline
 from .theme import ASSETS
 
 EXAMPLES = ASSETS / "examples"
 EVERYBODY, SAME = "everybody", "same"
 WHO = [("Everybody", EVERYBODY), ("Same sex", SAME)]
 PLOT = 600.0, 74.0  # width and height of the histogram's drawing
-TYPES = {b"RIFF": "image/webp", b"\x89PNG": "image/png", b"OggS": "audio/ogg"}
 HEADING = {
     "faces": (
         "Whose face fits",
@@ -191,12 +190,6 @@ def histogram(ranking: Ranking) -> str:
         f"<p><span>{low:.2f}</span><span>similarity of everybody in the gallery {legend}</span>"
         f"<span>{high:.2f}</span></p></div>"
     )
-
-
-def inline(content: bytes) -> str:
-    """A picture or a recording inside the page itself, where nobody else can ask for it."""
-    kind = TYPES.get(content[:4], "image/jpeg")
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def waiting(side: str) -> str:

@@ -12,14 +12,15 @@ from voicemesh.pipeline import Photographed, Pipeline, Portrait
 from . import matches
 from .comparison import parts_table
 from .files import KEEP
-from .image import figure
 from .lengths import measurements_of
+from .pictures import figure
 from .portraying import combed
-from .viewer import draw, switch_view
+from .viewer import draw, keep, switch_view
 from .voice import NETS, PRIVATE, Heard
 
 ALONE = [("Skin", "skin"), ("Grey", "grey")]
 BESIDE = [("Voice", "voice"), ("Photograph", "photograph"), ("Difference", "difference")]
+STANDING = ("photo-viewer", "photo-pictures", "photo-table", "voice-matches")
 WORDS = """<p class="hint">A face from the front, evenly lit. It is read where this page is served
 and not kept. Use only photographs whose owners agree. Size and depth cannot be seen on one
 photograph: the mesh takes them from the faces that it learnt from, which were all rendered.</p>"""
@@ -95,7 +96,7 @@ def build(whole: Pipeline, voice: Heard) -> gr.Plot:
             examples = offer_portraits(photograph)
             pictures = gr.HTML(elem_id="photo-pictures")
         with gr.Column(min_width=0):
-            with gr.Group(elem_classes="viewer"):
+            with gr.Group(elem_id="photo-viewer", elem_classes="viewer"):
                 with gr.Row(elem_classes="choices"):
                     view = gr.Radio(
                         ALONE,
@@ -123,6 +124,7 @@ def build(whole: Pipeline, voice: Heard) -> gr.Plot:
     chosen = examples.load_input_event.success(show, inputs, results, **PRIVATE, **NETS)
     for event in (pressed, chosen):
         event.success(None, drawn, None, js=draw("photo-mesh"), **PRIVATE)
+        event.failure(None, None, None, js=keep("photo-mesh", STANDING), **PRIVATE)
     if voices:
         find_voices(whole, voices, state, [pressed, chosen])
     view.change(None, view, None, js=switch_view("photo-mesh"), **PRIVATE)

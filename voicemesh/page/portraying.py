@@ -18,7 +18,8 @@ from .lengths import measurements
 
 LIMIT = 60.0  # seconds of a recording that are used
 
-Told = tuple[Portrait, dict[str, Any], str, str, str]  # the head, its caption, facts, the time
+Shown = tuple[Portrait, dict[str, Any]]  # and its head
+Told = tuple[str, str, str, dict[str, Any], str, str]
 
 
 def heard(path: str | None) -> recording.Recording:
@@ -36,8 +37,8 @@ def refused(error: ValueError) -> gr.Error:
     return gr.Error(str(error), title="No face from this", print_exception=False)
 
 
-def portray(whole: Pipeline, path: str | None, view: str, asked: str | None = None) -> Told:
-    """A recording to its head and what is told first; the portrait itself comes before them.
+def portray(whole: Pipeline, path: str | None, view: str, asked: str | None = None) -> Shown:
+    """A recording to its portrait and head, which come before anything that is told of them.
 
     `asked` is the hair that the visitor wants; None leaves it to custom.
     """
@@ -48,15 +49,23 @@ def portray(whole: Pipeline, path: str | None, view: str, asked: str | None = No
         portrait = whole(voice, picture=False, style=asked)
     except UnusableRecording as error:
         raise refused(error) from error
-    return told(portrait, view, {"reading the file": read})
+    return drawn(portrait, view, {"reading the file": read})
 
 
-def of_features(whole: Pipeline, path: str, view: str, asked: str | None = None) -> Told:
+def of_features(whole: Pipeline, path: str, view: str, asked: str | None = None) -> Shown:
     """The same of a published feature file."""
     try:
-        return told(wearing(whole, whole.of_features(path), asked), view, {})
+        return drawn(wearing(whole, whole.of_features(path), asked), view, {})
     except UnusableRecording as error:
         raise refused(error) from error
+
+
+def drawn(portrait: Portrait, view: str, timings: dict[str, float]) -> Shown:
+    """A portrait that knows what its drawing took, and its head."""
+    started = time.perf_counter()
+    head = head_of(portrait, view)
+    timings = {**timings, **portrait.timings, "drawing": time.perf_counter() - started}
+    return replace(portrait, timings=timings), head
 
 
 def wearing(whole: Pipeline, portrait: Portrait, asked: str | None) -> Portrait:
@@ -74,11 +83,16 @@ def views_of(portrait: Portrait, view: str) -> dict[str, Any]:
     return dict(figures.other_views(sitter_of(portrait), seen_in(portrait, view)))
 
 
-def evidence(portrait: Portrait, view: str) -> tuple[dict[str, Any], str, str]:
-    """What may follow the head: its other views, its lengths, the voice as it was heard."""
+def evidence(portrait: Portrait, view: str) -> Told:
+    """What may follow the head: caption, facts, time; its other views, its lengths, the voice."""
     waveform = portrait.recording.waveform
     sound = figures.voice(waveform, portrait.segments, portrait.log_mel) if len(waveform) else ""
-    return views_of(portrait, view), measurements(portrait), sound
+    caption = (
+        f"<p>Not a likeness, but the middle of all faces that fit these"
+        f" {portrait.speech_seconds:.1f} s of speech. Hair, skin and eyes are set.</p>"
+    )
+    told = caption, summary(portrait), clock(portrait.timings)
+    return *told, views_of(portrait, view), measurements(portrait), sound
 
 
 def seen_in(portrait: Portrait, view: str) -> str:
@@ -99,18 +113,6 @@ def combed(whole: Pipeline, face: FaceMesh, sex: str) -> figures.Sitter:
     return figures.Sitter(face, None, whole.openness, whole.material, hair)
 
 
-def told(portrait: Portrait, view: str, timings: dict[str, float]) -> Told:
-    """A portrait, and what the page shows of it first."""
-    started = time.perf_counter()
-    head = head_of(portrait, view)
-    timings = {**timings, **portrait.timings, "drawing": time.perf_counter() - started}
-    caption = (
-        f"<p>Not a likeness, but the middle of all faces that fit these"
-        f" {portrait.speech_seconds:.1f} s of speech. Hair, skin and eyes are set.</p>"
-    )
-    return portrait, head, caption, summary(portrait), clock(timings)
-
-
 def clock(timings: dict[str, float]) -> str:
     """Where the time went."""
     parts = " · ".join(
@@ -120,14 +122,12 @@ def clock(timings: dict[str, float]) -> str:
     return f"<p class='clock'>{parts} · <b>together {total:.2f} s</b></p>"
 
 
-def waiting() -> tuple[str, str, str, str, str]:
+def waiting() -> tuple[str, str, str, str]:
     """What stands in the places of the results before there are any: their outlines."""
     return (
         "<p>The middle of all faces. Speak, and it becomes the one that your voice suggests."
         " Drag it to turn it.</p>",
         empty(),
-        "<section class='lengths empty'><p>Lengths of the head, each beside the people of that"
-        " sex, will stand here.</p></section>",
         "<p class='clock'>&nbsp;</p>",
         "<p class='legend waiting'>Your voice, and what the nets hear of it, will stand here.</p>",
     )

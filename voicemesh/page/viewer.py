@@ -20,6 +20,11 @@ def draw(place: str, following: Sequence[str] = ()) -> str:
     return f"(head) => voicemesh.draw({place!r}, head, {json.dumps(following)})"
 
 
+def keep(place: str, standing: Sequence[str]) -> str:
+    """After an error: what stands there stays, faintly, for it is of an earlier head."""
+    return f"() => voicemesh.keep({place!r}, {json.dumps(standing)})"
+
+
 def add_views(place: str) -> str:
     """Gives the head of a place the views that follow it."""
     return f"(views, view) => voicemesh.addViews({place!r}, views, view)"

@@ -12,7 +12,8 @@ HEADER = """<header class="masthead"><div><h1>voicemesh</h1>
 <span class="chip" title="Which nets are used, and where they run">Nets: {title} · {device}</span>
 </header>"""
 HINT = """<p class="hint">Talk freely for 5 to 10 seconds, in any language: only how your voice
-sounds matters. It is read on the machine that serves this page and removed within the hour.</p>"""
+sounds matters. <small>It is read on the machine that serves this page and removed within the
+hour.</small></p>"""
 HONEST = """<section class="honest"><h2>What a voice can and cannot tell</h2>
 <p>Sex, and to a small degree the size and length of the head, leave traces in a voice: a longer
 vocal tract lowers the resonances, thicker vocal folds the pitch. That is what you see here. Most

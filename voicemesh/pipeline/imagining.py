@@ -37,6 +37,8 @@ class Prototypes:
 class Imaginer:
     """The image nets of a bundle, loaded when they are first asked."""
 
+    parts = (GENERATOR, *Cmpc.parts)  # what a bundle needs for them
+
     def __init__(self, bundle: Bundle, device: torch.device) -> None:
         self.bundle, self.device = bundle, device
 
@@ -48,7 +50,7 @@ class Imaginer:
     @staticmethod
     def missing(bundle: Bundle) -> list[str]:
         """The parts that a bundle would need besides."""
-        return [part for part in (GENERATOR, *Cmpc.parts) if part not in bundle.parts]
+        return [part for part in Imaginer.parts if part not in bundle.parts]
 
     @cached_property
     def system(self) -> VoiceStyle:

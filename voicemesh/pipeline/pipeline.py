@@ -21,7 +21,7 @@ from voicemesh.nets import devices
 from voicemesh.systems.cmp import VOICE, CrossModalPerceptionist
 from voicemesh.systems.cmp_unsupervised import TEACHER, FaceReader
 from voicemesh.systems.sf2f import GENERATOR as SPEECH_TO_FACE
-from voicemesh.systems.sf2f import SpeechToFace
+from voicemesh.systems.sf2f import VOICE2FACE, SpeechToFace, VoiceToFace
 from voicemesh.systems.voicestyle_asked import Wish
 
 from . import photograph, several
@@ -80,15 +80,25 @@ class Pipeline(Portrayer):
     @cached_property
     def imaginer(self) -> Imaginer | None:
         """What makes face images of voices; None if the bundle has no nets for it."""
-        bundle = self.pictures or self.bundle
-        return Imaginer(bundle, self.device) if Imaginer.fits(bundle) else None
+        bundle = self._with(*Imaginer.parts)
+        return Imaginer(bundle, self.device) if bundle else None
 
     @cached_property
     def speech_to_face(self) -> SpeechToFace | None:
         """What fuses the segments of a voice into one image; None without a net for it."""
-        if SPEECH_TO_FACE not in self.bundle.parts:
-            return None
-        return SpeechToFace.from_bundle(self.bundle, self.device)
+        bundle = self._with(SPEECH_TO_FACE)
+        return SpeechToFace.from_bundle(bundle, self.device) if bundle else None
+
+    @cached_property
+    def voice_to_face(self) -> VoiceToFace | None:
+        """What makes one image of a voice as a whole; None without voice2face's nets."""
+        bundle = self._with(*VOICE2FACE)
+        return VoiceToFace.from_bundle(bundle, self.device) if bundle else None
+
+    def _with(self, *parts: str) -> Bundle | None:
+        """The bundle that has these parts: the one whose images were asked for before ours."""
+        bundles = (self.pictures, self.bundle)
+        return next((one for one in bundles if one and one.parts.keys() >= {*parts}), None)
 
     @cached_property
     def reader(self) -> FaceReader | None:
@@ -199,6 +209,9 @@ class Pipeline(Portrayer):
         if self.speech_to_face is not None and len(portrait.recording.waveform):
             speech = torch.from_numpy(portrait.speech)
             portrait = replace(portrait, spoken=self.speech_to_face.imagine(speech))
+        if self.voice_to_face is not None and len(portrait.recording.waveform):
+            speech = torch.from_numpy(portrait.speech)
+            portrait = replace(portrait, in_one_piece=self.voice_to_face.imagine(speech))
         if images is None:
             return portrait
         faces = images.imagine(torch.from_numpy(portrait.embedding)[None].to(self.device))
@@ -246,10 +259,12 @@ def load(bundle: str | Path | None = None, device: torch.device | str | None = N
     chosen, opened = devices.chosen(device), Bundle.open(bundle)
     pictures = None
     if VOICE not in opened.parts:
-        if missing := Imaginer.missing(opened):
+        ways = ({*Imaginer.parts}, {SPEECH_TO_FACE}, {*VOICE2FACE})
+        if not any(opened.parts.keys() >= parts for parts in ways):
+            missing = ", ".join(map(repr, Imaginer.missing(opened)))
             raise ValueError(
                 f"{opened.folder} makes no heads, for it has no {VOICE!r}, and no face images, for"
-                f" it has no {', '.join(map(repr, missing))}; convert or publish more into it"
+                f" it has no {missing}; convert or publish more into it"
             )
         pictures, opened = opened, Bundle.open()
         log.info("%s makes images and no heads; those are the embedded bundle's", pictures.folder)

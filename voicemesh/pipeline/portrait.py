@@ -84,6 +84,7 @@ class Portrait:
     hair: Hair | None = None  # what the head wears on pictures; chosen, not predicted
     pictured: Pictured | None = None  # None if the bundle has no image branch
     spoken: Spoken | None = None  # the image of SF2F; None if the bundle has no net for it
+    in_one_piece: UInt8[np.ndarray, "side side 3"] | None = None  # the image of voice2face
     matches: tuple[Ranking, ...] = ()  # one per system that was asked
 
     def __repr__(self) -> str:
@@ -166,7 +167,7 @@ class Portrait:
         """Write the mesh (obj, ply, glb), a picture and the report; the paths by suffix.
 
         With an image branch also its image, the mesh over it and that mesh, by name; with SF2F
-        its image.
+        or voice2face their image.
         """
         from PIL import Image
 
@@ -185,6 +186,9 @@ class Portrait:
             if self.spoken:
                 names["sf2f"] = "sf2f.png"
                 pictures["sf2f.png"] = self.spoken.image
+            if self.in_one_piece is not None:
+                names["voice2face"] = "voice2face.png"
+                pictures["voice2face.png"] = self.in_one_piece
             for name, pixels in pictures.items():
                 Image.fromarray(pixels).save(scratch / name)
             write_report(scratch / REPORT, self.report())
