@@ -40,7 +40,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         theme=theme(),
         **SERVING,
     )
-    # Only now: gradio gives its own server three seconds to answer, and takes silence for an error.
     threading.Thread(target=warm_up, args=(whole,), daemon=True, name="warm-up").start()
     page.block_thread()
 

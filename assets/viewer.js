@@ -1,5 +1,6 @@
 // What the browser itself does with the heads on the page: draw, colour, turn and sharpen them.
 window.voicemesh = (() => {
+  const { millimetres, pour, unpick } = window.voicemeshGraphics;
   const COARSE = 1, FINE = 2; // pixels of the drawing in a pixel of the page, along a side
   const REST = 700; // ms without a movement after which a head is drawn finely again
   const PATIENCE = 30_000; // ms until results count as new though they did not change
@@ -36,6 +37,7 @@ window.voicemesh = (() => {
   const coarsen = (plot) => {
     const graphics = plot._fullLayout.scene._scene.glplot;
     clearTimeout(timers.get(plot));
+    unpick(graphics);
     if (!isSlow(graphics)) return;
     graphics.pixelRatio = COARSE;
   };
@@ -49,36 +51,42 @@ window.voicemesh = (() => {
     }, after));
   };
 
-  const millimetres = ({ step, bdata }) => {
-    const letters = atob(bdata), bytes = new Uint8Array(letters.length);
-    for (let n = 0; n < bytes.length; n++) bytes[n] = letters.charCodeAt(n);
-    return Float32Array.from(new Int16Array(bytes.buffer), (steps) => steps * step);
-  };
-
   // Done when the head is on the screen, or when that takes so long that the rest should not wait.
   const draw = async (place, head, following = []) => {
     const places = (one) => one?.traces?.[0].x.bdata;
     const same = places(latest.get(place)) === places(head); // so nothing will change
+    for (const kept of document.querySelectorAll(`[data-kept="${place}"]`)) kept.show();
     await Promise.race([drawn(place, head), wait(8000)]);
-    if (!same) following.forEach(fade);
+    if (!same) following.forEach((one) => fade(one, PATIENCE));
   };
 
   // What was told of an earlier head is faint until it changes.
-  const fade = (place) => {
+  const fade = (place, patience) => {
     const box = document.getElementById(place);
-    if (!box || "earlier" in box.dataset) return;
+    if (!box || "earlier" in box.dataset) return null;
     const told = () => [...box.querySelectorAll("img")].map((one) => one.src.length) + box.innerText;
     const before = told();
     box.dataset.earlier = "";
-    const show = () => {
+    box.show = () => {
       watch.disconnect();
       delete box.dataset.earlier;
+      delete box.dataset.kept;
     };
     const watch = new MutationObserver(() => { // an image that was stopped is still an earlier one
-      if (told() !== before && !box.innerText.includes(", stopped")) show();
+      if (told() !== before && !box.innerText.includes(", stopped")) box.show();
     });
     watch.observe(box, { childList: true, subtree: true, characterData: true });
-    setTimeout(show, PATIENCE);
+    if (patience) setTimeout(box.show, patience);
+    return box;
+  };
+
+  // What could not be used leaves all that stood there, faintly, until there is another head.
+  const keep = (place, places) => {
+    if (!latest.has(place)) return;
+    for (const one of places) {
+      const box = fade(one);
+      if (box) box.dataset.kept = place;
+    }
   };
 
   // Another head in the plot of the first one, whose triangles it has: a plot of its own would
@@ -90,28 +98,24 @@ window.voicemesh = (() => {
     const plot = await plotOf(place);
     if (!plot || latest.get(place) !== head) return;
     const { i, j, k } = plot.data[0], { view, views } = head;
+    const aside = Object.fromEntries(Object.entries(head.ranges).map(([axis, [low]]) =>
+      [axis, plot.layout.scene[axis + "axis"].range[0] - low])); // all stand where the first did
     const data = head.traces.map((trace, n) => {
       const whole = trace.type === "mesh3d" && !trace.i ? { ...trace, i, j, k } : { ...trace };
-      for (const axis of ["x", "y", "z"])
-        if (whole[axis].step) whole[axis] = millimetres(whole[axis]);
+      for (const axis of ["x", "y", "z"]) whole[axis] = millimetres(whole[axis], aside[axis]);
       for (const [name, values] of Object.entries(views[view]))
         if (values[n] !== null) whole[name] = values[n];
       return whole;
     });
-    const scene = { ...plot.layout.scene };
-    for (const [axis, range] of Object.entries(head.ranges))
-      scene[axis + "axis"] = { ...scene[axis + "axis"], range };
     coarsen(plot);
-    for (const one of plot._fullLayout.scene._scene.glplot.objects)
-      one.drawPick = null; // nothing is told of what is pointed at
-    const meta = { ...plot.layout.meta, views };
-    await window.Plotly.react(plot, data, { ...plot.layout, scene, meta });
+    plot.layout.meta = { ...plot.layout.meta, views };
+    if (!pour(plot, data)) await window.Plotly.react(plot, data, { ...plot.layout });
     await Promise.race([frame().then(frame), wait(1000)]);
     refine(plot, 4 * REST);
     const viewer = plot.closest(".viewer") ?? plot;
     const { top, bottom } = viewer.getBoundingClientRect(), { innerWidth, innerHeight } = window;
-    const aside = innerWidth <= NARROW && Math.abs(top) > innerHeight / 3; // as on a phone
-    if (aside || bottom < 0 || top > innerHeight)
+    const away = innerWidth <= NARROW && Math.abs(top) > innerHeight / 3; // as on a phone
+    if (away || bottom < 0 || top > innerHeight)
       viewer.scrollIntoView({ behavior: still() ? "auto" : "smooth", block: "start" });
   };
 
@@ -196,5 +200,5 @@ window.voicemesh = (() => {
     if (times) setTimeout(attend, 100, places, times - 1); // tabs come late
   };
 
-  return { draw, switchView, addViews, attend };
+  return { draw, keep, switchView, addViews, attend };
 })();

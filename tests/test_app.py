@@ -17,6 +17,7 @@ from whole_bundles import SPEAKER, write_whole_bundle
 from voicemesh import figures, images, pipeline
 from voicemesh.latent.search import SearchOptions
 from voicemesh.page import (
+    branches,
     build_page,
     comparison,
     image,
@@ -52,10 +53,16 @@ def shown(whole, spoken):
     return portraying.portray(whole, spoken, "skin")
 
 
-def test_portray_shows_the_head_and_its_facts(shown):
-    portrait, head, caption, facts, clock = shown
+def test_portray_shows_the_head_and_nothing_else(shown):
+    portrait, head = shown
     assert head["view"] == "skin" and list(head["views"]) == ["skin"]
     assert [trace["type"] for trace in head["traces"][:2]] == ["mesh3d", "scatter3d"]
+    assert next(iter(portrait.timings)) == "reading the file" and "drawing" in portrait.timings
+
+
+def test_facts_follow_the_head(shown):
+    portrait = shown[0]
+    caption, facts, clock, *_ = portraying.evidence(portrait, "skin")
     assert f"{portrait.speech_seconds:.1f} s" in caption and "Not a likeness" in caption
     assert portrait.sex.capitalize() in facts and portrait.face_type.capitalize() in facts
     assert f"{portrait.pitch_hz.value:.0f} <small>Hz" in facts
@@ -66,7 +73,7 @@ def test_portray_shows_the_head_and_its_facts(shown):
 
 
 def test_evidence_follows_the_head(shown):
-    views, lengths, sound = portraying.evidence(shown[0], "skin")
+    *_, views, lengths, sound = portraying.evidence(shown[0], "skin")
     assert set(views) == set(figures.VIEWS) - {"skin"}
     assert lengths.count("class='length'") == len(shown[0].measurements)
     assert lengths.count("role='img'") == len(shown[0].measurements)
@@ -74,17 +81,17 @@ def test_evidence_follows_the_head(shown):
 
 
 def test_best_explained_lengths_come_first(shown):
-    lengths = portraying.evidence(shown[0], "skin")[1]
+    lengths = portraying.evidence(shown[0], "skin")[4]
     shares = [float(share) for share in re.findall(r"<span role='cell'>(\d+) %", lengths)]
     assert len(shares) > 20 and shares == sorted(shares, reverse=True)
 
 
 def test_view_is_kept(whole, spoken):
     for view in ("uncertainty", "grey"):
-        portrait, head, *_ = portraying.portray(whole, spoken, view)
+        portrait, head = portraying.portray(whole, spoken, view)
         assert head["view"] == view
         assert head["views"][view]["visible"][1] is (view == "uncertainty")
-        assert set(portraying.evidence(portrait, view)[0]) == set(figures.VIEWS) - {view}
+        assert set(portraying.evidence(portrait, view)[3]) == set(figures.VIEWS) - {view}
 
 
 def test_asked_hair_is_worn():
@@ -171,10 +178,24 @@ def test_nothing_is_asked_for_before_the_head_is_drawn(everything):
     events = {number: fn for number, fn in build_page(everything).fns.items()}
     portray = next(number for number, fn in events.items() if fn.api_name == "portray")
     after = [fn for fn in events.values() if fn.trigger_after == portray]
-    assert len(after) == 1 and after[0].fn is None
+    after.sort(key=lambda fn: fn.trigger_only_on_failure)
+    assert len(after) == 2 and after[0].fn is after[1].fn is None
+    assert after[1].js.startswith('() => voicemesh.keep(\'mesh\', ["viewer", "facts"')
     assert after[0].js.startswith("(head) => voicemesh.draw('mesh', head")
     follow = [fn for fn in events.values() if fn.trigger_after == after[0]._id]
     assert [fn.api_name for fn in follow] == ["evidence"]
+
+
+def test_a_press_is_one_request(everything):
+    """More events of one press would wait for each other in the browser."""
+    page = build_page(everything)
+    pressed = {"run", "compare", "read"}
+    heard = {
+        block.elem_id: [fn for fn in page.fns.values() if (block._id, "click") in fn.targets]
+        for block in page.blocks.values()
+        if getattr(block, "elem_id", None) in pressed
+    }
+    assert set(heard) == pressed and all(len(found) == 1 for found in heard.values())
 
 
 def test_other_places_begin_with_the_first_head(everything):
@@ -198,6 +219,16 @@ def test_nothing_is_loaded_for_the_first_visitor(tmp_path):
     assert loaded <= set(whole.__dict__)
 
 
+def test_a_machine_that_is_slow_to_answer_serves_the_page(whole, monkeypatch):
+    monkeypatch.setattr(gr.networking, "url_ok", lambda url: False)
+    page = build_page(whole)
+    try:
+        _, url, _ = page.queue().launch(prevent_thread_lock=True, quiet=True, **SERVING)
+        assert url.startswith("http")
+    finally:
+        page.close()
+
+
 def test_page_answers_over_http(whole, spoken, tmp_path, monkeypatch):
     from gradio_client import Client, handle_file
 
@@ -206,12 +237,13 @@ def test_page_answers_over_http(whole, spoken, tmp_path, monkeypatch):
     _, url, _ = page.queue().launch(prevent_thread_lock=True, quiet=True, **SERVING)
     try:
         client = Client(url, verbose=False, download_files=str(tmp_path / "client"))
-        head, *texts = client.predict(handle_file(spoken), "grey", api_name="/portray")
+        head = client.predict(handle_file(spoken), "grey", api_name="/portray")
         assert head["view"] == "grey" and head["traces"][0]["type"] == "mesh3d"
-        assert "Habitual pitch" in texts[1]
         plot = json.loads(client.predict(api_name="/average")["plot"])["data"][0]
         assert (plot["type"], plot["x"]["dtype"], plot["i"]["dtype"]) == ("mesh3d", "f4", "u2")
-        views, lengths, _ = client.predict("grey", api_name="/evidence")
+        told = client.predict("grey", api_name="/evidence")
+        _, facts, _, views, lengths, *_ = told
+        assert "Habitual pitch" in facts
         assert set(views) == {"skin", "uncertainty"} and "class='length'" in lengths
         files = client.predict(api_name="/files")
         names = [Path(entry["value"] if isinstance(entry, dict) else entry).name for entry in files]
@@ -221,6 +253,28 @@ def test_page_answers_over_http(whole, spoken, tmp_path, monkeypatch):
             soundfile.write(silent, np.zeros(32_000), 16_000)
             client.predict(handle_file(str(silent)), "skin", api_name="/portray")
         assert str(tmp_path) not in str(caught.value)
+    finally:
+        page.close()
+
+
+def test_two_visitors_do_not_mix(whole, tmp_path, monkeypatch):
+    from gradio_client import Client, handle_file
+
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    page = build_page(whole)
+    _, url, _ = page.queue().launch(prevent_thread_lock=True, quiet=True, **SERVING)
+    try:
+        told = {}
+        for seconds in (2.0, 4.0):
+            path = tmp_path / f"{seconds}.wav"
+            soundfile.write(path, babble(seconds), 16_000)
+            visitor = Client(url, verbose=False, download_files=str(tmp_path / "client"))
+            visitor.predict(handle_file(str(path)), "skin", api_name="/portray")
+            told[seconds] = visitor
+        for seconds, visitor in told.items():  # after both have spoken
+            caption = visitor.predict("skin", api_name="/evidence")[0]
+            heard = float(re.search(r"these ([\d.]+) s of speech", caption)[1])
+            assert seconds - 1.5 < heard <= seconds
     finally:
         page.close()
 
@@ -289,7 +343,7 @@ def test_images_stream_and_end_with_what_they_grew_from(everything, spoken):
     steps = list(image.imagine(everything, portrait, wish))
     assert "step 0 of 3" in steps[0][0] and "done" in steps[-1][0]
     assert steps[-1][0].count("<img") == 2 and steps[-1][1].count("<img") == 8
-    assert "by image" in image.branches(portrait)
+    assert "by image" in branches.branches(portrait)
     assert "running" in steps[0][0] and "running" not in steps[-1][0]
 
 
@@ -301,11 +355,28 @@ def test_images_that_are_not_wanted_any_more_stop_and_say_so(everything, spoken)
     assert "running" not in steps[-1][0]
 
 
+def test_another_voice_ends_the_images_of_the_one_before(everything, spoken):
+    page = build_page(everything)
+    fns = {fn.api_name: fn.fn for fn in page.fns.values()}
+    stop = next(b for b in page.blocks.values() if getattr(b, "elem_id", None) == "stop")
+    visitor, other = (gr.Request(session_hash=name) for name in ("a", "b"))
+    portrait = everything(portraying.heard(spoken))
+    growing, others = (fns["imagine"](portrait, 1, 0, 1.0, who) for who in (visitor, other))
+    assert "running" in next(growing)[0] and "running" in next(others)[0]
+    fns["portray"](spoken, "skin", None, visitor)
+    assert ", stopped" in next(growing)[0] and next(growing, None) is None
+    assert "running" in next(others)[0]
+    halt = next(fn for fn in page.fns.values() if (stop._id, "click") in fn.targets)
+    halt.fn(other)
+    assert ", stopped" in next(others)[0]
+
+
 def test_published_features_are_read_without_sound(everything, tmp_path):
     path = tmp_path / "features.npy"
     np.save(path, np.random.default_rng(0).normal(size=(400, 64)).astype(np.float32))
-    portrait, head, _, facts, _ = portraying.of_features(everything, str(path), "grey")
-    assert head["view"] == "grey" and not portraying.evidence(portrait, "grey")[2]
+    portrait, head = portraying.of_features(everything, str(path), "grey")
+    _, facts, *_, sound = portraying.evidence(portrait, "grey")
+    assert head["view"] == "grey" and not sound
     assert portrait.recording.name == "features.npy" and "without sound" in facts
     find = next(f for f in build_page(everything).fns.values() if f.api_name == "matches").fn
     assert find(portrait, None, "sss", matches.EVERYBODY) == matches.waiting("faces")

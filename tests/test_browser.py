@@ -141,6 +141,35 @@ def colours(page) -> int:
     return len(np.unique(np.asarray(picture.resize((96, 96))).reshape(-1, 3), axis=0))
 
 
+def pixels(page) -> np.ndarray:
+    """A picture of the head at rest, when it is drawn finely."""
+    from io import BytesIO
+
+    fine = "_fullLayout.scene._scene.glplot.pixelRatio == 2"
+    page.wait_for_function(
+        f"() => document.querySelector('#mesh .js-plotly-plot').{fine}", timeout=PATIENCE
+    )
+    page.wait_for_timeout(1000)
+    picture = Image.open(BytesIO(page.locator("#mesh").screenshot())).convert("RGB")
+    return np.asarray(picture.resize((240, 180))).astype(int)
+
+
+def test_a_head_goes_straight_to_the_graphics_as_plotly_would_draw_it(browser, url, voice):
+    page, _ = opened(browser, url, 1280, 1000)
+    upload(page, voice)
+    page.evaluate(
+        "() => { window.asked = 0; const whole = Plotly.react;"
+        " Plotly.react = (...told) => { asked++; return whole(...told) } }"
+    )
+    before = pixels(page)
+    press(page)
+    assert page.evaluate("asked") == 0
+    poured, plot = pixels(page), "document.querySelector('#mesh .js-plotly-plot')"
+    assert np.abs(poured - before).mean() > 0.5  # another head
+    page.evaluate(f"Plotly.redraw({plot})")
+    assert np.abs(pixels(page) - poured).mean() < 0.1
+
+
 def test_upload_to_mesh_views_and_files(browser, url, voice):
     page, outside = opened(browser, url, 1280, 1000)
     upload(page, voice)
@@ -214,6 +243,30 @@ def test_mistakes_are_told_on_the_page(browser, url, tmp_path):
     page.get_by_text("silent.wav is silent").wait_for()
     page.wait_for_timeout(500)
     assert not page.locator("#result .error").filter(visible=True).count()  # told once
+    heading = "getComputedStyle(document.querySelector('.toast-title.error'), '::before').content"
+    assert page.evaluate(heading) == '"Not yet"'
+    assert not page.locator("[data-earlier]").count()  # there is nothing of an earlier voice
+
+
+def test_what_cannot_be_used_leaves_what_stood_there(browser, url, tmp_path):
+    page, _ = opened(browser, url, 1280, 1000)
+    example = page.locator("#examples button").first
+    example.click()
+    page.wait_for_function(SHOWS_A_MESH, arg=True, timeout=PATIENCE)
+    page.locator("#facts").get_by_text("Furthest from").wait_for(timeout=PATIENCE)
+    told = page.locator("#facts").inner_text()
+    silent = tmp_path / "silent.wav"
+    soundfile.write(silent, np.zeros(48_000), 16_000)
+    page.locator("#voice").get_by_label("Clear").first.click()
+    upload(page, silent)
+    page.evaluate(MARK)
+    page.get_by_role("button", name="Show the face", exact=True).click()
+    page.locator("#viewer[data-earlier]").wait_for(timeout=PATIENCE)
+    assert page.locator("#facts[data-earlier]").count()
+    assert page.locator("#facts").inner_text() == told
+    example.click()
+    page.wait_for_function(SHOWS_A_MESH, arg=True, timeout=PATIENCE)
+    page.wait_for_function("() => !document.querySelector('#viewer[data-earlier]')")
 
 
 def test_everything_else_follows_an_example(browser, url):

@@ -5,14 +5,19 @@ from pathlib import Path
 import gradio as gr
 
 ASSETS = Path(__file__).parents[2] / "assets"
+SCRIPTS = ("graphics.js", "viewer.js")  # in this order
 SERVING = {
     "css_paths": ASSETS / "style.css",
-    "head": f"<script>{(ASSETS / 'viewer.js').read_text(encoding='utf-8')}</script>",
+    "head": "".join(
+        f"<script>{(ASSETS / name).read_text(encoding='utf-8')}</script>" for name in SCRIPTS
+    ),
     "footer_links": ["api"],
     "run_history": False,  # or the browser would store voices
     "enable_monitoring": False,
     "max_file_size": "200mb",
     "ssr_mode": False,  # the heads are drawn by the browser
+    # Or gradio takes three seconds without an answer, as busy machines need them, for an error.
+    "_frontend": False,
 }
 
 
