@@ -43,11 +43,6 @@ class Imaginer:
         self.bundle, self.device = bundle, device
 
     @staticmethod
-    def fits(bundle: Bundle) -> bool:
-        """Has a bundle all that is needed?"""
-        return not Imaginer.missing(bundle)
-
-    @staticmethod
     def missing(bundle: Bundle) -> list[str]:
         """The parts that a bundle would need besides."""
         return [part for part in Imaginer.parts if part not in bundle.parts]
