@@ -1,19 +1,21 @@
 """Meshes that are read off pictures: landmarks, lengths, the sex, against the truth."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int64, Shaped
 from torch import Tensor
 
 from voicemesh.images import MIDDLE
 from voicemesh.mesh.landmarks import LEFT_OUTER_CANTHUS, RIGHT_OUTER_CANTHUS
+from voicemesh.mesh.morphable import MorphableModel
 from voicemesh.nets.synergynet import CROP
 from voicemesh.population.dataset import Population
 from voicemesh.population.portrait_set import PortraitSet, PortraitShard
-from voicemesh.systems.cmp import shape_gram, squared_distance
+from voicemesh.systems.cmp import shape_gram
 from voicemesh.systems.cmp_unsupervised import FaceReader
 
 from . import geometry
@@ -46,63 +48,81 @@ def evaluate(
     face_model = reader.face_model.to("cpu")
     targets = people_targets(population.people, face_model)
     baselines = geometry.Baselines(statistics["mean_male"], statistics["mean_female"])
-    parts = [read(reader, shard) for shard in portraits.shards("validation")]
-    identity = np.concatenate([part.identity for part in parts])
-    told, landmarks, meant = (
-        torch.cat([getattr(part, name) for part in parts])
-        for name in ("shape_params", "landmarks", "meant")
-    )
-    rows = torch.from_numpy(identity)
+    seen = joined([read(reader, shard) for shard in portraits.shards("validation")])
+    people = len(np.unique(seen.identity))
+    weights = resampled(people, np.random.default_rng(0))
+    rows = torch.from_numpy(seen.identity)
     truth, female = targets.shape_params[rows], targets.female[rows]
-    weights = resampled(len(np.unique(identity)), np.random.default_rng(0))
-    apart = (landmarks - meant).norm(dim=2).mean(1)
-    eyes = (meant[:, RIGHT_OUTER_CANTHUS] - meant[:, LEFT_OUTER_CANTHUS]).norm(dim=1)
-    errors = torch.stack([apart, apart / eyes], 1).double().numpy()
-    pixels, normalised = identity_means(errors, identity).T
-    gram = shape_gram(face_model)
-
-    def by_person(values: Float[Tensor, " rows"]) -> Float[np.ndarray, " people"]:
-        return identity_means(values.double().numpy()[:, None], identity)[:, 0]
-
-    nearer = squared_distance(told - baselines.female, gram) <= squared_distance(
-        told - baselines.male, gram
-    )
-    results = {
-        "pictures": len(rows),
-        "people": len(np.unique(identity)),
-        "landmark_pixels": asdict(mean(pixels, weights)),
-        "landmark_of_eye_corners": asdict(mean(normalised, weights)),
-        "sex": asdict(mean(by_person((nearer == female).float()), weights)),
-        "errors": {},
-        "measures": {},
-        "directions": {},
-    }
     contenders = {
-        "told": told,
+        "told": seen.shape_params,
         "mean_face": baselines.overall.expand_as(truth),
         "right_sex": baselines.right_sex(female),
     }
-    found = {
-        name: identity_means(geometry.shape_errors(params, truth, face_model), identity)
-        for name, params in contenders.items()
-    }
-    for column, name in enumerate(geometry.ERRORS):
-        own = {who: values[:, column] for who, values in found.items()}
-        entry: dict[str, Any] = {who: float(values.mean()) for who, values in own.items()}
-        entry["gain_over_mean_face"] = asdict(mean(own["mean_face"] - own["told"], weights))
-        results["errors"][name] = entry
+    apart = (seen.landmarks - seen.meant).norm(dim=2).mean(1)
+    eyes = (seen.meant[:, RIGHT_OUTER_CANTHUS] - seen.meant[:, LEFT_OUTER_CANTHUS]).norm(dim=1)
+    right = geometry.womanly(seen.shape_params, baselines, shape_gram(face_model)) == female
+    by_row = {"landmark_pixels": apart, "landmark_of_eye_corners": apart / eyes, "sex": right}
+
+    def shares(squares: dict[str, Float[Tensor, " rows"]]) -> dict[str, Any]:
+        of_people = {who: by_person(square, seen.identity) for who, square in squares.items()}
+        return explained_by(of_people, weights)
+
     lengths = {who: face_model.measurements(params) for who, params in contenders.items()}
     true = face_model.measurements(truth)
-    for column, name in enumerate(face_model.measures):
-        squares = {
-            who: by_person((values[:, column] - true[:, column]).square())
-            for who, values in lengths.items()
-        }
-        results["measures"][name] = explained_by(squares, weights)
-    for number, axis in enumerate(heard_directions(population, targets.shape_params)):
-        squares = {who: by_person(((p - truth) @ axis).square()) for who, p in contenders.items()}
-        results["directions"][f"direction_{number + 1}"] = explained_by(squares, weights)
-    return results
+    axes = heard_directions(population, targets.shape_params)
+    return {
+        "pictures": len(rows),
+        "people": people,
+        **{
+            name: asdict(mean(by_person(values, seen.identity), weights))
+            for name, values in by_row.items()
+        },
+        "errors": errors_of(contenders, truth, face_model, seen.identity, weights),
+        "measures": {
+            name: shares({who: (own - true)[:, column].square() for who, own in lengths.items()})
+            for column, name in enumerate(face_model.measures)
+        },
+        "directions": {
+            f"direction_{number}": shares(
+                {who: ((params - truth) @ axis).square() for who, params in contenders.items()}
+            )
+            for number, axis in enumerate(axes, 1)
+        },
+    }
+
+
+def joined(parts: Sequence[Read]) -> Read:
+    """What was read off several shards, as of one."""
+    shapes, landmarks, meant, identity = zip(*(vars(part).values() for part in parts), strict=True)
+    return Read(torch.cat(shapes), torch.cat(landmarks), torch.cat(meant), np.concatenate(identity))
+
+
+def by_person(
+    values: Shaped[Tensor, " rows"], identity: Int64[np.ndarray, " rows"]
+) -> Float[np.ndarray, " people"]:
+    """The mean of every person's rows."""
+    return identity_means(values.double().numpy()[:, None], identity)[:, 0]
+
+
+def errors_of(
+    contenders: dict[str, Float[Tensor, "rows s"]],
+    truth: Float[Tensor, "rows s"],
+    face_model: MorphableModel,
+    identity: Int64[np.ndarray, " rows"],
+    weights: Float[np.ndarray, "resamples people"],
+) -> dict[str, Any]:
+    """Mean errors of every contender by the names of `geometry.ERRORS`, and what is gained."""
+    found = {
+        who: identity_means(geometry.shape_errors(params, truth, face_model), identity)
+        for who, params in contenders.items()
+    }
+    told: dict[str, Any] = {}
+    for column, name in enumerate(geometry.ERRORS):
+        own = {who: values[:, column] for who, values in found.items()}
+        gain = mean(own["mean_face"] - own["told"], weights)
+        means = {who: float(values.mean()) for who, values in own.items()}
+        told[name] = means | {"gain_over_mean_face": asdict(gain)}
+    return told
 
 
 def explained_by(

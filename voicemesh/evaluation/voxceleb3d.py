@@ -6,7 +6,7 @@ Names from A to E are evaluated on, those from F to Z are trained on.
 Source: choyingw/Cross-Modal-Perceptionist, README, eval_sup.py, cal_size_ARE.py, cal_size_kpts.py.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from voicemesh.mesh.basel import EXPRESSION_PARAMS, SHAPE_PARAMS
 from voicemesh.mesh.landmarks import BASEL_VERTICES, RATIOS
 from voicemesh.mesh.metrics import keypoint_error, pair_lengths, ratio_error
 from voicemesh.mesh.morphable import MorphableModel
-from voicemesh.systems.cmp import CrossModalPerceptionist
+from voicemesh.systems.cmp import CrossModalPerceptionist, Perception
 
 from . import bootstrap
 from .lists import Identity, identity_table
@@ -192,13 +192,7 @@ def evaluate(
     for person in tqdm(data.people, unit="identity", desc="listening", disable=None):
         target = torch.from_numpy(target_of(person, BASEL_VERTICES)).to(model.mean)
         errors = []
-        for file in person.features[:each]:
-            try:
-                log_mel = feature_files.load(file)
-            except UnusableRecording as error:
-                skipped.append(str(error))
-                continue
-            heard = system.perceive_published(torch.from_numpy(log_mel)[None].to(model.mean))
+        for file, heard in heard_in(person, system, each, skipped):
             vertices = model.vertices(heard.shape_params[0], heard.expression_params[0])
             errors.append(errors_of(vertices, target, model))
             if len(known) == 2:
@@ -208,21 +202,41 @@ def evaluate(
                 (meshes / person.identity.vggface).mkdir(parents=True, exist_ok=True)
                 face = model.mesh(heard.shape_params[0], heard.expression_params[0])
                 export.write(face, meshes / person.identity.vggface / name)
-        if not errors:
-            raise ValueError(f"No feature file of {person.identity.vggface} could be read")
         rows["system"].append(np.mean(errors, 0).tolist())
         rows["mean_face"].append(errors_of(mean_face, target, model))
         if len(known) == 2:
             own = known["female" if person.female else "male"]
             rows.setdefault("right_sex", []).append(errors_of(own, target, model))
-    told = summary({name: np.array(values) for name, values in rows.items()}, seed)
     return {
         "data": "Voxceleb-3D, names A to E",
         "people": len(data.people),
-        "errors": told,
+        "errors": summary({name: np.array(values) for name, values in rows.items()}, seed),
         "sex": float(np.mean(right)) if right else None,
         "skipped": skipped,
     }
+
+
+def heard_in(
+    person: Person, system: CrossModalPerceptionist, each: int, skipped: list[str]
+) -> Iterator[tuple[Path, Perception]]:
+    """The first `each` feature files of a person and what is heard in them.
+
+    Why a file could not be read goes into `skipped`.
+
+    Raises:
+        ValueError: none could be read.
+    """
+    read = 0
+    for file in person.features[:each]:
+        try:
+            log_mel = torch.from_numpy(feature_files.load(file))
+        except UnusableRecording as error:
+            skipped.append(str(error))
+            continue
+        read += 1
+        yield file, system.perceive_published(log_mel[None].to(system.face_model.mean))
+    if not read:
+        raise ValueError(f"No feature file of {person.identity.vggface} could be read")
 
 
 def errors_of(

@@ -274,8 +274,9 @@ def _take_shard(
     face_model: MorphableModel,
     recipe: PortraitRecipe,
     shard: int,
-    identities: np.ndarray,
+    identities: Int64[np.ndarray, " some"],
 ) -> int:
+    """Take and write one shard; how many people it shows."""
     torch.set_num_threads(1)
     heads = read_arrays(folder / HEADS)
     shot = take_shard(

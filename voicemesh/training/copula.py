@@ -109,7 +109,11 @@ def middle(
     return _quantile(low, high, np.float64(0.5))
 
 
-def _quantile(low, high, share) -> Float64[np.ndarray, "*shape"]:
+def _quantile(
+    low: Float[np.ndarray, "*shape"],
+    high: Float[np.ndarray, "*shape"],
+    share: Float[np.ndarray, "*shape"] | np.float64,
+) -> Float64[np.ndarray, "*shape"]:
     """Of the normal law between two ends; taken on the side where its tail is thin."""
     flipped = np.asarray(low) > 0
     begin, end = np.where(flipped, -high, low), np.where(flipped, -low, high)
