@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 from torch.nn import functional
 from tqdm import tqdm
@@ -66,7 +66,7 @@ def judge_of(bundle: Bundle, device: torch.device | str = "cpu") -> Judge:
         net = bundle.net(FACENET).to(device)
 
         @torch.inference_mode()
-        def embed(images: Images) -> Tensor:
+        def embed(images: Images) -> Float[Tensor, "batch features"]:
             image = coloured(images.to(device).float() / 255)
             return net(sf2f_facenet.prepared(image))
 
@@ -75,7 +75,7 @@ def judge_of(bundle: Bundle, device: torch.device | str = "cpu") -> Judge:
         whose = Identity(bundle.net(IDENTITY)).to(device)
 
         @torch.inference_mode()
-        def known(images: Images) -> Tensor:
+        def known(images: Images) -> Float[Tensor, "batch features"]:
             image = images.to(device).float() / 127.5 - 1
             return whose(functional.interpolate(image, (WHOLE, WHOLE), mode="bilinear"))
 
@@ -192,7 +192,7 @@ def figures(
 
 
 def mean_of_sex(
-    gallery: Float[Tensor, "people features"], women: Tensor
+    gallery: Float[Tensor, "people features"], women: Bool[Tensor, " people"]
 ) -> Float[Tensor, "people features"]:
     """The mean view of everyone else of a person's sex: all that knowing the sex can tell."""
     told = torch.zeros_like(gallery)

@@ -24,12 +24,12 @@ from .joining import Joining
 
 VOICE, HEAD = "cmp-voice-encoder", "cmp-supervised-head"
 FEATURE_VOICE = "cmp-feature-encoder"  # reads published features where the voice encoder does not
-FRONT_END_OF_CHANNELS = {
+HEARD_TRAITS, STATISTICS, REPEATS = "voice-traits", "cmp-statistics", "cmp-repeats"
+FRONT_END_OF_CHANNELS = {  # an encoder's input tells its front end
     64: "cmp",
     112: "voicemesh",
     116: "voicemesh-cycles",
-}  # an encoder's input tells its front end
-REPEATS = "cmp-repeats"
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,8 +86,8 @@ class CrossModalPerceptionist:
     ) -> "CrossModalPerceptionist":
         """The nets, the face model and the statistics of a bundle."""
         voice = bundle.net(VOICE).to(device)
-        traits = bundle.net("voice-traits").to(device) if "voice-traits" in bundle.parts else None
-        statistics = bundle.tensors("cmp-statistics") if "cmp-statistics" in bundle.parts else {}
+        traits = bundle.net(HEARD_TRAITS).to(device) if HEARD_TRAITS in bundle.parts else None
+        statistics = bundle.tensors(STATISTICS) if STATISTICS in bundle.parts else {}
         joining = Joining.of(bundle.tensors(REPEATS)) if REPEATS in bundle.parts else None
         face_model, imagines = bundle.face_model().to(device), GENERATOR in bundle.parts
         images_alone = imagines and HEAD not in bundle.parts
@@ -108,7 +108,19 @@ class CrossModalPerceptionist:
     @torch.inference_mode()
     def perceive(self, speech: Float[Tensor, "batch samples"]) -> Perception:
         """Everything that is heard in speech at 16 kHz, silence already cut."""
-        return self.perceive_features(self.front_end(speech))
+        return self.perceive_moments(self.moments(speech))
+
+    @torch.inference_mode()
+    def moments(
+        self, speech: Float[Tensor, "batch samples"]
+    ) -> Float[Tensor, "batch embedding moments"]:
+        """What the voice net hears in speech moment by moment; the mean is the embedding."""
+        return self.voice.model(self.front_end(speech))
+
+    @torch.inference_mode()
+    def perceive_moments(self, moments: Float[Tensor, "batch embedding moments"]) -> Perception:
+        """`perceive` of moments heard before."""
+        return self.perceive_embedding(functional.normalize(moments.mean(-1)))
 
     @torch.inference_mode()
     def perceive_features(self, features: Float[Tensor, "batch channels frames"]) -> Perception:
@@ -205,7 +217,7 @@ class CrossModalPerceptionist:
             ValueError: the bundle has no statistics to compare with.
         """
         if "mean_female" not in self.statistics:
-            raise ValueError("This bundle has no part 'cmp-statistics' with the mean shapes")
+            raise ValueError(f"This bundle has no part {STATISTICS!r} with the mean shapes")
         men, women = self.statistics["mean_male"], self.statistics["mean_female"]
         gram = shape_gram(self.face_model)
         return squared_distance(shape_params - women, gram) <= squared_distance(

@@ -20,7 +20,13 @@ from voicemesh.evaluation import cmp_table
 from voicemesh.evaluation.cmp import evaluate
 from voicemesh.nets.cmp import SupervisedHead, VoiceEncoder
 from voicemesh.population.dataset import Population
-from voicemesh.systems.cmp import CrossModalPerceptionist, front_end_name
+from voicemesh.systems.cmp import (
+    FEATURE_VOICE,
+    HEAD,
+    VOICE,
+    CrossModalPerceptionist,
+    front_end_name,
+)
 
 from .data import FeatureSet, features
 from .loop import Batch, LoopSettings, mean_losses, train
@@ -28,9 +34,6 @@ from .losses import weighted_error
 from .runs import best_of, origin, recipe_of, steps_of
 from .schedules import one_cycle
 
-PART = "cmp-feature-encoder"
-TEACHER = "cmp-voice-encoder"
-HEAD = "cmp-supervised-head"
 VALIDATION_ROWS = 600
 AT_ONCE = 50
 
@@ -87,7 +90,7 @@ class FeatureTask:
         bundle: Bundle,
     ) -> None:
         self.recipe, self.published, self.utterances = recipe, published, utterances
-        self.teacher = bundle.net(TEACHER)
+        self.teacher = bundle.net(VOICE)
         torch.manual_seed(recipe.seed)
         self.net: nn.Module = Apprentice(
             recipe, self.teacher.model[-1].out_channels, bundle.net(HEAD), PUBLISHED.mels
@@ -140,7 +143,7 @@ def start(
     The teacher is the voice encoder of `bundle`. Returns the best validation so far.
     """
     population = Population.open(data)
-    teacher_hears = front_end_name(bundle.net(TEACHER))
+    teacher_hears = front_end_name(bundle.net(VOICE))
     published, utterances = (
         features(population.folder, front_end, workers) for front_end in ("cmp", teacher_hears)
     )
@@ -178,7 +181,7 @@ def publish(
     )
     results, _ = evaluate(reader, judges or population)
     writer.net(
-        PART,
+        FEATURE_VOICE,
         student,
         {"input_channels": PUBLISHED.mels, "widths": widths, "embedding": embedding},
         half=True,

@@ -13,6 +13,7 @@ from voicemesh.nets.synergynet import SynergyNet
 from voicemesh.population.dataset import SHARD, Population
 from voicemesh.population.portrait_set import PortraitSet
 from voicemesh.population.portraits import LOOKS
+from voicemesh.systems.cmp import STATISTICS
 from voicemesh.systems.cmp_unsupervised import TEACHER, FaceReader
 
 from .cmp_teacher import TeacherNets, TeacherRecipe, look_scales
@@ -57,7 +58,7 @@ def publish(
     judging = judges or population
     found = PortraitSet.open(judging.folder / f"portraits-{recipe.size}", recipe.partial)
     reader = FaceReader(teacher, face_model)
-    results = cmp_pictures.evaluate(reader, judging, found, source.tensors("cmp-statistics"))
+    results = cmp_pictures.evaluate(reader, judging, found, source.tensors(STATISTICS))
     own = PortraitSet.open(population.folder / f"portraits-{recipe.size}", recipe.partial)
     scales = look_scales(own.gathered("train"))
     people = len(own.files["train"]) * SHARD

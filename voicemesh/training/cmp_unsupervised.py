@@ -33,7 +33,7 @@ from voicemesh.mesh.morphable import MorphableModel
 from voicemesh.nets.synergynet import SynergyNet
 from voicemesh.population.dataset import Population
 from voicemesh.population.portrait_set import PortraitSet
-from voicemesh.systems.cmp import front_end_name, shape_gram, squared_distance
+from voicemesh.systems.cmp import VOICE, front_end_name, shape_gram, squared_distance
 from voicemesh.systems.cmp_unsupervised import TEACHER
 
 from .cmp_readings import Faces, scaled
@@ -166,7 +166,7 @@ def start(
     once. Returns the best validation so far.
     """
     population, face_model = Population.open(data), bundle.face_model()
-    encoder = bundle.net("cmp-voice-encoder")
+    encoder = bundle.net(VOICE)
     voices = voice_codes(population, encoder, front_end_name(encoder), workers)
     portraits = PortraitSet.open(data / f"portraits-{recipe.size}", partial=recipe.partial)
     teacher = teacher_of(recipe, bundle, face_model)

@@ -24,7 +24,7 @@ from voicemesh.checkpoints.bundle import Bundle
 from voicemesh.nets.sf2f_facenet import FaceNet
 from voicemesh.population.dataset import Population
 from voicemesh.population.portrait_set import PortraitSet
-from voicemesh.systems.cmp import front_end_name
+from voicemesh.systems.cmp import VOICE, front_end_name
 
 from .data import features
 from .loop import LoopSettings, train
@@ -145,5 +145,5 @@ def told(recipe: Sf2fRecipe, population: Population, bundle: Bundle) -> VoiceCod
     """What the bundle's voice encoder says of all recordings, if the recipe asks for it."""
     if not recipe.hearing_weight:
         return None
-    encoder = bundle.net("cmp-voice-encoder")
+    encoder = bundle.net(VOICE)
     return voice_codes(population, encoder, front_end_name(encoder))
