@@ -6,7 +6,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
 
-from voicemesh.nets.cmp import TRAITS, VoiceTraits
+from voicemesh.nets.cmp import VoiceTraits
 
 from .cmp import CmpTask
 
@@ -14,8 +14,6 @@ ROWS = 8000  # recordings of training people
 AT_ONCE = 50
 DOUBT = 10.0  # how much more a voice counts whose sex is in doubt: there meshes go wrong
 RIDGE = 1e-4  # of the mean square of an embedding's entry
-HEARD = [TRAITS.index(name) for name in ("log_f0", "log_vtl")]
-OWN, TOLD = 0.25, 0.45  # how much the net's own log odds of the sex count, and those of HEARD
 
 
 @torch.inference_mode()
@@ -52,26 +50,29 @@ def refit_head(task: CmpTask, frames: int = 300, seed: int = 0) -> None:
 def refit_sex(
     traits: VoiceTraits, units: Float[Tensor, "voices embedding"], female: Bool[Tensor, " voices"]
 ) -> None:
-    """Let the sex follow from the pitch and the tract that are heard, and less from all the rest.
+    """Let the log odds of the sex be those of two normal clouds of embeddings.
 
-    The rest is what sets women's voices of one synthesiser apart from men's. On people held out
-    both kinds of evidence are worth the same, on real voices the rest misleads.
+    A net that learns to tell the sex leans on whatever sets one synthesiser's women apart, first of
+    all the pitch. The voices should hold strongly raised ones: a man in anger or on a stage speaks
+    as high as a woman, and nothing but the formants tells him then.
     """
-    layer = traits.linear
-    slope, offset = discriminant(traits(units)[:, HEARD].double(), female)
-    weight, bias = layer.weight.double(), layer.bias.double()
-    layer.weight[0] = OWN * weight[0] + TOLD * slope @ weight[HEARD]
-    layer.bias[0] = OWN * bias[0] + TOLD * (slope @ bias[HEARD] + offset)
+    slope, offset = discriminant(units.double(), female)
+    traits.linear.weight[0] = slope
+    traits.linear.bias[0] = offset
 
 
 def discriminant(
     x: Float[Tensor, "n k"], second: Bool[Tensor, " n"]
 ) -> tuple[Float[Tensor, " k"], Float[Tensor, ""]]:
-    """Slope and offset of the log odds of the second of two normal clouds of one covariance."""
+    """Slope and offset of the log odds of the second of two normal clouds of one covariance.
+
+    A little ridge, as a unit embedding leaves directions empty.
+    """
     clouds = [x[~second], x[second]]
     one, other = (cloud.mean(0) for cloud in clouds)
     covariance = sum(torch.cov(cloud.T) for cloud in clouds) / 2
-    slope = torch.linalg.solve(covariance, other - one)
+    penalty = RIDGE * covariance.diagonal().mean() * torch.eye(len(covariance), dtype=x.dtype)
+    slope = torch.linalg.solve(covariance + penalty, other - one)
     return slope, -slope @ (one + other) / 2
 
 
