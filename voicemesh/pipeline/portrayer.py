@@ -1,6 +1,6 @@
 """From what was heard in one voice to its portrait."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -20,6 +20,7 @@ from voicemesh.mesh.morphable import FaceMesh
 from voicemesh.systems import fusion
 from voicemesh.systems.cmp import CrossModalPerceptionist, Perception
 
+from .cautions import cautions
 from .certainty import Certainty
 from .clock import Clock
 from .judging import estimate, measurements, percents, sex_of
@@ -78,11 +79,14 @@ class Portrayer:
     ) -> tuple[
         Perception, Recording, Int[np.ndarray, "segments 2"], Float[np.ndarray, "mels frames"]
     ]:
-        """What `portrait` needs of a recording."""
+        """What `portrait` needs of a recording; its notes tell what was odd about the voice."""
         clock = clock or Clock()
         speech, segments = vad.speech(recording)
         clock.lap("finding speech")
-        heard = self.system.perceive(torch.from_numpy(speech)[None].to(self.device))
+        moments = self.system.moments(torch.from_numpy(speech)[None].to(self.device))
+        heard = self.system.perceive_moments(moments)
+        odd = cautions(self.system.traits, moments[0], self.system.statistics)
+        recording = replace(recording, notes=recording.notes + odd)
         clock.lap("listening")
         return heard, recording, segments, np.asarray(features.log_mel_picture(recording.waveform))
 

@@ -27,13 +27,13 @@ def portray(whole: Portrayer, recordings: Sequence[Recording]) -> Several:
     clock.lap("reading each recording")
     count, model = len(each), whole.system.face_model
     certainty = whole.certainty_after(count)
-    perceptions, _, segments, log_mels = zip(*heard, strict=True)
+    perceptions, noted, segments, log_mels = zip(*heard, strict=True)
     lengths = [len(recording.waveform) for recording in recordings]
     starts = np.cumsum([0, *lengths[:-1]])
     together = Recording(
         np.concatenate([recording.waveform for recording in recordings]),
         " + ".join(recording.name for recording in recordings),
-        notes=tuple(f"{one.name}: {note}" for one in recordings for note in one.notes),
+        notes=tuple(f"{one.name}: {note}" for one in noted for note in one.notes),
     )
     fused = whole.portrait(
         fusion.together(whole.system, perceptions),
