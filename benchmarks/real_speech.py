@@ -1,7 +1,12 @@
 """How a bundle reads speech that the population never made.
 
-Voices built from recordings of people (flite, festival) and telephone prompts read by four
-people (asterisk), all as Debian packages them:
+Recordings of your own, in a CSV table with the columns path (from the table's folder), speaker,
+sex (f or m) and, if you like, group (emotions, rooms: whatever is to be told apart):
+
+    python benchmarks/real_speech.py --table recordings.csv [--bundle FOLDER] [--out results.json]
+
+Without a table, voices built from recordings of people (flite, festival) and telephone prompts
+read by four people (asterisk), all as Debian packages them:
 
     apt-get install --no-install-recommends flite festival festvox-kallpc16k \\
         asterisk-core-sounds-{en,fr,es,it,ru}-wav
@@ -76,12 +81,20 @@ def main() -> None:
     """Print the table; write the figures if asked to."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--bundle", help="folder or Hub name; default: the embedded bundle")
+    parser.add_argument("--table", type=Path, help="CSV of recordings: path, speaker, sex, group")
+    parser.add_argument("--no-pitch", action="store_true", help="leave the slow pitch tracker out")
     parser.add_argument("--material", type=Path, default=Path("build/real_speech"))
     parser.add_argument("--out", type=Path, help="write the figures as JSON")
     arguments = parser.parse_args()
     perceptionist = CrossModalPerceptionist.from_bundle(Bundle.open(arguments.bundle))
-    clips = synthesised(arguments.material) + prompts()
-    pitches = speech.tracked_pitches(clips, arguments.material / "pitches.json")
+    if arguments.table:
+        clips = speech.clips_of(arguments.table)
+    else:
+        clips = synthesised(arguments.material) + prompts()
+    pitches = {}
+    if not arguments.no_pitch:
+        arguments.material.mkdir(parents=True, exist_ok=True)
+        pitches = speech.tracked_pitches(clips, arguments.material / "pitches.json")
     results = speech.evaluate(perceptionist, clips, pitches)
     print(speech.table(results))
     if arguments.out:

@@ -42,6 +42,39 @@ def test_the_summary_counts_clips_and_majorities():
     assert "a                  2 of 3" in speech.table({"summary": told})
 
 
+def test_the_interval_is_of_speakers_and_groups_are_told_apart():
+    rows = [row(f"s{k}", True, k >= 5, 200.0, None) | {"group": "calm"} for k in range(20)]
+    rows += [row("s0", True, False, 200.0, None) | {"group": "loud"}] * 60
+    told = speech.summary(rows)
+    low, high = told["sex_right_interval"]
+    # One speaker has most of the clips, all wrong: without him three quarters are right.
+    assert low < told["sex_right"] == 15 / 80 < 0.6 < high
+    assert told["groups"]["calm"] == {"right": 15, "clips": 20}
+    assert told["women_right"] == 15 / 80 and told["men_right"] is None
+    table = speech.table({"summary": told})
+    assert "loud               0 of 60" in table and f"[{low:.1%}, {high:.1%}]" in table
+    with pytest.raises(ValueError, match="No clip has 3 s of speech"):
+        speech.summary([])
+
+
+def test_a_table_names_clips(tmp_path):
+    table = tmp_path / "mine.csv"
+    table.write_text("path,speaker,sex,group\na.wav,Ann,F,calm\nsub/b.wav,Bob,male,\n")
+    assert speech.clips_of(table) == [
+        speech.Clip(tmp_path / "a.wav", "Ann", True, "calm"),
+        speech.Clip(tmp_path / "sub/b.wav", "Bob", False),
+    ]
+    table.write_text("path,speaker,sex\na.wav,Ann,x\n")
+    with pytest.raises(ValueError, match=r"Line 2 of mine\.csv: sex is 'x'; write f or m"):
+        speech.clips_of(table)
+    table.write_text("path,sex\na.wav,f\n")
+    with pytest.raises(ValueError, match=r"Line 2 of mine\.csv has no speaker"):
+        speech.clips_of(table)
+    table.write_text("path,speaker,sex\n")
+    with pytest.raises(ValueError, match="names no clip"):
+        speech.clips_of(table)
+
+
 def test_the_summary_tells_how_far_pictures_agree():
     rows = [
         row("a", True, True, 200.0, 210.0) | {"female_picture": True},

@@ -1,8 +1,9 @@
 """Real speech: is the sex of the mesh right, does the predicted pitch follow a tracker's?"""
 
+import csv
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,14 @@ from voicemesh.audio import recording, vad
 from voicemesh.systems.cmp import CrossModalPerceptionist
 from voicemesh.whole_files import write_json
 
+from . import bootstrap
+
 log = logging.getLogger(__name__)
 
 LIMIT = 12.0  # seconds of a recording that are used
 LEAST = 3.0  # seconds of speech in a clip that counts
+COLUMNS = ("path", "speaker", "sex")  # of a table of clips; "group" may follow
+SEXES = {"f": True, "female": True, "woman": True, "m": False, "male": False, "man": False}
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,34 @@ class Clip:
     path: Path
     speaker: str
     female: bool
+    group: str = ""  # what is told apart: emotions, rooms, ages
+
+
+def clips_of(table: Path) -> list[Clip]:
+    """The clips that a CSV table names: columns path, speaker, sex and, if you like, group.
+
+    Paths start from the table's folder.
+
+    Raises:
+        ValueError: a column is missing, or a sex is neither of the two.
+    """
+    with table.open(newline="", encoding="utf-8-sig") as file:
+        rows = list(csv.DictReader(file))
+    clips = []
+    for number, row in enumerate(rows, 2):
+        if missing := [column for column in COLUMNS if not row.get(column)]:
+            raise ValueError(
+                f"Line {number} of {table.name} has no {' and no '.join(missing)};"
+                f" the columns are {', '.join(COLUMNS)} and, if you like, group"
+            )
+        sex = row["sex"].strip().lower()
+        if sex not in SEXES:
+            raise ValueError(f"Line {number} of {table.name}: sex is {sex!r}; write f or m")
+        path = table.parent / row["path"]
+        clips.append(Clip(path, row["speaker"], SEXES[sex], row.get("group") or ""))
+    if not clips:
+        raise ValueError(f"{table.name} names no clip; give each a line below the header")
+    return clips
 
 
 def evaluate(
@@ -57,6 +90,7 @@ def evaluate(
                 **both,
                 "path": str(clip.path),
                 "speaker": clip.speaker,
+                "group": clip.group,
                 "female": clip.female,
                 "female_mesh": bool(perceptionist.female(seen.shape_params)[0]),
                 "seconds": round(seconds, 2),
@@ -71,12 +105,18 @@ def evaluate(
 
 def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Sex over clips and speakers, pitch against the tracker, mean tract length by sex."""
+    if not rows:
+        raise ValueError(f"No clip has {LEAST:g} s of speech; give longer ones")
     female = np.array([row["female"] for row in rows])
     right = np.array([row["female_mesh"] == row["female"] for row in rows])
     speakers = {}
     for speaker in dict.fromkeys(row["speaker"] for row in rows):
         own = right[[row["speaker"] == speaker for row in rows]]
         speakers[speaker] = {"right": int(own.sum()), "clips": len(own)}
+    groups = {}
+    for group in dict.fromkeys(row.get("group") or "" for row in rows):
+        own = right[[(row.get("group") or "") == group for row in rows]]
+        groups[group] = {"right": int(own.sum()), "clips": len(own)}
     both = {}
     if all("female_picture" in row for row in rows):
         pictured = np.array([row["female_picture"] for row in rows])
@@ -93,8 +133,12 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {
         "clips": len(rows),
         "sex_right": float(right.mean()),
+        "sex_right_interval": interval(speakers.values()),
+        "men_right": float(right[~female].mean()) if (~female).any() else None,
+        "women_right": float(right[female].mean()) if female.any() else None,
         **both,
         "speakers": speakers,
+        "groups": groups,
         "speakers_right": sum(2 * s["right"] > s["clips"] for s in speakers.values()),
         "pitch_correlation": float(np.corrcoef(told, heard)[0, 1]) if len(tracked) > 2 else None,
         "pitch_difference": float(np.median(np.abs(np.expm1(told - heard)))) if tracked else None,
@@ -103,15 +147,28 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
+def interval(speakers: Iterable[Mapping[str, int]]) -> tuple[float, float]:
+    """95 % interval of the share of clips that are right, by resampling speakers."""
+    right, clips = np.array([(s["right"], s["clips"]) for s in speakers], float).T
+    weights = bootstrap.resampled(len(clips), np.random.default_rng(0))
+    share = bootstrap.explained(clips - right, clips, weights)
+    return share.low, share.high
+
+
 def table(results: Mapping[str, Any]) -> str:
     """The summary as lines of text."""
     figures = results["summary"]
-    lines = [f"{'speaker':<16} sex right"]
-    for speaker, count in figures["speakers"].items():
-        lines.append(f"{speaker:<16} {count['right']:>3} of {count['clips']}")
+    told_apart = [("group", figures["groups"])] if len(figures["groups"]) > 1 else []
+    lines = []
+    for title, counts in [("speaker", figures["speakers"]), *told_apart]:
+        lines.append(f"{title:<16} sex right")
+        for name, count in counts.items():
+            lines.append(f"{name or '(none)':<16} {count['right']:>3} of {count['clips']}")
     lines += [f"refused: {reason}" for reason in results.get("refused", [])]
+    low, high = figures["sex_right_interval"]
     lines += [
-        f"all clips        {figures['sex_right']:.1%} of {figures['clips']}",
+        f"all clips        {figures['sex_right']:.1%} of {figures['clips']}"
+        f" [{low:.1%}, {high:.1%}]",
         f"speakers         {figures['speakers_right']} of {len(figures['speakers'])} by majority",
     ]
     if "picture_agrees" in figures:
