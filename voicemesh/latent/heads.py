@@ -16,7 +16,8 @@ from torch.nn import functional
 
 from .statistics import Statistics
 
-STEPS, RATE = 150, 0.15  # of the way to the nearest head
+STEPS, RATE = 120, 0.15  # of the way to the nearest head
+STARTS = 6  # of that way: between women and men, say, there is none
 LIKELY = 0.002  # weight of the mean square of a head's numbers against a missed latent
 
 
@@ -51,16 +52,20 @@ class Heads:
         self, statistics: Statistics, v: Float[Tensor, "batch axes"]
     ) -> Float[Tensor, "batch head"]:
         """Likely heads whose whitened latents are near to given ones."""
-        heads = v.new_zeros(len(v), int(self.free.sum())).requires_grad_()
-        adam = torch.optim.Adam([heads], lr=RATE)
+        rng, count = torch.Generator().manual_seed(0), int(self.free.sum())
+        begun = torch.randn(STARTS - 1, 1, count, generator=rng).to(v)
+        begun = torch.cat([torch.zeros_like(begun[:1]), begun])
+        heads = begun.expand(-1, len(v), -1).flatten(0, 1).clone().requires_grad_()
+        aims, adam = v.repeat(STARTS, 1), torch.optim.Adam([heads], lr=RATE)
         with torch.enable_grad():
             for step in range(STEPS):
                 adam.param_groups[0]["lr"] = RATE * (1 - step / STEPS)
-                missed = (statistics.whiten(self.w(heads)) - v).square().mean(1)
+                missed = (statistics.whiten(self.w(heads)) - aims).square().mean(1)
                 loss = missed + LIKELY * heads.square().mean(1)
                 (heads.grad,) = torch.autograd.grad(loss.sum(), heads)
                 adam.step()
-        return heads.detach()
+        best = loss.detach().view(STARTS, -1).argmin(0)
+        return heads.detach().view(STARTS, len(v), -1)[best, torch.arange(len(v))]
 
 
 def padded(values: Float[Tensor, " told"], style: int) -> Float[Tensor, " style"]:
