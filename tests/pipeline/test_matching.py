@@ -1,6 +1,7 @@
 """Matches of a pipeline: the gallery's own answers, with their baselines beside them."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -42,6 +43,16 @@ def test_sex_filters_and_is_the_baseline(whole, portrait):
     everyone = whole.matcher.of_voice(portrait.speech, "sss", heard="male", count=3)
     assert everyone.people == PEOPLE and everyone.alike == PEOPLE // 2
     assert everyone.sex_alone == 3 / everyone.alike
+
+
+def test_matches_of_the_other_sex_are_contrary(whole, portrait):
+    women = whole.matcher.of_voice(portrait.speech, "sss", sex="female", heard="male")
+    assert women.contrary and women.report()["contrary_sex"]
+    assert not whole.matcher.of_voice(portrait.speech, "sss", "female", "female").contrary
+    assert not whole.matcher.of_voice(portrait.speech, "sss", "female").contrary
+    half = replace(women, matches=women.matches[:2])
+    man = replace(half.matches[0], entry=replace(half.matches[0].entry, sex="male"))
+    assert not replace(half, matches=(man, half.matches[1])).contrary  # as many of one as of other
 
 
 def test_the_true_person_s_place_is_told(whole, portrait):

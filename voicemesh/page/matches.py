@@ -32,6 +32,7 @@ HEADING = {
 }
 WAYS = {"faces": "voice to face", "voices": "face to voice"}  # as results name them
 BASELINES = {"sex oracle": "sex alone", "ceiling": "best possible"}
+CONTRARY = {"female": ("a woman's", "men"), "male": ("a man's", "women")}  # the mesh, the matches
 WAITING = {
     "faces": "The faces of the gallery that fit the voice best will stand here.",
     "voices": "The voices of the gallery that fit the face best will stand here, to be played.",
@@ -132,6 +133,12 @@ def top_share(percentile: float) -> str:
 def facts_of(ranking: Ranking) -> list[str]:
     """How unusual the best match is, the true person's place, and what luck alone would give."""
     facts, best, count = [], ranking.matches[0], len(ranking.matches)
+    if ranking.contrary:
+        facts.append(
+            "<b>Two readings differ.</b> The mesh is {}, most of these people are {}: the matches"
+            " come from nets of their own, and for some voices the sex is hard to tell. Believe"
+            " neither much.".format(*CONTRARY[ranking.supposed])
+        )
     if best.unusual is not None:
         facts.append(
             "<b>How unusual is the best match?</b> Of voices whose owners are not in the gallery,"

@@ -53,6 +53,14 @@ class Ranking:
     true_identity: str | None = None
     truth: tuple[int, int] | None = None  # the true person's place, and among how many
     true_similarity: float | None = None
+    supposed: str = ""  # the sex that the probe sounds or looks like to the mesh's nets
+
+    @property
+    def contrary(self) -> bool:
+        """Are most of the matches of the other sex than the mesh?"""
+        sexes = [match.entry.sex for match in self.matches]
+        other = sum(bool(sex) and sex != self.supposed for sex in sexes)
+        return bool(self.supposed) and 2 * other > len(sexes)
 
     @property
     def chance(self) -> float:
@@ -85,6 +93,7 @@ class Ranking:
                 "chance": self.chance,
                 "sex_alone": self.sex_alone,
                 "true_rank": self.truth and self.truth[0],
+                "contrary_sex": self.contrary,
                 "matches": found,
             }
         )
@@ -177,6 +186,7 @@ class Matcher:
             true_identity=identity,
             truth=truth,
             true_similarity=own,
+            supposed=supposed,
         )
 
     def scores(
