@@ -87,6 +87,7 @@ def publish(arguments: argparse.Namespace) -> int:
     """The best nets of a run, measured, as parts of a bundle, which is begun or gone on with."""
     from voicemesh.checkpoints.bundle import FACE_MODEL, Bundle, BundleWriter
     from voicemesh.population.dataset import Population
+    from voicemesh.systems import outdated
 
     module = importlib.import_module(PUBLISHED[arguments.system])
     source = Bundle.open(arguments.bundle)
@@ -98,5 +99,7 @@ def publish(arguments: argparse.Namespace) -> int:
     if FACE_MODEL not in writer.bundle.parts:
         head = source.part(FACE_MODEL)
         writer.face_model(source.face_model(), source=head.source, licence=head.licence)
+    before = outdated.digests(writer)
     print(module.publish(arguments.run_folder, population, source, writer, judges))
+    outdated.retire(writer, before)
     return 0

@@ -1,0 +1,75 @@
+"""What leaves a bundle when the nets that it was made for are replaced."""
+
+import logging
+
+import pytest
+import torch
+from whole_bundles import write_whole_bundle
+
+from voicemesh.checkpoints.bundle import Bundle, BundleWriter
+from voicemesh.systems import outdated
+
+
+@pytest.fixture
+def writer(tmp_path) -> BundleWriter:
+    writer = BundleWriter(write_whole_bundle(tmp_path / "whole"), "untrained")
+    writer.tensors("voicestyle-start", {"directions": torch.ones(2)})
+    return writer
+
+
+def replace(writer: BundleWriter, part: str) -> None:
+    """The same net with other weights."""
+    opened = Bundle.open(writer.bundle.folder)
+    net = opened.net(part)
+    with torch.no_grad():
+        for value in net.parameters():
+            value.add_(0.01)
+    writer.net(part, net, opened.part(part).arguments)
+
+
+def left(writer: BundleWriter, before: dict[str, str]) -> set[str]:
+    return before.keys() - Bundle.open(writer.bundle.folder).parts.keys()
+
+
+def test_nothing_leaves_where_nothing_is_replaced(writer, caplog):
+    before = outdated.digests(writer)
+    writer.tensors("voicestyle-members", {"w": torch.ones(2)})
+    outdated.retire(writer, before)
+    assert not left(writer, before) and not caplog.records
+
+
+def test_what_spoke_the_embedding_of_another_voice_encoder_leaves(writer, caplog):
+    before = outdated.digests(writer)
+    replace(writer, "cmp-voice-encoder")
+    outdated.retire(writer, before)
+    assert left(writer, before) == {"cmp-feature-encoder", "cmp-generator"}
+    assert "cmp-generator leaves the bundle: it was made for other nets" in caplog.text
+
+
+def test_what_is_written_beside_its_nets_stays(writer):
+    before = outdated.digests(writer)
+    replace(writer, "cmp-voice-encoder")
+    replace(writer, "cmp-generator")
+    replace(writer, "cmp-feature-encoder")
+    outdated.retire(writer, before)
+    assert not left(writer, before)
+
+
+def test_new_encoders_end_starts_and_tell_of_the_gallery(writer, caplog):
+    before = outdated.digests(writer)
+    replace(writer, "cmpc-voice-encoder")
+    with caplog.at_level(logging.WARNING):
+        outdated.retire(writer, before)
+    assert left(writer, before) == {"voicestyle-start"}
+    assert "was embedded in 'cmpc' by another cmpc-voice-encoder" in caplog.text
+    assert Bundle.open(writer.bundle.folder).gallery_folder is not None
+
+
+def test_a_first_encoder_replaces_nothing(writer):
+    writer.forget("cmpc-voice-encoder")
+    before = outdated.digests(writer)
+    opened = Bundle.open(writer.bundle.folder)
+    net = opened.net("cmpc-face-encoder")
+    writer.net("cmpc-voice-encoder", net, opened.part("cmpc-face-encoder").arguments)
+    outdated.retire(writer, before)
+    assert not left(writer, before)
