@@ -62,8 +62,11 @@ window.voicemeshGraphics = (() => {
       && mesh.triangleUVs && mesh.trianglePositions && mesh.triangleColors;
     if (!shown.every(known)) return false;
     for (const [one, mesh] of shown) fill(mesh, unfolded(one, dataScale));
-    data.forEach(({ x, y, z }, n) => Object.assign(full[n], { x, y, z, _length: x.length }));
     plot.data = data; // what Plotly begins with when it is asked again
+    data.forEach((one, n) => {
+      const { x, y, z } = one;
+      Object.assign(full[n], { x, y, z, _length: x.length, _input: one });
+    });
     glplot.redraw();
     return true;
   };
