@@ -19,6 +19,7 @@ from voicemesh.systems.cmp import CrossModalPerceptionist
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     population = toy_population(tmp_path_factory.mktemp("together"), identities=30, validation=40)
+    torch.manual_seed(0)
     voice = VoiceEncoder(112, (8, 8), 8)
     nets = voice, SupervisedHead(8), toy_face_model(), VoiceTraits(8)
     return population, CrossModalPerceptionist(FRONT_ENDS["voicemesh"], *nets)

@@ -127,6 +127,13 @@ def test_square_repeats_the_edge_and_refuses_what_lies_outside():
     assert np.array_equal(images.middle(pixels), pixels[:, 1:7])
 
 
+def test_what_an_aligned_picture_lacks_is_grey():
+    points, targets = np.array([[0.0, 0], [20, 0]]), np.array([[20.0, 20], [40, 20]])
+    found = images.align(noise(20, 20), points, targets, 60)
+    assert found[5, 5].tolist() == found[55, 30].tolist() == [128, 128, 128]
+    assert np.array_equal(found[21:39, 21:39], noise(20, 20)[1:19, 1:19])
+
+
 def test_similarity_recovers_turn_scale_and_shift():
     rng = np.random.default_rng(1)
     points = rng.normal(size=(5, 2))

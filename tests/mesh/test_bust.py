@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from voicemesh.mesh.bust import RINGS, neck_rim, on_shoulders
+from voicemesh.mesh.hair import Hair
+from voicemesh.mesh.hair_locks import COLUMNS
 from voicemesh.mesh.morphable import FaceMesh
+from voicemesh.mesh.studio import Material
 
 CLOTH = (0.2, 0.3, 0.4)
 
@@ -62,6 +65,29 @@ def test_shoulders_face_outward(turned):
     assert np.ptp(bust.vertices[:, 0]) > 1.5 * np.ptp(head.vertices[:, 0])
     np.testing.assert_allclose(bust.colours[-12:], np.tile(np.float32(CLOTH), (12, 1)))
     np.testing.assert_allclose(bust.colours[count : count + 12], 0.7)
+    sky = np.repeat([ring[3] for ring in RINGS], 12)  # ring by ring
+    np.testing.assert_allclose(openness, [*np.ones(count), *sky], rtol=1e-6)
+
+
+def test_the_neck_goes_on_as_it_is_beneath_the_hair():
+    head = dome()
+    count = len(head.vertices)
+    empty = {name: np.zeros((0, 3), np.float32) for name in COLUMNS[:4]}
+    empty |= {name: np.zeros(0, np.float32) for name in COLUMNS[4:]}
+    hair = Hair(
+        **empty,
+        triangles=np.zeros((0, 3), np.int32),
+        head_colours=np.full((count, 3), 0.4, np.float32),
+        head_material=np.full(count, int(Material.LIPS), np.int32),
+    )
+    bust, _, worn = on_shoulders(head, np.ones(count, np.float32), hair, CLOTH)
+    assert worn.head_colours.shape == bust.colours.shape == bust.vertices.shape
+    for colours in (worn.head_colours, bust.colours):
+        np.testing.assert_allclose(colours[count : count + 12], 0.4)
+        np.testing.assert_allclose(colours[-12:], np.tile(np.float32(CLOTH), (12, 1)))
+    assert worn.head_material.tolist() == [int(Material.LIPS)] * count + [int(Material.SKIN)] * (
+        len(bust.vertices) - count
+    )
 
 
 def test_a_head_without_a_neck_stays_as_it_is():

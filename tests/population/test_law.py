@@ -110,6 +110,20 @@ def test_voices_have_their_published_means(people):
     assert pooled == pytest.approx(-0.76, abs=0.04)
 
 
+@pytest.mark.parametrize(
+    ("mode", "change"),
+    [
+        (0, [0, -0.015, -0.025, 0.0275, 0.0625]),  # men's voices rise when they are old
+        (1, [0, -0.0225, -0.0675, -0.135, -0.135]),  # women's fall, for a time
+    ],
+)
+def test_pitch_follows_the_years(mode, change):
+    age = np.array([30.0, 45, 55, 70, 80])
+    voices = law.voice_of(np.zeros((5, len(VOICE))), np.full(5, mode), age)
+    pitch = voices[:, VOICE.index("log_f0")]
+    np.testing.assert_allclose(pitch - pitch[0], change, atol=1e-9)
+
+
 def test_loadings_keep_unit_variance():
     assert (length_loadings() ** 2).sum(1) == pytest.approx(np.ones(18))
     assert (voice_loadings() ** 2).sum(1).max() < 1 / 1.3**2  # the strongest coupling allowed

@@ -38,7 +38,6 @@ def test_the_fused_face_is_that_of_all_windows(large):
     assert spoken.image.shape == ((128, 128, 3) if large else (64, 64, 3))
     assert np.abs(spoken.image.astype(int) - expected).max() <= 1
     np.testing.assert_allclose(spoken.embedding, embedding[0].detach(), atol=1e-6)
-    alone = bytes_of(whole.net(windows[2:3, None])[0][-1])
     assert spoken.attention.mean() == pytest.approx(1, abs=1e-5)
     assert np.diff(spoken.starts) == pytest.approx(np.full(7, 0.63))
     # A window by itself does not go through the fuser.

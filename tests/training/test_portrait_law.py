@@ -62,6 +62,13 @@ def test_a_value_that_never_changes_says_nothing(rng):
     assert 0.8 < law.z(values, rng)[:, 1].std() < 1.2
 
 
+def test_values_beyond_all_that_were_seen_are_no_rarer_than_the_rarest(rng):
+    law = Copula.of(rng.standard_normal((500, 2)).astype(np.float32))
+    far, farther = law.z(np.array([[9, -9], [1e6, -1e6]], np.float32))
+    assert 2.5 < np.abs(far).min() and np.abs(far).max() < 6
+    np.testing.assert_array_equal(far, farther)
+
+
 def test_a_law_that_is_missing_or_old_is_told(tmp_path):
     with pytest.raises(ValueError, match="no run of stylegan2-portraits"):
         ParameterLaw.read(tmp_path / "law.safetensors")
