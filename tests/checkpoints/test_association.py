@@ -118,6 +118,14 @@ def test_another_front_end_is_refused():
         upstream.build("sss-model", tensors, "x")
 
 
+def test_the_fixed_convolution_scales_pixels_as_images_do():
+    fixed = association.image_scaling()
+    weight, bias = fixed["normalize.conv.weight"], fixed["normalize.conv.bias"]
+    pixels = torch.tensor([0.0, 127.5, 255.0]).expand(1, 3, 1, 3)
+    scaled = torch.nn.functional.conv2d(pixels, weight, bias, groups=3)
+    torch.testing.assert_close(scaled, torch.tensor([-1.0, 0.0, 1.0]).expand(1, 3, 1, 3))
+
+
 def test_all_faults_are_named_at_once():
     tensors = published_sss(small_sss())
     del tensors["V.model.attention"], tensors["F.model.body.1.res_layer.3.weight"]

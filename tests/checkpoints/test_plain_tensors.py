@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from voicemesh.checkpoints.plain_tensors import FLOATS, OTHERS, WHOLES
 from voicemesh.checkpoints.unpickle import plain_pickle, torch_file
 
 LATER = range(3, pickle.HIGHEST_PROTOCOL + 1)
@@ -69,6 +70,25 @@ def test_later_protocols_give_the_same(tmp_path, protocol, zipped):
         assert read[name] == plain[name]
     assert isinstance(read["norm"], OrderedDict) and read["norm"]["weight"].tolist() == [1, 1]
     assert read["args"].means[0].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("kind", [name for name in (FLOATS | WHOLES | OTHERS)])
+def test_numbers_of_every_kind(tmp_path, kind, zipped):
+    """Each is read as the kind that torch's own name of its storage stands for."""
+    made = getattr(torch, f"{kind}Storage")
+    tensor = torch.tensor([0, 1, 0, 1] if kind == "Bool" else [0, 1, 2, 100]).to(made.dtype)
+    read = torch_file(saved(tensor, tmp_path / "x.pth", 3, zipped))
+    torch.testing.assert_close(read, tensor, rtol=0, atol=0)
+
+
+def test_the_other_order_of_bytes_is_refused(tmp_path):
+    path, told = saved(torch.arange(4.0), tmp_path / "x.pth", 3, True), tmp_path / "told.pth"
+    with zipfile.ZipFile(path) as archive, zipfile.ZipFile(told, "w") as other:
+        for name in archive.namelist():
+            other.writestr(name, b"big" if name.endswith("byteorder") else archive.read(name))
+        assert any(name.endswith("byteorder") for name in archive.namelist())
+    with pytest.raises(ValueError, match="it has no order of bytes b'big'"):
+        torch_file(told)
 
 
 @pytest.mark.parametrize("protocol", LATER)

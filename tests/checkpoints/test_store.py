@@ -50,6 +50,13 @@ def test_all_faults_are_in_one_sorted_message(net):
     )
 
 
+def test_as_many_numbers_in_another_shape_do_not_fit(net):
+    state = net.state_dict()
+    state["model.0.weight"] = state["model.0.weight"].transpose(0, 1)
+    with pytest.raises(ValueError, match=r"0\.weight: shape \(5, 6, 3\) instead of \(6, 5, 3\)"):
+        store.fill(net, state, "x")
+
+
 def test_filling_leaves_a_net_ready_to_infer(net):
     half = {key: v.half() if v.is_floating_point() else v for key, v in net.state_dict().items()}
     filled = store.fill(VoiceEncoder(**ARGUMENTS).train(), half, "x")

@@ -70,6 +70,7 @@ def test_nets_come_back_from_a_file_of_ours(net, tmp_path):
     save_net(tmp_path / "net.safetensors", net, upstream.arguments_of(net))
     again = load_net(tmp_path / "net.safetensors")
     assert upstream.arguments_of(again) == upstream.arguments_of(net)
+    assert getattr(again, "mapping_rate", None) == getattr(net, "mapping_rate", None)
 
 
 def test_the_distance_takes_its_backbone_as_torchvision_keeps_it(tmp_path):

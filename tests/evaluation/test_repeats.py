@@ -1,9 +1,12 @@
 """Repeats: what is measured of simulated readings is what they were made with."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from bundles import SHAPES, egg
 
+from voicemesh.evaluation import repeats
 from voicemesh.evaluation.predictions import Predictions
 from voicemesh.evaluation.repeats import repeat_statistics
 from voicemesh.systems.fusion import TRAITS, Repeats
@@ -38,3 +41,15 @@ def test_statistics_of_simulated_readings():
     apart = (meshes[:, [0, 0, 1]] - meshes[:, [1, 2, 2]]).square().sum(3).mean(2).sqrt()
     torch.testing.assert_close(same[50], apart.median(), rtol=0.03, atol=0)
     assert same[0] > 0  # never a recording and itself
+
+
+def test_other_voices_are_those_heard_as_of_the_same_sex(monkeypatch):
+    """So a shape that goes with that sex alone sets no two of them apart."""
+    monkeypatch.setattr(repeats, "PAIRS", 20_000)
+    told = simulated()
+    shifted = told.shape_params + 8.0 * (told.traits[:, :1] > 0)
+    found, known = (
+        repeat_statistics(one, egg())["other_distance"]
+        for one in (replace(told, shape_params=shifted), told)
+    )
+    torch.testing.assert_close(found, known, rtol=1e-3, atol=1e-3)

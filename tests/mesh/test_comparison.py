@@ -57,6 +57,7 @@ def test_parts_of_the_embedded_head_are_where_they_are_named():
     assert middle["Nose"][2] == max(point[2] for point in middle.values())
     assert all(abs(point[0]) < 2 for point in middle.values())
     assert mean[parts["Nose"], 0].abs().max() < 30
+    assert mean[members, 1].min() > mean[model.landmarks[8], 1] - 15  # the neck belongs to none
 
 
 @pytest.mark.parametrize("seed", [0, 1])
