@@ -116,6 +116,7 @@ def test_a_missing_file_is_named(folder):
     ("change", "fault"),
     [
         (lambda m: m.update(format=2), "is of format 2; this reads 1"),
+        (lambda m: m.pop("format"), "is of format None; this reads 1"),
         (lambda m: m.pop("parts"), "is no bundle manifest: 'parts'"),
         (lambda m: m.pop("title"), "is no bundle manifest: .*title"),
         (lambda m: m["parts"]["cmp-statistics"].update(code="x"), "is no bundle manifest: .*code"),

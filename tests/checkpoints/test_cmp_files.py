@@ -16,7 +16,7 @@ from voicemesh import cli
 from voicemesh.checkpoints import cmp_files, upstream
 from voicemesh.checkpoints.bundle import Bundle
 from voicemesh.mesh import basel
-from voicemesh.nets.cmp import SupervisedHead
+from voicemesh.nets.cmp import FaceGenerator, SupervisedHead
 
 CASE = Path(__file__).parents[1] / "conformance" / "cases" / "cmp-pipeline.json"
 FRONT, FACES = "pretrained_models", "face_types"
@@ -98,6 +98,17 @@ def test_without_the_supervised_archive_the_images_decide(folder, tmp_path):
     shutil.copytree(folder / FRONT, light, ignore=shutil.ignore_patterns("supervised_64"))
     parts = cmp_files.find(light).read()
     assert "cmp-supervised-head" not in parts and "cmp-generator" in parts
+
+
+@pytest.mark.parametrize("prefix", ["", "module."])
+def test_head_and_generator_of_one_name_are_told_apart(tmp_path, prefix):
+    for net, kind in (
+        (SupervisedHead(4, 3, 2), "cmp-supervised-head"),
+        (FaceGenerator(4, (3,)), "cmp-generator"),
+    ):
+        state = {prefix + key: value for key, value in net.state_dict().items()}
+        torch.save(state, tmp_path / "generator_9.pth")
+        assert list(cmp_files.find(tmp_path).files) == [kind]
 
 
 def test_an_incomplete_download_says_what_it_lacks(folder, tmp_path):

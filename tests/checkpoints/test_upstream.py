@@ -23,8 +23,9 @@ from voicemesh.nets.synergynet import MobileNetV2, SynergyNet
 
 @pytest.mark.parametrize("prefix", ["", "module."])
 def test_the_voice_encoder_of_any_size(tmp_path, prefix):
-    net = VoiceEncoder(5, (6, 7, 8), 4).eval()
-    torch.save({prefix + k: v for k, v in net.state_dict().items()}, tmp_path / "voice.pth")
+    net = VoiceEncoder(5, (6, 7, 8, 9), 4).eval()
+    state = dict(reversed(net.state_dict().items()))  # of layers 12, 9, ... 0
+    torch.save({prefix + k: v for k, v in state.items()}, tmp_path / "voice.pth")
     read, features = (
         checkpoints.load("cmp-voice-encoder", tmp_path / "voice.pth"),
         torch.randn(2, 5, 9),
@@ -65,6 +66,17 @@ def test_weights_kept_by_torch_under_another_suffix(tmp_path):
         checkpoints.load("sf2f-vggface", tmp_path / "torn.npz")
 
 
+def test_code_in_a_file_of_arrays_does_not_run(tmp_path):
+    class Intruder:
+        def __reduce__(self):
+            return (tmp_path / "victim").touch, ()
+
+    np.savez(tmp_path / "x.npz", weight=np.array([Intruder()], object))
+    with pytest.raises(ValueError, match=r"x\.npz cannot be read as arrays"):
+        checkpoints.load("sf2f-vggface", tmp_path / "x.npz")
+    assert not (tmp_path / "victim").exists()
+
+
 def test_the_supervised_head_of_any_size(tmp_path):
     net = SupervisedHead(7, 5, 3).eval()
     torch.save(net.state_dict(), tmp_path / "head.pth")
@@ -100,7 +112,7 @@ def test_the_arguments_of_a_net_are_read_off_it(kind, arguments):
     ],
 )
 def test_networks_of_images_of_any_size(tmp_path, name, net):
-    torch.save(net.state_dict(), tmp_path / "net.pth")
+    torch.save(dict(reversed(net.state_dict().items())), tmp_path / "net.pth")
     read = checkpoints.load(name, tmp_path / "net.pth")
     assert type(read) is type(net) and not read.training
     for key, value in net.state_dict().items():

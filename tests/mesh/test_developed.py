@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import trimesh
 
 from voicemesh.mesh import export
 from voicemesh.mesh.developed import SOFT, developed
@@ -118,3 +119,16 @@ def test_glb_holds_hair_as_a_second_mesh(mesh, hairs, tmp_path):
     assert tree["materials"][of_hair["material"]]["doubleSided"]
     assert tree["materials"][of_hair["material"]]["name"] == "hair"
     assert Path(export.write(mesh, tmp_path / "bare.glb")).stat().st_size < len(content)
+    worn_by, hair = (trimesh.load_scene(path).geometry[name] for name in ("face", "hair"))
+    for found, told in ((worn_by, mesh), (hair, hairs["long"])):  # both in metres
+        np.testing.assert_allclose(1000 * found.vertices, told.vertices, atol=1e-2)
+    linear = colours_in(content, tree, tree["meshes"][counts.index(len(mesh.vertices))])
+    np.testing.assert_allclose(linear, export.linear(hairs["long"].head_colours), rtol=1e-5)
+
+
+def colours_in(content, tree, kept):
+    """Those of a mesh in a GLB, as floats."""
+    accessor = tree["accessors"][kept["primitives"][0]["attributes"]["COLOR_0"]]
+    start = 28 + struct.unpack("<I", content[12:16])[0]
+    start += tree["bufferViews"][accessor["bufferView"]]["byteOffset"]
+    return np.frombuffer(content, np.float32, 3 * accessor["count"], start).reshape(-1, 3)
