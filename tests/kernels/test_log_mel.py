@@ -104,6 +104,15 @@ def test_triton_hears_quiet_beside_loud(window, voices, device):
     torch.testing.assert_close(ours, expected, atol=1e-3, rtol=0)
 
 
+def test_what_is_no_number_is_not_hidden(voices, device):
+    wave, prior = voices(1200, device)
+    wave[0, 300] = float("nan")
+    expected = log_mel_reference(wave.double(), PUBLISHED, prior.double()).float()
+    assert expected.isnan().any() and not expected[1].isnan().any()
+    ours = log_mel_triton(wave, PUBLISHED, prior, BLOCKS)
+    torch.testing.assert_close(ours, expected, atol=1e-3, rtol=0, equal_nan=True)
+
+
 def test_views_and_nothing_at_all(voices):
     wave, prior = voices(1600)
     view = wave.repeat_interleave(2, 1)[:, ::2]
