@@ -32,7 +32,7 @@ def _tile(program, channels, space, blocks_s, blocks_c, ROWS, COLUMNS, LAST):
     return n, s, c * COLUMNS + tl.arange(0, COLUMNS)[None, :]
 
 
-@triton.jit(do_not_specialize=["noises"], do_not_specialize_on_alignment=["blocks_s", "blocks_c"])
+@triton.jit(do_not_specialize_on_alignment=["blocks_s", "blocks_c"])
 @no_type_check
 def _bias_act_kernel(
     x,  # [batch, space, channels] in this order of strides or with the last two exchanged
@@ -44,7 +44,7 @@ def _bias_act_kernel(
     y,  # like x, out
     channels,
     space,
-    noises,
+    noise_step,  # from the noise of an item to that of the next one; 0 if all share one map
     stride_s,
     stride_c,
     blocks_s,
@@ -67,7 +67,7 @@ def _bias_act_kernel(
     if scale is not None:
         v *= tl.load(scale + n * channels + c, mask=c < channels, other=0.0).to(SUMS)
     if noise is not None:
-        added = tl.load(noise + (n % noises) * space + s, mask=s < space, other=0.0).to(SUMS)
+        added = tl.load(noise + n * noise_step + s, mask=s < space, other=0.0).to(SUMS)
         v += added * tl.load(strength).to(SUMS)
     if bias is not None:
         v += tl.load(bias + c, mask=c < channels, other=0.0).to(SUMS)
@@ -79,7 +79,7 @@ def _bias_act_kernel(
 
 
 @triton.jit(
-    do_not_specialize=["batch", "noises", "steps"],
+    do_not_specialize=["batch", "steps"],
     do_not_specialize_on_alignment=["blocks_s", "blocks_c"],
 )
 @no_type_check
@@ -94,7 +94,7 @@ def _gradient_kernel(
     batch,
     channels,
     space,
-    noises,
+    noise_step,
     stride_s,
     stride_c,
     blocks_s,
@@ -133,7 +133,7 @@ def _gradient_kernel(
         if x is not None:
             of_x += h * tl.load(x + place, mask=mask, other=0.0).to(SUMS)
         if noise is not None:
-            added = noise + (n % noises) * space + s
+            added = noise + n * noise_step + s
             of_noise += h * tl.load(added, mask=s < space, other=0.0).to(SUMS)
         tl.store(back + place, (h * factor).to(back.dtype.element_ty), mask=mask)
     out = partial + (block.to(tl.int64) * 3 * batch + n) * channels + c
@@ -206,7 +206,7 @@ def bias_act_triton(
             result,
             channels,
             space,
-            1 if noise is None else len(noise),
+            noise_step(noise),
             *layout.strides,
             *blocks,
             float(gain),
@@ -256,7 +256,7 @@ def bias_act_gradient_triton(
             batch,
             channels,
             space,
-            1 if noise is None else len(noise),
+            noise_step(noise),
             *layout.strides,
             chunks,
             across,
@@ -274,6 +274,11 @@ def bias_act_gradient_triton(
 def _vector(values: Tensor | None) -> Tensor | None:
     """What is small beside the maps, as the kernel indexes it."""
     return None if values is None else values.detach().contiguous()
+
+
+def noise_step(noise: Float[Tensor, "noises 1 *space"] | None) -> int:
+    """Elements from the noise of an item to that of the next one."""
+    return 0 if noise is None or len(noise) == 1 else noise[0].numel()
 
 
 def _sums(maps: Float[Tensor, "batch channel *space"]) -> tl.dtype:

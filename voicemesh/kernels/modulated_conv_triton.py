@@ -18,7 +18,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from .bias_act import Form, activate
-from .bias_act_triton import bias_act_gradient_triton, bias_act_triton
+from .bias_act_triton import bias_act_gradient_triton, bias_act_triton, noise_step
+from .upfirdn2d_triton import within
 
 FILTERS = 1024  # weights of an item that a program of the first kernel makes
 
@@ -40,6 +41,7 @@ class Blocks(NamedTuple):
 CHOICES = (  # measured against each other the first time that a shape comes
     Blocks(128, 256, 64, 8, 4),  # more than 163 kB: from sm_90 on
     Blocks(128, 128, 64, 8, 4),
+    Blocks(128, 128, 32, 8, 4),
     Blocks(256, 64, 64, 8, 3),
     Blocks(128, 64, 32, 4, 4),
     Blocks(128, 32, 32, 4, 4),
@@ -73,7 +75,7 @@ def _filter_kernel(
     tl.store(place, value.to(filters.dtype.element_ty), mask=live)
 
 
-@triton.jit(do_not_specialize=["height", "width", "noises"])
+@triton.jit(do_not_specialize=["height", "width", "noise_step"])
 @no_type_check
 def _styled_conv_kernel(
     x,  # [batch, height, width, channels]
@@ -86,7 +88,7 @@ def _styled_conv_kernel(
     width,
     channels,
     outs,
-    noises,
+    noise_step,  # from the noise of an item to that of the next one; 0 if all share one map
     above: "fp64",  # gain, and gain * slope
     below: "fp64",
     SUMS: tl.constexpr,
@@ -114,7 +116,7 @@ def _styled_conv_kernel(
         channel = step % blocks * INS + tl.arange(0, INS)
         there = channel < channels
         row, column = i + tap // 3 - 1, j + tap % 3 - 1
-        inside = live & (row >= 0) & (row < height) & (column >= 0) & (column < width)
+        inside = live & within(row, height) & within(column, width)
         shift = ((tap // 3 - 1) * width + tap % 3 - 1) * channels
         values = tl.load(
             source + shift + channel[None, :], mask=inside[:, None] & there[None, :], other=0.0
@@ -126,7 +128,7 @@ def _styled_conv_kernel(
         )
         total = tl.dot(values, taps, total, input_precision=PRECISION, out_dtype=SUMS)
     if noise is not None:
-        here = noise + (n % noises) * height * width + pixel
+        here = noise + n * noise_step + pixel
         added = tl.load(here, mask=live, other=0.0).to(SUMS) * tl.load(strength).to(SUMS)
         total += added[:, None]
     if bias is not None:
@@ -212,7 +214,7 @@ def styled_conv_triton(
             width,
             channels,
             outs,
-            1 if noise is None else len(noise),
+            noise_step(noise),
             float(gain),
             float(gain * slope),
             sums,

@@ -15,6 +15,7 @@ import triton.language as tl
 from jaxtyping import Float
 from torch import Tensor
 
+from .bias_act_triton import noise_step
 from .upfirdn2d import Resampling
 
 ROWS = 8  # results below each other, per lane
@@ -22,8 +23,15 @@ LANES = 128  # per program
 LONG = 64  # taps from which on strips are short: their code is laid out whole
 
 
+@triton.jit
+@no_type_check
+def within(i, size):
+    # 0 <= i < size by one comparison: read as unsigned, what is below zero is above every size.
+    return i.to(tl.uint32, bitcast=True) < size.to(tl.uint32)
+
+
 @triton.jit(
-    do_not_specialize=["planes", "height", "width", "out_height", "out_width", "noises"],
+    do_not_specialize=["planes", "height", "width", "out_height", "out_width", "noise_step"],
     do_not_specialize_on_alignment=["shift_y", "shift_x", "strips", "blocks"],
 )
 @no_type_check
@@ -42,7 +50,7 @@ def _upfirdn2d_kernel(
     out_height,
     out_width,
     step,  # 1, or the channels where they come last
-    noises,
+    noise_step,  # from the noise of an item to that of the next one; 0 if all share one map
     strips,  # of ROWS rows, per plane
     blocks,  # of COLUMNS columns, per row
     shift_y,  # floor(-before / UP): the sample of result 0 and tap PHASE
@@ -67,12 +75,13 @@ def _upfirdn2d_kernel(
     # Result i meets tap t at sample (i DOWN + t - before) / UP, where that is whole. Along y all
     # of it is known to the compiler; along x it is the lane's first tap and every UP-th after it.
     place = tl.program_id(0) // blocks * STRIPS + tl.arange(0, STRIPS)[:, None]
-    plane = (place // strips).to(tl.int64)
+    plane = place // strips
     strip = place % strips
     e = tl.program_id(0) % blocks * COLUMNS + tl.arange(0, COLUMNS)[None, :]
     j = e // step
     c = e % step
-    live = (plane < planes) & (j < out_width)
+    there, along = plane < planes, j < out_width
+    live = there & along
     first = (UP_X - (j * DOWN_X + PHASE_X) % UP_X) % UP_X
     column = shift_x + (j * DOWN_X + PHASE_X + first) // UP_X
     row = strip * (ROWS * DOWN_Y // UP_Y) + shift_y
@@ -90,13 +99,13 @@ def _upfirdn2d_kernel(
     sums = ()
     for _ in tl.static_range(ROWS):
         sums += (tl.zeros((STRIPS, COLUMNS), SUMS),)
-    source = x + plane * height * width * step
+    source = x + plane.to(tl.int64) * height * width * step
     for q in tl.static_range(((ROWS - 1) * DOWN_Y + TAPS_Y - 1 + PHASE_Y) // UP_Y + 1):
-        here = live & (row + q >= 0) & (row + q < height)
+        here = live & within(row + q, height)
         line = source + (row + q).to(tl.int64) * width * step
         values = ()
         for b in tl.static_range(LOADS):
-            inside = here & (column + b >= 0) & (column + b < width)
+            inside = here & within(column + b, width)
             value = tl.load(line + (column * step + c) + b * step, mask=inside, other=0.0)
             values += (value.to(SUMS),)
         added = ()
@@ -107,14 +116,19 @@ def _upfirdn2d_kernel(
                     total += values[b] * weights[(q * UP_Y - k * DOWN_Y - PHASE_Y) * LOADS + b]
             added += (total,)
         sums = added
+    # Divided as 32 bits: 64 take a GPU ten times as long.
     n = plane if LAST else plane // channels
     channel = c if LAST else plane % channels
     if scale is not None:
-        factor = tl.load(scale + n * channels + channel, mask=live, other=0.0).to(SUMS)
+        known = live if LAST else there
+        factor = tl.load(scale + n * channels + channel, mask=known, other=0.0).to(SUMS)
     if bias is not None:
-        added_bias = tl.load(bias + channel, mask=live, other=0.0).to(SUMS)
+        added_bias = tl.load(bias + channel, mask=along if LAST else there, other=0.0).to(SUMS)
+    if noise is not None:
+        loudness = tl.load(strength).to(SUMS)
+        map = noise + n.to(tl.int64) * noise_step + j
     upper, lower = tl.full((1, 1), above, SUMS), tl.full((1, 1), below, SUMS)
-    result = y + plane * out_height * out_width * step + e
+    result = y + plane.to(tl.int64) * out_height * out_width * step + e
     for k in tl.static_range(ROWS):
         i = strip * ROWS + k
         stored = live & (i < out_height)
@@ -122,8 +136,8 @@ def _upfirdn2d_kernel(
         if scale is not None:
             total *= factor
         if noise is not None:
-            map = noise + (n % noises) * out_height * out_width + i * out_width + j
-            total += tl.load(map, mask=stored, other=0.0).to(SUMS) * tl.load(strength).to(SUMS)
+            added_noise = tl.load(map + i * out_width, mask=stored, other=0.0).to(SUMS)
+            total += added_noise * loudness
         if bias is not None:
             total += added_bias
         total *= tl.where(total > 0, upper, lower)
@@ -182,7 +196,7 @@ def upfirdn2d_triton(
             out_height,
             out_width,
             step,
-            1 if noise is None else len(noise),
+            noise_step(noise),
             strips,
             blocks,
             -vertical.before // vertical.up,
