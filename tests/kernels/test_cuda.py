@@ -231,23 +231,53 @@ def test_implicit_convolution_by_all_blocks(dtype):
         torch.testing.assert_close(ours.double(), expected, **near(expected, dtype))
 
 
-def test_nothing_waits_for_the_gpu_and_every_stream_is_its_own():
+@pytest.fixture
+def every_operation():
+    """A run of all of them on inputs that stay, and the inputs."""
     x, kernel = maps(2, 16, 40, 40, dtype=torch.float16, last=True), torch.rand(4, 4, device="cuda")
     wave, bias = torch.randn(2, 4000, device="cuda"), torch.randn(16, device="cuda")
+    weight, style = torch.randn(24, 16, 3, 3, device="cuda"), torch.randn(2, 16, device="cuda")
+    vertices, triangles = (t.cuda() for t in scene(60, 33, 40))
 
-    def all_of_them():
-        return bias_act(x, bias), upfirdn2d(x, kernel), log_mel(wave, PUBLISHED)
+    def run():
+        with torch.no_grad():
+            seen = rasterize(vertices, triangles, (33, 40))
+            return (
+                bias_act(x, bias, 0.1, 3.0),
+                upfirdn2d(x, kernel),
+                log_mel(wave, PUBLISHED),
+                modulated_conv2d(x, weight, style, up=2, fir=kernel),
+                *seen,
+                interpolate(seen, triangles, vertices),
+            )
 
-    wanted = all_of_them()  # compiles, and makes the tables
+    wanted = run()  # compiles, makes the tables and asks for the triangles' vertices
     torch.cuda.synchronize()
+    return run, wanted, (x, wave, vertices)
+
+
+def test_nothing_waits_for_the_gpu_and_every_stream_is_its_own(every_operation):
+    run, wanted, _ = every_operation
     torch.cuda.set_sync_debug_mode("error")
     try:
         with torch.cuda.stream(torch.cuda.Stream()):
-            found = all_of_them()
+            found = run()
     finally:
         torch.cuda.set_sync_debug_mode("default")
     torch.cuda.synchronize()
     torch.testing.assert_close(found, wanted, rtol=0, atol=0)
+
+
+def test_a_graph_of_every_operation_is_replayed(every_operation):
+    run, wanted, inputs = every_operation
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        found = run()
+    for given in inputs:
+        given.mul_(0.5)
+    graph.replay()
+    torch.testing.assert_close(found, run(), rtol=0, atol=0)
+    assert not torch.equal(found[0], wanted[0]) and not torch.equal(found[-1], wanted[-1])
 
 
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")

@@ -200,12 +200,18 @@ def test_interpolate_by_triton_equals_reference(device):
     from voicemesh.kernels.interpolate_triton import interpolate_triton
 
     vertices, triangles = scene(60, 33, 40)
-    attributes = torch.randn(len(vertices), 5)
     fragments = rasterize(vertices, triangles, (33, 40))
-    expected = interpolate_reference(fragments, triangles, attributes)
     on = [Fragments(*(part.to(device) for part in fragments)), triangles.to(device)]
-    found = interpolate_triton(*on, attributes.to(device), block=2048)
-    assert torch.equal(found.cpu(), expected)
+    for channels in (5, 33):  # by a program, and by two of which the last one has one channel left
+        attributes = torch.randn(len(vertices), channels)
+        expected = interpolate_reference(fragments, triangles, attributes)
+        found = interpolate_triton(*on, attributes.to(device), values=8192)
+        assert torch.equal(found.cpu(), expected)
+    for nothing in (attributes[:, :0], attributes[:0]):
+        empty = interpolate_triton(
+            Fragments(*(part[:0].to(device) for part in fragments)), on[1], nothing.to(device)
+        )
+        assert empty.shape == (0, 40, nothing.shape[1])
 
 
 def test_interpolate_has_the_gradient_of_its_weights():
@@ -226,6 +232,26 @@ def test_interpolate_has_the_gradient_of_its_weights():
 def test_refuses(triangles, size, told):
     with pytest.raises(ValueError, match=told):
         rasterize(torch.zeros(3, 3), torch.tensor(triangles), size)
+
+
+def test_triangles_are_asked_once_until_they_change(monkeypatch):
+    asked, aminmax = [], torch.Tensor.aminmax
+    monkeypatch.setattr(torch.Tensor, "aminmax", lambda x: asked.append(x) or aminmax(x))
+    vertices, triangles = scene(7, 9, 8)
+    for _ in range(3):
+        rasterize(vertices, triangles, (9, 8))
+    assert len(asked) == 1
+    with pytest.raises(ValueError, match="vertices 0 to 19"):
+        rasterize(vertices[:-1], triangles, (9, 8))
+    triangles[3, 1] = 21
+    with pytest.raises(ValueError, match="vertices 0 to 21"):
+        rasterize(vertices, triangles, (9, 8))
+    with torch.inference_mode():
+        changing = triangles.clamp(max=20)
+        rasterize(vertices, changing, (9, 8))
+        changing[3, 1] = 21
+        with pytest.raises(ValueError, match="vertices 0 to 21"):
+            rasterize(vertices, changing, (9, 8))
 
 
 def test_warm_up():

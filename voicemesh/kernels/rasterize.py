@@ -5,8 +5,11 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float, Int, Int32
 from torch import Tensor
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from .launching import launches
+
+_spans = WeakTensorKeyDictionary()  # triangles -> their version, lowest and highest vertex
 
 EMPTY_DEPTH = -1e8  # depth where nothing was drawn; a triangle must be nearer than this
 EMPTY = -1  # triangle where nothing was drawn
@@ -124,12 +127,26 @@ def check(
     if min(size) < 1:
         raise ValueError(f"The image size is {size}; both height and width must be at least 1")
     if len(triangles):
-        lowest, highest = torch.stack(triangles.aminmax()).tolist()  # a GPU is waited for once
+        lowest, highest = _span(triangles)
         if lowest < 0 or highest >= len(vertices):
             raise ValueError(
                 f"Triangles name vertices {lowest} to {highest}; "
                 f"there are vertices 0 to {len(vertices) - 1}"
             )
+
+
+def _span(triangles: Int[Tensor, "t 3"]) -> list[int]:
+    """The lowest and the highest vertex of some triangles.
+
+    A GPU is waited for once for a tensor, and again when the tensor has changed.
+    """
+    if triangles.is_inference():  # which count no changes
+        return torch.stack(triangles.aminmax()).tolist()
+    version, *span = _spans.get(triangles, [None])
+    if version != triangles._version:
+        span = torch.stack(triangles.aminmax()).tolist()
+        _spans[triangles] = [triangles._version, *span]
+    return span
 
 
 def _coordinates(

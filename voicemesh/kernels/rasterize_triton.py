@@ -17,7 +17,7 @@ from torch import Tensor
 
 from .rasterize import EMPTY_DEPTH, Fragments
 
-TRIANGLES = 32  # per program
+TRIANGLES = 16  # per program: two triangles a lane, whose numbers fill its registers
 WINDOW = 4  # pixels a side that a triangle's lanes cover at once
 WIDE = 32  # pixels a side from which on a triangle's box is shared out
 PIECE = (8, 64)  # pixels of a shared box that a program draws at once
@@ -222,10 +222,12 @@ def _resolve_kernel(
     zb = tl.load(vertices + b * 3 + 2, mask=live, other=0.0)
     zc = tl.load(vertices + c * 3 + 2, mask=live, other=0.0)
     tl.store(triangle + i, tl.where(live, t, -1).to(tl.int32), mask=inside)
-    out = weights + i.to(tl.int64) * 3
-    tl.store(out, tl.where(live, w, 0.0), mask=inside)
-    tl.store(out + 1, tl.where(live, v, 0.0), mask=inside)
-    tl.store(out + 2, tl.where(live, u, 0.0), mask=inside)
+    # Weights as rows of four lanes of which three write: neighbours in memory, not three apart.
+    corner = tl.arange(0, 4)[None, :]
+    shares = tl.where(corner == 0, w[:, None], tl.where(corner == 1, v[:, None], u[:, None]))
+    out = weights + i.to(tl.int64)[:, None] * 3 + corner
+    shares = tl.where(live[:, None], shares, 0.0)
+    tl.store(out, shares, mask=inside[:, None] & (corner < 3))
     tl.store(depth + i, tl.where(live, w * za + v * zb + u * zc, FARTHEST), mask=inside)
 
 
