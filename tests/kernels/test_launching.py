@@ -45,6 +45,17 @@ def test_what_is_in_the_way_is_told(asked, monkeypatch, caplog):
     assert caplog.messages[0].endswith("slower: Failed to find C compiler.")
 
 
+def test_a_full_gpu_says_nothing_of_triton(asked, monkeypatch):
+    def full(device):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(launching, "_tried", full)
+    with pytest.raises(torch.OutOfMemoryError):
+        asked(GPU)
+    monkeypatch.setattr(launching, "_tried", lambda device: True)
+    assert asked(GPU)
+
+
 def test_a_home_that_nobody_may_write_to_is_left(asked, monkeypatch, tmp_path):
     knobs = pytest.importorskip("triton.knobs")
     found = []

@@ -38,6 +38,8 @@ def _runs(device: torch.device) -> bool:
     errors = (RuntimeError, OSError, ImportError, subprocess.SubprocessError, TritonError)
     try:
         return _tried(device)
+    except torch.OutOfMemoryError:
+        raise  # says nothing of Triton, and may pass
     except PermissionError:
         knobs.cache.dir = tempfile.mkdtemp(prefix="voicemesh-triton-")
         try:
