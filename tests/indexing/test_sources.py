@@ -8,6 +8,8 @@ from voicemesh.indexing.sources import Source, of_folder, of_table
 def test_subfolders_are_people(folder):
     (folder / "notes.txt").write_text("no picture")
     (folder / ".hidden.png").write_bytes(b"")
+    (folder / "ann" / ".cache").mkdir()
+    (folder / "ann" / ".cache" / "1.png").write_bytes(b"")
     found = of_folder(folder)
     assert [(s.file, s.identity, s.is_voice) for s in found] == [
         ("ann/1.png", "ann", False),

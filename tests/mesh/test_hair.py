@@ -82,6 +82,17 @@ def test_nothing_hangs_over_the_eyes(model, mesh, grown):
     assert not ((np.abs(x) < 20) & (y < 50) & (z > 75)).any()
 
 
+def test_hair_is_parted_on_the_side_that_is_asked_for(model, mesh):
+    """Parted on the left, the middle falls to the right, and the other way round."""
+    aside = []
+    for parting in (-0.8, 0.8):
+        hair = grow(model, mesh, replace(LONG, parting=parting, sweep=0.0), Look())
+        x, y, _ = locks(hair).T
+        middle = (np.abs(x) < 15) & (y > 100)
+        aside.append(hair.tangents[: hair.scalp_vertices][middle, 0].mean())
+    assert aside[1] < -0.2 < 0.2 < aside[0]
+
+
 def test_volume_lifts(model, mesh):
     heights = [
         locks(grow(model, mesh, replace(LONG, volume=volume), Look()))[:, 1].max()
@@ -98,6 +109,9 @@ def test_hair_goes_with_the_years(model, mesh, grown):
     assert full[:, 1].max() > 110 and locks(wreath)[:, 1].max() < 80
     hairy, bare = ((hair.head_material == Material.HAIR).sum() for hair in (grown["crop"], wreath))
     assert 0 < bare < 0.7 * hairy
+    material = ground(model).material
+    others = material != Material.HAIR  # eyes and lips shine as before
+    np.testing.assert_array_equal(wreath.head_material[others], material[others])
     top = mesh.vertices[:, 1] > 105
     skin, scalp = wreath.head_colours[top].mean(), grown["crop"].head_colours[top].mean()
     assert skin > scalp + 0.1
@@ -109,6 +123,16 @@ def test_beards_grow_on_chins_and_only_if_worn(grown):
     assert without[:, 1].min() > 5  # brows
     assert beard[:, 1].min() < -115
     assert (np.abs(beard[:, 1] + 55) < 8).any()  # the moustache
+
+
+def test_beard_and_moustache_are_worn_apart(model, mesh):
+    found = []
+    for style in (replace(CROP, beard=18.0), replace(CROP, moustache=7.0)):
+        hair = grow(model, mesh, style, Look())
+        x, y, z = hair.vertices[hair.scalp_vertices :].T
+        lip = (np.abs(x) < 15) & (np.abs(y + 54) < 5) & (z > 85)
+        found.append((bool(lip.any()), bool((y < -90).any())))
+    assert found == [(False, True), (True, False)]
 
 
 def test_goatees_leave_the_cheeks_bare(model, mesh, grown):
