@@ -60,3 +60,14 @@ def test_where_there_is_no_voice_there_are_zeros():
     told = tracks(voice())
     assert not told[1:, told[VALID] == 0].any()
     assert float(told[VALID].mean()) > 0.8
+
+
+def test_a_voice_that_freezes_gives_numbers():
+    """A lost packet leaves the last value standing, where a cycle is nothing but rounding."""
+    for start in range(6000, 6400, 10):
+        sound = voice()
+        sound[:, start : start + 400] = sound[0, start] + 0.25
+        told = tracks(sound)
+        assert torch.isfinite(told).all() and float(told[NOISE].abs().max()) < 10
+        frozen = (start + 200 - FIRST) // HOP
+        assert told[VALID, frozen] == 0

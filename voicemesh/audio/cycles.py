@@ -18,6 +18,7 @@ TRACKS = 4
 REACH = 0.08  # of a period: how far its length may be from the pitch map's
 VOICED = 0.5  # of the pitch map; frames below have no cycles
 ALIKE = 0.3  # least correlation of neighbouring cycles
+FLAT = np.float32(1e-5)  # share of a cycle's power around its mean; below is nothing but rounding
 CUTOFF, TAPS = 2500.0, 33  # Hz; above there is more noise than voice
 SAMPLE_RATE = 16_000
 # Logarithms are of a value and the least that a recording can show, then centred by eye.
@@ -97,7 +98,8 @@ def _next(x, at, length, reach):
     for i in range(length):
         total += x[at + i]
         power += x[at + i] * x[at + i]
-    power = power - total * total / length
+    least = FLAT * power
+    power = max(power - total * total / length, least)
     for k in range(2 * reach + 1):
         shifted = at + length - reach + k
         both, sum_, own = np.float32(0), np.float32(0), np.float32(0)
@@ -106,8 +108,10 @@ def _next(x, at, length, reach):
             both += x[at + i] * value
             sum_ += value
             own += value * value
+        flat = FLAT * own
         own -= sum_ * sum_ / length
-        likeness[k] = (both - total * sum_ / length) / np.sqrt(max(power * own, 1e-12))
+        if power > least and own > flat:
+            likeness[k] = (both - total * sum_ / length) / np.sqrt(max(power * own, 1e-12))
     k = np.argmax(likeness)
     if k == 0 or k == 2 * reach:
         return 0.0, 0.0, 0.0
