@@ -142,6 +142,20 @@ def test_a_face_backbone_goes_on_from_another():
         begin_with(fresh, IrBackbone((1, 1), (4, 7), features=5, **sizes))
 
 
+def test_further_units_of_a_face_backbone_add_nothing_at_first():
+    torch.manual_seed(0)
+    sizes = {"side": 16, "features": 5, "dropout": 0.0, "stem": 2}
+    known, longer = IrBackbone((1, 1), (4, 6), **sizes), IrBackbone((1, 3), (4, 6), **sizes)
+    for norm in (m for m in known.modules() if isinstance(m, torch.nn.BatchNorm2d)):
+        torch.nn.init.uniform_(norm.weight, 0.5, 2)
+    begin_with(longer, known)
+    picture = torch.randn(2, 3, 16, 16)
+    seen = [net.eval().body(net.input_layer(picture)) for net in (known, longer)]
+    torch.testing.assert_close(*seen)
+    with pytest.raises(ValueError, match="has other sizes"):
+        begin_with(known, longer)
+
+
 def test_facts_are_standard_scores(population):
     found = facts(population.people, measure_scales(population.people))
     torch.testing.assert_close(found["measures"].mean(0), torch.zeros(17), atol=1e-5, rtol=0)

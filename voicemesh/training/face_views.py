@@ -43,9 +43,16 @@ def viewed(
     pixels: UInt8[Tensor, "batch side _ 3"], views: Views
 ) -> Float[Tensor, "batch 3 side _"]:
     """A random view of each picture, drawn from PyTorch's generator."""
-    image = functional.grid_sample(
-        scaled(pixels), placed(len(pixels), views, pixels), "bilinear", "border", False
-    )
+    return seen(pixels, views, random_moves(len(pixels), views, pixels.device))
+
+
+def seen(
+    pixels: UInt8[Tensor, "batch side _ 3"], views: Views, moves: Float[Tensor, "batch 2 3"]
+) -> Float[Tensor, "batch 3 side _"]:
+    """Pictures moved like this, in random light and focus."""
+    size = [len(pixels), 3, *pixels.shape[1:3]]
+    grid = functional.affine_grid(moves, size, False)
+    image = functional.grid_sample(scaled(pixels), grid, "bilinear", "border", False)
     count = (len(image), 1, 1, 1)
     softness = views.blur * torch.rand(count, device=image.device)
     padded = functional.pad(image, (1, 1, 1, 1), mode="replicate")
@@ -56,11 +63,10 @@ def viewed(
     return (image + views.noise * torch.randn_like(image)).clamp(-1, 1)
 
 
-def placed(
-    count: int, views: Views, pixels: UInt8[Tensor, "batch side _ 3"]
-) -> Float[Tensor, "batch side _ 2"]:
-    """Where each pixel of a view comes from."""
-    device = pixels.device
+def random_moves(
+    count: int, views: Views, device: torch.device | None = None
+) -> Float[Tensor, "count 2 3"]:
+    """Where a place of each view lies in its picture; both reach from -1 to 1."""
     like = torch.empty(0, device=device)
     angle = torch.deg2rad(views.turn * signed((count,), like))
     size = 1 + views.zoom * signed((count,), like)
@@ -70,8 +76,7 @@ def placed(
     shift = 2 * views.shift * signed((count, 2), like)
     cosine, sine = size * angle.cos(), size * angle.sin()
     rows = torch.stack([cosine * side, -sine, shift[:, 0], sine * side, cosine, shift[:, 1]], 1)
-    height, width = pixels.shape[1:3]
-    return functional.affine_grid(rows.view(-1, 2, 3), [count, 3, height, width], False)
+    return rows.view(-1, 2, 3)
 
 
 def signed(shape: tuple[int, ...], like: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
