@@ -266,6 +266,15 @@ def test_heads_learn_on_the_codes_of_finished_backbones(tmp_path, monkeypatch):
     cmpc_publish.publish(run, population, bundle, writer)
     part = Bundle.open(tmp_path / "parts").part("cmpc-voice-encoder")
     assert "60 synthetic people" in part.training and "with labels" in part.training
+    (tmp_path / "second").mkdir()
+    toy_portraits(toy_population(tmp_path / "second", 40, 4, seed=1))
+    further = replace(recipe, more=(str(tmp_path / "second"),), held_out=4)
+    assert 0 <= start(population.folder, tmp_path / "both", further, bundle)["auc"] <= 1
+    kept = load_file(tmp_path / "both" / "best.safetensors")
+    assert len(kept["voice_bank"]) == 99  # of 102, every thirtieth is held out
+    cmpc_publish.publish(tmp_path / "both", population, bundle, writer)
+    part = Bundle.open(tmp_path / "parts").part("cmpc-voice-encoder")
+    assert "99 synthetic people" in part.training and part.results["recipe"]["more"] == ["second"]
     with pytest.raises(ValueError, match="set long_videos=true"):
         start(population.folder, run, replace(recipe, long_videos=False), bundle)
 

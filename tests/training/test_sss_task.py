@@ -20,6 +20,7 @@ from voicemesh.nets.voice_trunk import VoiceTrunk
 from voicemesh.population import likelihood
 from voicemesh.systems.sss import SeekingTheShapeOfSound
 from voicemesh.training import habits, sss_population, sss_publish, sss_published, sss_run
+from voicemesh.training.crowd import Crowd
 from voicemesh.training.data import grouped
 from voicemesh.training.loop import read_metrics
 from voicemesh.training.sss_data import CodedFaces, CodedVoices, Sitters, cut
@@ -205,10 +206,9 @@ def test_small_nets_learn_on_a_population_and_are_published(population, bundle, 
     best = sss_run.start(population.folder, tmp_path, SMALL, bundle)
     assert 0 <= best["free"] <= 1 and best["step"] in (50, 60)
     assert json.loads((tmp_path / "main" / "recipe.json").read_text())["recipe"]["small"]
+    crowd = Crowd.open(population.folder)
     learnt, judged = sss_population.divided(
-        population,
-        sss_population.portraits_of(population).gathered("train"),
-        sss_population.features(population.folder, "voicemesh"),
+        crowd, sss_population.joined_portraits(crowd), crowd.features("voicemesh")
     )
     assert judged.tolist() == [29, 59] and len(learnt) == 60
     assert len(load_file(tmp_path / "identity-weights.safetensors")["center.weight"]) == 60
@@ -222,6 +222,44 @@ def test_small_nets_learn_on_a_population_and_are_published(population, bundle, 
     speech = torch.randn(40_000)
     torch.testing.assert_close(space.embed_voice(speech), again.embed_voice(speech))
     assert made.tensors("sss-statistics")["odds"].shape == (2, 2)
+
+
+def test_small_nets_learn_from_several_populations(population, bundle, tmp_path, brief):
+    (tmp_path / "second").mkdir()
+    other = toy_population(tmp_path / "second", 35, 4, seed=1)
+    toy_portraits(other, pictures=3)
+    recipe = replace(SMALL, more=(str(other.folder),))
+    run = tmp_path / "run"
+    best = sss_run.start(population.folder, run, recipe, bundle)
+    assert 0 <= best["free"] <= 1
+    # 62 and 35 people, of whom the 30th, 60th and 90th judge
+    assert len(load_file(run / "identity-weights.safetensors")["center.weight"]) == 94
+    crowd = Crowd.open(population.folder, recipe.more)
+    portraits = sss_population.joined_portraits(crowd)
+    own = sss_population.VoiceRecipe(
+        "voicemesh", SMALL.voice_widths, SMALL.voice_blocks, SMALL.voice_code
+    )
+    trunk = sss_population.trained_trunk(run / sss_population.VOICE, own)
+    seen = sss_population.FaceRecipe(16, (1, 1), (4, 6), 8)
+    backbone = sss_population.trained_backbone(run / sss_population.FACE, seen)
+    (first,) = sss_population.coded(
+        crowd, portraits, trunk, backbone, recipe, np.array([3, 70 + 7])
+    )
+    alone = Crowd.open(other.folder)
+    (second,) = sss_population.coded(
+        alone, sss_population.joined_portraits(alone), trunk, backbone, recipe, np.array([7])
+    )
+    assert [len(rows) for rows in first.faces.rows] == [2, 3]
+    last, only = np.array([1]), np.array([0])
+    for side in ("voices", "faces"):
+        codes = [getattr(s, side).draw(p, None) for s, p in ((first, last), (second, only))]
+        torch.testing.assert_close(*codes)
+    assert first.sex[1] == second.sex[0] == other.people.mode[7]
+    writer = BundleWriter(tmp_path / "parts", "parts")
+    sss_publish.publish(run, population, bundle, writer)
+    part = Bundle.open(tmp_path / "parts").part("sss-voice-encoder")
+    assert "of 94 synthetic people" in part.training
+    assert part.results["recipe"]["more"] == ["second"]
 
 
 def test_nets_of_the_published_layout_learn_on_a_population(population, bundle, tmp_path):

@@ -11,15 +11,23 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from voicemesh.checkpoints.bundle import Bundle
-from voicemesh.evaluation.voice_faces import portraits_of
 from voicemesh.nets.irse import IrBackbone
 from voicemesh.nets.voice_trunk import VoiceTrunk
 from voicemesh.population.dataset import Population
 
 from .cmpc_nets import CmpcRecipe
-from .data import features
+from .crowd import Crowd
 from .sss_data import Sitters
-from .sss_population import FACE, VOICE, check, coded, face_backbone, held_out, voice_backbone
+from .sss_population import (
+    FACE,
+    VOICE,
+    check,
+    coded,
+    face_backbone,
+    held_out,
+    joined_portraits,
+    voice_backbone,
+)
 from .sss_recipe import SssRecipe
 
 
@@ -58,19 +66,20 @@ def coded_videos(
     """
     if not recipe.long_videos:
         raise ValueError("Videos are coded by people; set long_videos=true")
-    portraits = portraits_of(population).gathered("train")
-    utterances = features(population.folder, recipe.front_end, workers)
-    check(population)
+    crowd = Crowd.open(population.folder, recipe.more)
+    portraits = joined_portraits(crowd)
+    utterances = crowd.features(recipe.front_end, workers)
+    check(crowd)
     own = backbones_of(recipe)
-    trunk, done = voice_backbone(population, utterances, run, own, bundle, minutes)
+    trunk, done = voice_backbone(crowd, utterances, run, own, bundle, minutes)
     if not done:
         return None
-    backbone, done = face_backbone(population, portraits, run, own, bundle, minutes)
+    backbone, done = face_backbone(crowd, portraits, run, own, bundle, minutes)
     if not done:
         return None
     people = np.intersect1d(portraits.identity, utterances.identity)
-    sitters = coded(population, portraits, trunk, backbone, own, people)
-    unknown = np.flatnonzero(np.isin(people, held_out(population)))[: recipe.held_out]
+    (sitters,) = coded(crowd, portraits, trunk, backbone, own, people)
+    unknown = np.flatnonzero(np.isin(people, held_out(crowd)))[: recipe.held_out]
     learnt = np.setdiff1d(np.arange(len(people)), unknown)
     return CodedVideos(sitters, learnt, unknown), trunk, backbone
 
@@ -80,6 +89,7 @@ def backbones_of(recipe: CmpcRecipe) -> SssRecipe:
     folder = Path(recipe.backbones)
     return SssRecipe(
         small=True,
+        more=recipe.more,
         face_start="bundle",
         voice_backbone=str(folder / VOICE) if recipe.backbones else "",
         face_backbone=str(folder / FACE) if recipe.backbones else "",

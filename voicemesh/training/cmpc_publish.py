@@ -86,12 +86,16 @@ def publish(
     people = judges.people.take(embedded.who)
     results = measured(embedded, people, judges.recipe.coupling)
     prototypes = faces_of(space, run, recipe, population)
-    people = len(prototypes.person.unique()) - recipe.held_out
+    if recipe.long_videos:  # one of each person
+        people = len(best_of(run)["voice_bank"])
+    else:
+        people = len(prototypes.person.unique()) - recipe.held_out
     about = origin("cmpc", told(run, recipe, people))
     whole = {
         **brief(results),
         "recipe": asdict(recipe)
-        | {name: Path(getattr(recipe, name)).name for name in ("start", "backbones")},
+        | {name: Path(getattr(recipe, name)).name for name in ("start", "backbones")}
+        | {"more": [Path(folder).name for folder in recipe.more]},
     }
     voice, face = arguments_of(recipe)
     writer.net("cmpc-voice-encoder", space.voice, voice, eight_bits=True, results=whole, **about)

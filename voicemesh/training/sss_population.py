@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float32, Int64
 
 from voicemesh.audio.features import FRONT_ENDS
-from voicemesh.checkpoints.bundle import Bundle
+from voicemesh.checkpoints.bundle import FACE_MODEL, Bundle
 from voicemesh.evaluation.voice_faces import portraits_of
 from voicemesh.nets.cmp import VoiceEncoder
 from voicemesh.nets.irse import IrBackbone
@@ -20,12 +20,14 @@ from voicemesh.population.dataset import Population
 from voicemesh.population.likelihood import LikelihoodRatio
 from voicemesh.population.portrait_set import PortraitShard
 
-from .data import FeatureSet, features, grouped
+from .crowd import Crowd
+from .data import FeatureSet, grouped, heard_of
 from .face_views import Views
 from .faces import FaceRecipe, FaceTask, begin_with, face_codes, shrunk, trained_backbone
 from .habits import Habits
 from .kept import hash_of, hash_of_net, write_array
 from .loop import LoopSettings, train
+from .portrait_law import joined
 from .runs import finished
 from .sss_data import CodedFaces, CodedVoices, Sitters
 from .sss_recipe import SssRecipe
@@ -53,25 +55,24 @@ def train_on_population(
 ) -> dict[str, float]:
     """Backbones, codes, then the three steps, in the folder `run`; call again to go on.
 
-    A recipe may name the folders of runs that trained the backbones. Returns the best validation
-    of the newest step.
+    A recipe may name the folders of runs that trained the backbones, and further populations.
+    Returns the best validation of the newest step.
     """
-    portraits = portraits_of(population).gathered("train")
-    utterances = features(population.folder, recipe.front_end, workers)
-    check(population)
-    trunk, done = voice_backbone(population, utterances, run, recipe, bundle, minutes)
+    crowd = Crowd.open(population.folder, recipe.more)
+    portraits = joined_portraits(crowd)
+    utterances = crowd.features(recipe.front_end, workers)
+    check(crowd)
+    trunk, done = voice_backbone(crowd, utterances, run, recipe, bundle, minutes)
     if not done:
         return {}
-    backbone, done = face_backbone(population, portraits, run, recipe, bundle, minutes)
+    backbone, done = face_backbone(crowd, portraits, run, recipe, bundle, minutes)
     if not done:
         return {}
-    learnt, judged = divided(population, portraits, utterances)
-    sitters, judges = (
-        coded(population, portraits, trunk, backbone, recipe, some) for some in (learnt, judged)
-    )
+    learnt, judged = divided(crowd, portraits, utterances)
+    sitters, judges = coded(crowd, portraits, trunk, backbone, recipe, learnt, judged)
     if recipe.law_weight:
-        people = population.people.take(learnt)
-        ratio = LikelihoodRatio.fit(population.recipe.coupling, KNOWN_WELL, count=DRAWN)
+        people = crowd.people.take(learnt)
+        ratio = LikelihoodRatio.fit(crowd.recipe.coupling, KNOWN_WELL, count=DRAWN)
         sitters = replace(sitters, law=ratio.scores(people, people, recipe.seed))
 
     def fresh(state: IdentityState, adjusts: bool) -> SssNets:
@@ -82,8 +83,16 @@ def train_on_population(
     return in_three_steps(run, recipe, fresh, sitters, judged_by(judges), minutes)
 
 
-def check(population: Population) -> None:
-    """Refuse a population of which nobody could be kept to judge by."""
+def joined_portraits(crowd: Crowd) -> PortraitShard:
+    """The portraits of everybody to train on, as many as there are so far."""
+    parts = [portraits_of(one).gathered("train") for one in crowd.populations]
+    shifted = zip(parts, crowd.starts, strict=True)
+    parts = [replace(part, identity=part.identity + start) for part, start in shifted]
+    return parts[0] if len(parts) == 1 else joined(parts)
+
+
+def check(population: Population | Crowd) -> None:
+    """Refuse people of which nobody could be kept to judge by."""
     if len(held_out(population)) < LEAST_JUDGES:
         raise ValueError(
             f"{len(population.train)} people to train on, of whom every {JUDGED}th is kept to judge"
@@ -92,7 +101,7 @@ def check(population: Population) -> None:
 
 
 def voice_backbone(
-    population: Population,
+    crowd: Crowd,
     utterances: FeatureSet,
     run: Path,
     recipe: SssRecipe,
@@ -114,7 +123,7 @@ def voice_backbone(
         torch.manual_seed(own.seed)
         trunk = own.trunk()
         begin(trunk, bundle, own.start)
-        task = VoiceTask(own, trunk, population, utterances, held_out(population))
+        task = VoiceTask(own, trunk, crowd, utterances, held_out(crowd))
         train(task, own, folder, LoopSettings(own.steps, own.seed, minutes=minutes))
         if not finished(folder, own.steps):
             return trunk, False
@@ -142,7 +151,7 @@ def begin(trunk: VoiceTrunk, bundle: Bundle, part: str) -> None:
 
 
 def face_backbone(
-    population: Population,
+    crowd: Crowd,
     portraits: PortraitShard,
     run: Path,
     recipe: SssRecipe,
@@ -161,8 +170,10 @@ def face_backbone(
     )
     folder = Path(recipe.face_backbone or run / FACE)
     if not recipe.face_backbone:
-        habits = Habits.of_law(population.recipe.coupling)
-        task = FaceTask(own, population.people, portraits, held_out(population), habits)
+        habits = Habits.of_law(crowd.recipe.coupling)
+        asked = own.marks_weight and FACE_MODEL in bundle.parts
+        model = bundle.face_model() if asked else None
+        task = FaceTask(own, crowd.people, portraits, held_out(crowd), habits, model)
         if known := known_face(recipe, bundle):
             begin_with(task.net.backbone, known)
         train(task, own, folder, LoopSettings(own.steps, own.seed, minutes=minutes))
@@ -178,37 +189,52 @@ def known_face(recipe: SssRecipe, bundle: Bundle) -> IrBackbone | None:
     return Bundle.open(recipe.face_start).net(FACE_START).model if recipe.face_start else None
 
 
-def held_out(population: Population) -> Int64[np.ndarray, " some"]:
+def held_out(population: Population | Crowd) -> Int64[np.ndarray, " some"]:
     """The people to judge by while training, among those to train on."""
     return population.train[JUDGED - 1 :: JUDGED]
 
 
 def divided(
-    population: Population, portraits: PortraitShard, utterances: FeatureSet
+    crowd: Crowd, portraits: PortraitShard, utterances: FeatureSet
 ) -> tuple[Int64[np.ndarray, " some"], Int64[np.ndarray, " others"]]:
     """People with voices and portraits: those to learn from, those to judge by."""
     both = np.intersect1d(portraits.identity, utterances.identity)
-    judged = np.intersect1d(both, held_out(population))
+    judged = np.intersect1d(both, held_out(crowd))
     return np.setdiff1d(both, judged), judged
 
 
 def coded(
-    population: Population,
+    crowd: Crowd,
     portraits: PortraitShard,
     trunk: VoiceTrunk,
     backbone: IrBackbone,
     recipe: SssRecipe,
-    people: Int64[np.ndarray, " people"],
-) -> Sitters:
-    """What both backbones say of all that is known of these people, kept beside the population."""
-    voices = voice_codes(population, trunk, recipe.front_end)
-    codes = kept_faces(population, portraits, backbone, recipe)
-    rows = [own[~voices.clean[own]] for own in grouped(voices.identity, people)]
-    return Sitters(
-        CodedVoices(voices.codes, rows),
-        CodedFaces(codes, grouped(portraits.identity, people)),
-        population.people.mode[people],
-    )
+    *groups: Int64[np.ndarray, " _"],
+) -> list[Sitters]:
+    """What both backbones say of all that is known of some people, group by group.
+
+    It is kept beside each population.
+    """
+    pairs = list(zip(crowd.populations, crowd.starts, strict=True))
+    heard = [voice_codes(one, trunk, recipe.front_end) for one, _ in pairs]
+    owner = np.concatenate([v.identity + n for v, (_, n) in zip(heard, pairs, strict=True)])
+    clean = np.concatenate([own.clean for own in heard])
+    voices = np.concatenate([own.codes for own in heard])
+    ends = np.searchsorted(portraits.identity, [*crowd.starts, len(crowd.people)])
+    parts = [np.arange(*ends[n : n + 2]) for n in range(len(pairs))]
+    looks = [
+        kept_faces(one, portraits.rows(rows), backbone, recipe)
+        for (one, _), rows in zip(pairs, parts, strict=True)
+    ]
+    faces = np.concatenate(looks, 1)
+    return [
+        Sitters(
+            CodedVoices(voices, heard_of(people, owner, clean)),
+            CodedFaces(faces, grouped(portraits.identity, people)),
+            crowd.people.mode[people],
+        )
+        for people in groups
+    ]
 
 
 def kept_faces(

@@ -106,7 +106,8 @@ def publish(
     whole = {
         **brief(results),
         "recipe": asdict(recipe)
-        | {name: Path(getattr(recipe, name)).name for name in ("voice_backbone", "face_backbone")},
+        | {name: Path(getattr(recipe, name)).name for name in ("voice_backbone", "face_backbone")}
+        | {"more": [Path(folder).name for folder in recipe.more]},
     }
     if recipe.small:
         arguments = voice_arguments(recipe), face_arguments(recipe)

@@ -25,6 +25,7 @@ from voicemesh.population.streams import stream
 from voicemesh.population.voices import daily_change
 
 from .cmp import hide
+from .crowd import Crowd
 from .data import FeatureSet, PairSampler
 from .habits import Habits
 from .loop import Batch, mean_losses
@@ -102,7 +103,7 @@ class VoiceTask:
         self,
         recipe: VoiceRecipe,
         trunk: VoiceTrunk,
-        population: Population,
+        population: Population | Crowd,
         utterances: FeatureSet,
         held_out: Int64[np.ndarray, " some"],
     ) -> None:
@@ -160,12 +161,15 @@ class VoiceTask:
 
 
 def daily_changes(
-    population: Population, utterances: FeatureSet
+    population: Population | Crowd, utterances: FeatureSet
 ) -> Float[np.ndarray, "rows quantities"]:
     """How far the voice of each recording was from the speaker's habits on its day."""
-    seed, labels = population.recipe.seed, np.stack([utterances.identity, utterances.session], 1)
+    crowd = population if isinstance(population, Crowd) else Crowd((population,))
+    labels = np.stack([utterances.identity, utterances.session], 1)
     days, place = np.unique(labels, axis=0, return_inverse=True)
-    drawn = [daily_change(stream(seed, "session", *map(int, day))) for day in days]
+    seeds = [one.recipe.seed for one in crowd.populations]
+    where = np.stack([*crowd.home(days[:, 0]), days[:, 1]], 1).tolist()
+    drawn = [daily_change(stream(seeds[n], "session", *of)) for n, *of in where]
     return np.stack(drawn)[place.ravel()]
 
 
