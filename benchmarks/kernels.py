@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rasterize import sphere
+from rasterize import scattered, sphere
 from stylegan2_ops import FIR, depthwise, plain_bias_act, plain_styled_conv, plain_upfirdn2d
 from timing import fastest
 
@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from voicemesh.kernels.bias_act import GAIN, SLOPE, bias_act
 from voicemesh.kernels.log_mel import MelSettings, log_mel, log_mel_fft
 from voicemesh.kernels.modulated_conv import modulated_conv2d
-from voicemesh.kernels.rasterize import EMPTY_DEPTH, interpolate, interpolate_reference, rasterize
+from voicemesh.kernels.rasterize import interpolate, interpolate_reference, rasterize
 from voicemesh.kernels.upfirdn2d import upfirdn2d
 
 
@@ -170,25 +170,6 @@ def pictures(device: str, size: int) -> Iterator[Case]:
     )
 
 
-def scattered(points: torch.Tensor, corners: torch.Tensor, size: int) -> torch.Tensor:
-    """Depth by PyTorch: every triangle tests a box of its own, the largest depth stays."""
-    a, b, c = points[corners.long()].unbind(1)
-    box = 24
-    first = torch.minimum(a, torch.minimum(b, c))[:, :2].floor()
-    depth = points.new_full((size * size + 1,), EMPTY_DEPTH)
-    e0, e1 = c - a, b - a
-    inverse = 1 / (e0[:, 0] * e1[:, 1] - e0[:, 1] * e1[:, 0])
-    for place in range(box * box):
-        x, y = first[:, 0] + place % box, first[:, 1] + place // box
-        u = ((x - a[:, 0]) * e1[:, 1] - (y - a[:, 1]) * e1[:, 0]) * inverse
-        v = ((y - a[:, 1]) * e0[:, 0] - (x - a[:, 0]) * e0[:, 1]) * inverse
-        z = (1 - u - v) * a[:, 2] + v * b[:, 2] + u * c[:, 2]
-        inside = (u >= 0) & (v >= 0) & (u + v < 1) & (x >= 0) & (y >= 0) & (x < size) & (y < size)
-        pixel = torch.where(inside, y * size + x, size * size).long()
-        depth.scatter_reduce_(0, pixel, torch.where(inside, z, EMPTY_DEPTH), "amax")
-    return depth[:-1].reshape(size, size)
-
-
 def maps(*shape: int, device: str, dtype: torch.dtype) -> torch.Tensor:
     """Random maps in the order of channels that convolutions of this precision like best."""
     x = torch.randn(shape, device=device).to(dtype)
@@ -258,7 +239,12 @@ def main() -> None:
     parser.add_argument("--batch", type=int, help="maps at once; 8, on a CPU 1")
     parser.add_argument("--only", default="", help="operations whose name holds this")
     parser.add_argument("--eager", action="store_true", help="leave torch.compile out")
+    parser.add_argument("--compile", action="store_true", help="machine_code.py, without a GPU")
     given = parser.parse_args()
+    if given.compile:
+        import machine_code
+
+        return machine_code.main(["--only", given.only])
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cpu":
         print("No CUDA GPU on this machine: the CPU forms, on one core.")
