@@ -8,8 +8,9 @@ import torch
 from checkpoints.face_tensors import VERTICES, face_tensors
 from scipy.io import savemat
 
-from voicemesh import checkpoints
+from voicemesh import checkpoints, cli
 from voicemesh.checkpoints import basel_files
+from voicemesh.checkpoints.bundle import Bundle
 from voicemesh.mesh.landmarks import BASEL_LANDMARKS
 
 
@@ -60,6 +61,19 @@ def test_the_face_model_without_neck(tmp_path):
     (tmp_path / "tri.pkl").write_bytes(pickle.dumps(np.array([[5], [6], [7]])))
     again = basel_files.load_basel(tmp_path / "bfm_noneck_v3.pkl", tmp_path / "tri.pkl")
     assert again.triangles.tolist() == [[5, 7, 6]]
+    np.save(tmp_path / "points.npy", np.arange(68)[::-1])
+    again = basel_files.load_basel(
+        tmp_path / "bfm_noneck_v3.pkl", landmarks=tmp_path / "points.npy"
+    )
+    assert model.landmarks.tolist() == list(range(68)) == again.landmarks.tolist()[::-1]
+    command = ["convert", "head", str(tmp_path / "bfm_noneck_v3.pkl"), "--out", str(tmp_path / "b")]
+    for name, file in (("triangles", "tri.pkl"), ("landmarks", "points.npy")):
+        command += [f"--{name}", str(tmp_path / file)]
+    assert cli.main(command) == 0
+    read = Bundle.open(tmp_path / "b").face_model()
+    assert read.triangles.tolist() == [[5, 7, 6]]
+    assert torch.equal(read.landmarks, again.landmarks)
+    assert torch.equal(read.shape_basis, model.shape_basis)  # as published, to the last bit
     (tmp_path / "bare.pkl").write_bytes(pickle.dumps({"u": arrays["u"]}))
     with pytest.raises(ValueError, match=r"bare\.pkl lacks w_shp, w_exp, tri, keypoints"):
         basel_files.load_basel(tmp_path / "bare.pkl")

@@ -25,7 +25,8 @@ def test_everyone_is_there_once_with_all_that_is_known(population, portraits, bu
     built = indexing.showcase(population, portraits, bundle, tmp_path / "out", title="People")
     assert (len(built), built.people, built.title) == (3, 3, "People")
     shown = portraits.gathered("validation")
-    people = population.people
+    people, (heard,) = population.people, population.recordings("validation")
+    told = {"faces": [], "voices": []}
     for number, person in enumerate(population.validation):
         entry = built.entry(number)
         assert entry.identity == f"{population.recipe.seed}-{person}"
@@ -37,11 +38,24 @@ def test_everyone_is_there_once_with_all_that_is_known(population, portraits, bu
         assert np.abs(built.picture(number).astype(int) - front).mean() < 8
         rate, samples = built.voice(number)
         assert len(samples) == pytest.approx(population.recipe.seconds * rate, rel=0.02)
+        spoken = np.flatnonzero(heard.identity == person)
+        alike = [np.corrcoef(samples, w[: len(samples)])[0, 1] for w in heard.waveform[spoken]]
+        clean = heard.clean[spoken] & ~heard.raised[spoken]
+        assert np.argmax(alike) in np.flatnonzero(clean)  # heard without its channel
         space = spaces_of(bundle, "cpu")["sss"]
         faces = space.embed_faces(list(shown.pixels[rows])).numpy().mean(0)
         unit = built.side("sss", "faces").vectors[number]
         np.testing.assert_allclose(unit, faces / np.linalg.norm(faces), atol=1e-5)
-    assert built.strangers("sss", "faces") is not None
+        (usual,) = spoken[~clean & ~heard.raised[spoken] & ~heard.clean[spoken]]
+        voice = space.embed_voice(indexing.speech_of(heard.waveform[usual])).numpy()
+        np.testing.assert_allclose(built.side("sss", "voices").vectors[number], voice, atol=1e-5)
+        told["voices"].append([voice])
+        told["faces"].append(space.embed_faces(list(shown.pixels[rows])).numpy())
+    for side, other in (("faces", "voices"), ("voices", "faces")):  # single ones are searched for
+        rows, tops = built.side("sss", side).vectors, []
+        for own, singles in enumerate(told[other]):
+            tops += [(np.delete(rows, own, 0) @ single).max() for single in singles]
+        np.testing.assert_allclose(built.strangers("sss", side), np.sort(tops), atol=1e-5)
     assert built.search(unit, "sss", "faces", 1).numbers.tolist() == [2]
 
 

@@ -17,6 +17,7 @@ from voicemesh.audio.recording import SAMPLE_RATE, Recording, UnusableRecording
 from voicemesh.checkpoints.bundle import BundleWriter
 from voicemesh.mesh.comparison import PARTS
 from voicemesh.mesh.landmarks import LENGTHS, RATIOS
+from voicemesh.mesh.lighting import vertex_normals
 from voicemesh.pipeline import portrait as portraits
 from voicemesh.pipeline.certainty import vertex_radius
 from voicemesh.systems.fusion import TRAITS, Repeats
@@ -279,13 +280,15 @@ def test_agreement_is_in_millimetres(repeated, recordings):
     assert two.usual.same == pytest.approx(min(two.between / 4, 1), abs=1e-3)
     assert two.usual.other == pytest.approx(np.clip((two.between - 1) / 8, 0, 1), abs=1e-3)
     assert two.narrower == pytest.approx(1 - np.mean(narrowed(two)), abs=1e-3)
+    told = json.loads(json.dumps(several.report()))["agreement"]
+    assert told["recordings"] == ["0.wav", "1.wav", "2.wav"]
+    assert told["between_mm"] == pytest.approx(several.between, abs=1e-4)
 
 
 def narrowed(several) -> list[float]:
     """What is left of each length's interval."""
     rows = zip(several.fused.measurements, several.each[0].measurements, strict=True)
     return [(fused.high - fused.low) / (alone.high - alone.low) for fused, alone in rows]
-    assert json.dumps(several.report())
 
 
 def test_one_voice_twice_agrees(whole, recordings):
@@ -305,6 +308,8 @@ def test_two_voices_are_compared_part_by_part(repeated, recordings):
     assert comparison.distance == pytest.approx(float(apart), rel=1e-3)
     np.testing.assert_allclose(comparison.first.vertices, heads[0], atol=1e-3)
     onto = comparison.second.vertices - comparison.first.vertices
+    normals = vertex_normals(comparison.first.vertices, comparison.first.triangles)
+    np.testing.assert_allclose(comparison.outward, (onto * normals).sum(1), atol=1e-3)
     held = torch.cat([at for name, at in repeated.parts.items() if name not in ("Ears", "Skull")])
     before = (heads[0] - heads[1])[held].square().sum(1).mean()
     assert np.square(onto[held]).sum(1).mean() < 0.999 * float(before)
