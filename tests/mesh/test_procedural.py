@@ -150,6 +150,11 @@ def test_landmarks_and_paint_lie_where_they_belong(coarse):
     assert points[36, 0] < points[39, 0] < 0 < points[42, 0] < points[45, 0]
     assert points[8, 1] < points[57, 1] < points[51, 1] < points[33, 1] < points[27, 1]
     assert points[30, 2] == points[:, 2].max()
+    for first, last in ((0, 17), (17, 27), (31, 36), (48, 55), (60, 65)):  # from the right
+        assert (np.diff(points[first:last, 0]) > 0).all(), first
+    for line in (points[54:60], points[64:68]):  # and below the lips back again
+        assert (np.diff(line[:, 0]) < 0).all()
+    assert points[[37, 38, 43, 44], 1].min() > 0 > points[[40, 41, 46, 47], 1].max()
     layers = paint(coarse)
     skin = coarse.template.skin
     lips = skin[np.nonzero(layers["lips"][: coarse.skin] > 0.5)[0]]
