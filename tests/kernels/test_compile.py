@@ -70,10 +70,13 @@ def test_memory_is_moved_by_sixteen_bytes_a_lane(newest):
 
 def test_tensor_cores_multiply_and_atomics_answer_nobody(newest):
     found = {row["kernel"]: row for row in newest}
-    assert some(found["_log_mel_kernel"], "HGMMA")
+    spectra = [row for row in newest if row["kernel"] == "_log_mel_kernel"]
+    assert some(spectra[0], "HGMMA")
+    for row in spectra:
+        assert some(row, "HGMMA", "HMMA"), row  # partial frames by smaller products
     for row in newest:
         if row["kernel"] == "_styled_conv_kernel":
-            assert some(row, "HGMMA") == ("ieee" not in row["case"]), row
+            assert some(row, "HGMMA"), row
     for kernel in ("_draw_kernel", "_draw_wide_kernel"):
         assert some(found[kernel], "REDG.E.MAX.S64") and not some(found[kernel], "ATOMG.E.MAX")
 
