@@ -40,6 +40,7 @@ def cached(tmp_path, monkeypatch) -> Path:
         ("ann/small", True),
         ("ann/small.v1@main", True),
         (f"ann/small@{COMMIT}", True),
+        ("ann/small@refs/pr/3", True),
         ("small", False),
         ("ann/small/more", False),
         ("../small", False),

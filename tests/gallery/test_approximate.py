@@ -48,6 +48,13 @@ def test_the_exact_nearest(vectors):
     np.testing.assert_array_equal(approximate.exact_nearest(vectors, probes, 10), told)
 
 
+def test_equals_among_the_nearest_come_by_their_number(rng):
+    whole = rng.integers(-3, 4, (300, WIDTH)).astype(np.float32)  # so that sums are exact
+    rows = np.repeat(whole, 5, 0)
+    told = np.argsort(-(whole[:9] @ rows.T), axis=1, kind="stable")[:, :5]
+    np.testing.assert_array_equal(approximate.exact_nearest(rows, whole[:9], 5), told)
+
+
 def test_the_exact_nearest_in_pieces(vectors, monkeypatch):
     whole = approximate.exact_nearest(vectors, vectors[:5], 10)
     monkeypatch.setattr(approximate, "AT_ONCE", 700)

@@ -89,6 +89,7 @@ def test_new_files_are_added_behind_the_old(folder, tmp_path, bundle):
     np.testing.assert_array_equal(gallery.side("cmpc", "faces").vectors[:-1], vectors)
     assert gallery.picture(6) is not None and gallery.picture(0) is not None
     again = content(tmp_path / "out")
+    assert again.keys() == {*gallery.manifest["files"], "gallery.json"}  # the old ones are gone
     indexed(folder, tmp_path / "out", bundle)
     assert content(tmp_path / "out") == again
 
