@@ -92,7 +92,7 @@ def embed(space: VoiceFaceSpace, population: Population, portraits: PortraitSet)
 
 def averaged(
     space: VoiceFaceSpace,
-    told: Sequence[Float[Tensor, "recordings told"]],
+    told: Sequence[Float[Tensor, "_ told"]],
     place: Int[np.ndarray, " people"],
     count: int,
 ) -> Side:

@@ -37,7 +37,7 @@ class ChannelRecipe:
 def transmit(
     speech: Float32[np.ndarray, " samples"],
     rng: np.random.Generator,
-    others: Sequence[Float32[np.ndarray, " samples"]] = (),
+    others: Sequence[Float32[np.ndarray, " _"]] = (),
     recipe: ChannelRecipe | None = None,
 ) -> Float32[np.ndarray, " samples"]:
     """A random recording of this speech, within [-1, 1]; `others` babble behind it."""
@@ -168,7 +168,7 @@ def _background(
 def _babble(
     rng: np.random.Generator,
     x: Float[np.ndarray, " samples"],
-    others: Sequence[Float32[np.ndarray, " samples"]],
+    others: Sequence[Float32[np.ndarray, " _"]],
 ) -> Float[np.ndarray, " samples"]:
     babble = np.zeros(len(x))
     for other in others[: int(rng.integers(1, len(others) + 1))]:

@@ -67,7 +67,7 @@ def heard_of(
 
 def grouped(
     owners: Int64[np.ndarray, " rows"], people: Int64[np.ndarray, " people"]
-) -> list[Int64[np.ndarray, " some"]]:
+) -> list[Int64[np.ndarray, " _"]]:
     """The rows of each of `people`."""
     order = np.argsort(owners, kind="stable")
     ordered = owners[order]

@@ -59,7 +59,7 @@ class CodedVoices:
     """Codes of a voice backbone, kept; a voice is one recording or several joined."""
 
     codes: Float32[np.ndarray, "rows inner"]
-    rows: Sequence[Int64[np.ndarray, " some"]]  # of each person
+    rows: Sequence[Int64[np.ndarray, " _"]]  # of each person
     most: int = 6  # recordings in one voice
 
     def draw(
@@ -81,7 +81,7 @@ class CodedFaces:
     """Codes of a face backbone, kept: of every picture, plain and in some views of it."""
 
     codes: Float32[np.ndarray, "views rows features"]  # the first view is the plain one
-    rows: Sequence[Int64[np.ndarray, " some"]]
+    rows: Sequence[Int64[np.ndarray, " _"]]
 
     def draw(
         self, people: Int64[np.ndarray, " batch"], rng: np.random.Generator | None
@@ -100,7 +100,7 @@ class Pictures:
     """Pictures of the net's size, in a new view each time."""
 
     pixels: UInt8[Tensor, "rows side side 3"]
-    rows: Sequence[Int64[np.ndarray, " some"]]
+    rows: Sequence[Int64[np.ndarray, " _"]]
     views: Views = field(default_factory=Views)
     bgr: bool = False
 
@@ -121,7 +121,7 @@ class Waveforms:
     """Recordings in memory, cut at random and read by the published front end."""
 
     waveforms: Sequence[np.ndarray]  # int16 at 16 kHz, of any lengths
-    rows: Sequence[Int64[np.ndarray, " some"]]
+    rows: Sequence[Int64[np.ndarray, " _"]]
     shortest: int  # samples of a cut
     longest: int
 
@@ -155,7 +155,7 @@ def cut(
 
 def recordings_of(
     population: Population, split: str
-) -> tuple[list[np.ndarray], list[Int64[np.ndarray, " some"]]]:
+) -> tuple[list[np.ndarray], list[Int64[np.ndarray, " _"]]]:
     """All usual recordings through a channel, and the rows of each person of the split."""
     waveforms: list[np.ndarray] = []
     owners: list[np.ndarray] = []
