@@ -1,6 +1,7 @@
 """Data sets: repeatable, resumable, split by identity."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -100,6 +101,36 @@ def test_another_recipe_is_refused(built):
         populate(built.folder, replace(RECIPE, seed=5))
 
 
+def test_a_share_of_the_sessions_is_strong_and_the_others_stay(built, tmp_path):
+    half = populate(tmp_path / "half", replace(RECIPE, strong=0.5))
+    usual, mixed = rows(built, "train"), rows(half, "train")
+    modes = half.people.mode
+    told = [
+        dataset.effort_of(half.recipe, int(i), int(s), int(modes[i]))
+        for i, s in zip(mixed["identity"], mixed["session"], strict=True)
+    ]
+    strong = np.array([loud for _, loud in told])
+    assert 0 < strong.sum() < len(strong)
+    np.testing.assert_array_equal(mixed["effort"], [effort for effort, _ in told])
+    least = np.where(modes[mixed["identity"]] == 1, 2, 4)
+    assert (mixed["effort"][strong] >= least[strong]).all()
+    same = (mixed["waveform"] == usual["waveform"]).all(1)
+    clean = usual["clean"]  # behind a channel others are heard as well
+    np.testing.assert_array_equal(same[clean], ~strong[clean])
+    louder = rows(half, "validation")["raised"]
+    assert set(rows(half, "validation")["effort"][louder]) == {6.0}
+
+
+def test_populations_of_before_have_no_strong_effort(built, tmp_path):
+    folder = shutil.copytree(built.folder, tmp_path / "old")
+    description = json.loads((folder / "dataset.json").read_text())
+    del description["recipe"]["strong"]
+    (folder / "dataset.json").write_text(json.dumps(description))
+    assert contents(populate(folder, RECIPE)) == contents(built)
+    with pytest.raises(ValueError, match=r"other strong \(\{'strong': 0.0\}\)"):
+        populate(folder, replace(RECIPE, strong=0.5))
+
+
 def test_more_identities_begin_with_the_same_recordings(built, tmp_path):
     wider = populate(tmp_path, replace(RECIPE, identities=6))
     first, same = next(built.recordings("train")), next(wider.recordings("train"))
@@ -114,6 +145,7 @@ def test_more_identities_begin_with_the_same_recordings(built, tmp_path):
         ({"coupling": 2.0}, "coupling is 2.0"),
         ({"calm": 1.5}, "calm is 1.5"),
         ({"effort_spread": -1.0}, "effort_spread is -1.0"),
+        ({"strong": 1.2}, "strong is 1.2"),
     ],
 )
 def test_impossible_recipes_are_refused(tmp_path, change, message):

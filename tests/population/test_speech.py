@@ -21,7 +21,14 @@ from voicemesh.population.tract import (
     pulse_tables,
     vocal_tract,
 )
-from voicemesh.population.voices import draw_effort, habitual, in_session, raised
+from voicemesh.population.voices import (
+    draw_effort,
+    draw_strong,
+    habitual,
+    in_session,
+    raised,
+    strained,
+)
 
 
 @pytest.fixture(scope="module")
@@ -200,6 +207,42 @@ def test_effort_raises_pitch_and_its_companions(voice):
     assert loud.rd < voice.rd and loud.tilt < voice.tilt and loud.f1_shift > 1.05
     assert loud.tract == voice.tract
     assert raised(voice, 0.0, np.random.default_rng(0)) is voice
+
+
+def test_strong_effort_lifts_the_pitch_with_formants_and_larynx(voice):
+    loud = [strained(voice, 10.0, np.random.default_rng(i)) for i in range(200)]
+
+    def heard(name):
+        return np.array([getattr(one, name) for one in loud])
+
+    assert heard("f0") == pytest.approx(voice.f0 * 2 ** (10 / 12))
+    shorter, opened = heard("tract") / voice.tract, np.log(heard("f1_shift")) / 10
+    assert 0.94 < shorter.min() < 0.945 and 0.995 < shorter.max() <= 1
+    assert 0.005 <= opened.min() < 0.007 and 0.023 < opened.max() <= 0.025
+    assert (heard("rate") <= voice.rate).all() and (heard("tilt") <= voice.tilt).all()
+    # Some voices are pressed to the end, as in anger; others rise as they are, as in fear.
+    pressed = voice.rd - heard("rd")
+    assert pressed.min() < 0.05 and pressed.max() > 0.4
+    assert np.corrcoef(pressed, heard("tilt"))[0, 1] < -0.7
+    assert np.median(heard("f0_spread")) < voice.f0_spread * 1.6
+    assert strained(voice, 40.0, np.random.default_rng(0)).f0 == 430
+
+
+def test_men_raise_their_voices_further():
+    rng = np.random.default_rng(0)
+    men, women = (np.array([draw_strong(rng, mode) for _ in range(2000)]) for mode in (0, 1))
+    assert 4 <= men.min() < 4.1 and 13.9 < men.max() <= 14
+    assert 2 <= women.min() < 2.1 and 8.9 < women.max() <= 9
+
+
+def test_a_strong_session_is_strained(people):
+    calm, strong, usual = (
+        in_session(people, 5, np.random.default_rng(1), effort, loud)
+        for effort, loud in ((0.0, False), (8.0, True), (8.0, False))
+    )
+    assert strong.f0 == pytest.approx(calm.f0 * 2 ** (8 / 12)) and strong.f0 == usual.f0
+    assert strong.tract < calm.tract == usual.tract
+    assert strong.rate < calm.rate == usual.rate
 
 
 def test_efforts_are_calm_in_a_share_of_the_sessions():

@@ -24,7 +24,7 @@ from .law import People, draw
 from .speech import speak
 from .streams import stream
 from .tract import BLOCK, CONTROL_RATE
-from .voices import draw_effort, in_session
+from .voices import draw_effort, draw_strong, in_session
 from .workers import each
 
 log = logging.getLogger(__name__)
@@ -50,6 +50,7 @@ class PopulationRecipe:
     calm: float = 0.3  # share of the sessions without any vocal effort
     effort: float = 1.5  # of the others: mean in semitones, within [-2, 9]
     effort_spread: float = 2.5  # and deviation
+    strong: float = 0.0  # share of the sessions with strong effort, of 2 to 14 semitones
     seed: int = 0
     workers: int = 2
 
@@ -155,12 +156,10 @@ def build_shard(
     clean = np.zeros((len(identities), sessions, _samples(recipe)), np.float32)
     for row, identity in enumerate(map(int, identities)):
         for session in range(sessions):
-            raised = session == recipe.sessions
-            own = stream(recipe.seed, "effort", identity, session)
-            usual = draw_effort(own, recipe.calm, recipe.effort, recipe.effort_spread)
-            effort[row, session] = RAISED if raised else usual
+            mode = int(people.mode[identity])
+            effort[row, session], strong = effort_of(recipe, identity, session, mode)
             day = stream(recipe.seed, "session", identity, session)
-            voice = in_session(people, identity, day, float(effort[row, session]))
+            voice = in_session(people, identity, day, float(effort[row, session]), strong)
             text = stream(recipe.seed, "speech", identity, session)
             clean[row, session] = speak(voice, text, recipe.seconds)
     columns: dict[str, list] = {name: [] for name in Recordings.__dataclass_fields__}
@@ -182,6 +181,19 @@ def build_shard(
                 for column, value in zip(columns.values(), values, strict=True):
                     column.append(value)
     return Recordings(**{name: np.array(column) for name, column in columns.items()})
+
+
+def effort_of(
+    recipe: PopulationRecipe, identity: int, session: int, mode: int
+) -> tuple[float, bool]:
+    """The vocal effort of a session of a person of this mode in semitones; is it strong?"""
+    if session == recipe.sessions:
+        return RAISED, False
+    luck = stream(recipe.seed, "strong", identity, session)
+    if luck.random() < recipe.strong:
+        return draw_strong(luck, mode), True
+    own = stream(recipe.seed, "effort", identity, session)
+    return draw_effort(own, recipe.calm, recipe.effort, recipe.effort_spread), False
 
 
 def _samples(recipe: PopulationRecipe) -> int:
@@ -211,6 +223,8 @@ def _check(recipe: PopulationRecipe) -> None:
         raise ValueError(f"seconds is {recipe.seconds}; recordings last at least 1 s")
     if not 0 <= recipe.calm <= 1:
         raise ValueError(f"calm is {recipe.calm}; it is a share between 0 and 1")
+    if not 0 <= recipe.strong <= 1:
+        raise ValueError(f"strong is {recipe.strong}; it is a share between 0 and 1")
     if recipe.effort_spread < 0:
         raise ValueError(f"effort_spread is {recipe.effort_spread}; it must not be negative")
     if not 0 <= recipe.coupling <= 1.3:

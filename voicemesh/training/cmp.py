@@ -159,7 +159,7 @@ class CmpTask:
 
     def _told(self, crowd: Crowd) -> dict[str, Float[Tensor, "days ..."]]:
         """Targets by name, one row for every person on every day."""
-        days = Days.of(crowd, self.utterances)
+        self.days = days = Days.of(crowd, self.utterances)
         self._day = torch.from_numpy(days.of_row)
         people = torch.from_numpy(days.identity)
         traits, shape_params = self.targets.traits[people], self.targets.shape_params

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from voicemesh.evaluation.expectation import Expectation
 from voicemesh.evaluation.targets import TRAIT_SCALES
-from voicemesh.population.dataset import RAISED
+from voicemesh.population.dataset import effort_of
 from voicemesh.population.streams import stream
 from voicemesh.population.tables import VOICE
-from voicemesh.population.voices import daily_change, draw_effort
+from voicemesh.population.voices import daily_change
 
 from .crowd import Crowd
 from .data import FeatureSet
@@ -31,6 +31,7 @@ class Days:
     identity: Int64[np.ndarray, " days"]
     voice: Float[np.ndarray, "days quantities"]  # before any vocal effort
     effort: Float[np.ndarray, " days"]  # semitones
+    strong: Bool[np.ndarray, " days"]  # was it strong?
 
     @classmethod
     def of(cls, crowd: Crowd, utterances: FeatureSet) -> "Days":
@@ -38,16 +39,15 @@ class Days:
         pairs = np.stack([utterances.identity, utterances.session], 1)
         days, of_row = np.unique(pairs, axis=0, return_inverse=True)
         homes, own = crowd.home(days[:, 0])
-        voice, effort = crowd.people.voice[days[:, 0]], np.empty(len(days))
+        voice, modes = crowd.people.voice[days[:, 0]], crowd.people.mode[days[:, 0]]
+        effort, strong = np.empty(len(days)), np.empty(len(days), bool)
         for row, (home, person, session) in enumerate(
             zip(homes.tolist(), own.tolist(), days[:, 1].tolist(), strict=True)
         ):
             recipe = crowd.populations[home].recipe
             voice[row] += daily_change(stream(recipe.seed, "session", person, session))
-            luck = stream(recipe.seed, "effort", person, session)
-            usual = draw_effort(luck, recipe.calm, recipe.effort, recipe.effort_spread)
-            effort[row] = RAISED if session == recipe.sessions else usual
-        return cls(of_row.ravel(), days[:, 0], voice, effort)
+            effort[row], strong[row] = effort_of(recipe, person, session, int(modes[row]))
+        return cls(of_row.ravel(), days[:, 0], voice, effort, strong)
 
 
 @dataclass(frozen=True, eq=False)

@@ -61,6 +61,14 @@ def refit_sex(
     traits.linear.bias[0] = offset
 
 
+def effort_reader(
+    units: Float[Tensor, "voices embedding"], effort: Float[Tensor, " voices"]
+) -> Float[Tensor, " embedding_and_one"]:
+    """How an embedding tells the vocal effort in semitones: a slope, and behind it a constant."""
+    slope, intercept = least_squares(units.double(), effort.double()[:, None])
+    return torch.cat([slope[:, 0], intercept]).float()
+
+
 def discriminant(
     x: Float[Tensor, "n k"], second: Bool[Tensor, " n"]
 ) -> tuple[Float[Tensor, " k"], Float[Tensor, ""]]:
