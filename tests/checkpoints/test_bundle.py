@@ -65,6 +65,53 @@ def test_a_writer_goes_on_with_the_parts_that_are_there(folder):
     assert (bundle.name, bundle.title, bundle.notes) == ("other", "Other", ())
 
 
+def test_a_part_tells_what_it_was_fitted_to(tmp_path):
+    writer = BundleWriter(tmp_path, "small")
+    writer.tensors("voicestyle-members", {"w": torch.ones(1)})  # of one run, whatever comes first
+    writer.tensors("stylegan2-generator", {"a": torch.zeros(1)})
+    parts = Bundle.open(tmp_path).parts
+    generator = parts["stylegan2-generator"]
+    assert parts["voicestyle-members"].fitted_to == {"stylegan2-generator": generator.sha256}
+    written = json.loads((tmp_path / MANIFEST).read_text())["parts"]
+    assert "fitted_to" not in written["stylegan2-generator"]
+
+
+def test_a_part_beside_another_net_than_its_own_is_refused(tmp_path):
+    writer = BundleWriter(tmp_path, "small")
+    writer.tensors("stylegan2-generator", {"a": torch.zeros(1)})
+    writer.tensors("stylegan2-statistics", {"mean": torch.ones(1)})
+    BundleWriter(tmp_path, "small").tensors("stylegan2-generator", {"a": torch.ones(1)})
+    opened = Bundle.open(tmp_path)
+    assert opened.unfit("stylegan2-statistics") == ["stylegan2-generator"]
+    assert not opened.unfit("stylegan2-generator") and opened.tensors("stylegan2-generator")
+    told = r"'stylegan2-statistics' of 'small' was fitted to another stylegan2-generator"
+    with pytest.raises(ValueError, match=told):
+        opened.tensors("stylegan2-statistics")
+    edit(tmp_path, lambda manifest: manifest["parts"]["stylegan2-statistics"].pop("fitted_to"))
+    assert Bundle.open(tmp_path).tensors("stylegan2-statistics")  # written before anybody told
+    writer.forget("stylegan2-generator")
+    assert Bundle.open(tmp_path).tensors("stylegan2-statistics")
+
+
+def test_what_was_fitted_to_the_nets_of_another_bundle_tells_so(tmp_path):
+    for name in ("mine", "theirs"):
+        tensors = {"a": torch.full((1,), float(len(name)))}
+        BundleWriter(tmp_path / name, name).tensors("cmp-voice-encoder", tensors)
+    source = Bundle.open(tmp_path / "theirs")
+    writer = BundleWriter(tmp_path / "mine", "mine", fitted_in=source)
+    writer.tensors("cmp-feature-encoder", {"b": torch.ones(1)})
+    assert writer.bundle.unfit("cmp-feature-encoder") == ["cmp-voice-encoder"]
+    writer.tensors("cmp-voice-encoder", {"a": torch.zeros(1)})  # comes with one of its own
+    assert not writer.bundle.unfit("cmp-feature-encoder")
+
+
+@pytest.mark.parametrize("wrong", [["head"], {"head": 3}])
+def test_what_a_part_was_fitted_to_is_told_as_it_should(folder, wrong):
+    edit(folder, lambda manifest: manifest["parts"]["cmp-statistics"].update(fitted_to=wrong))
+    with pytest.raises(ValueError, match=r"is no bundle manifest: .*'cmp-statistics'"):
+        Bundle.open(folder)
+
+
 def test_the_face_model_is_a_part(folder):
     model = MorphableModel(
         name="cloud",

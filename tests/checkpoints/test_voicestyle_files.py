@@ -5,13 +5,14 @@ import torch
 import voicemesh
 from voicemesh import cli
 from voicemesh.checkpoints.bundle import EMBEDDED, Bundle, BundleWriter
+from voicemesh.checkpoints.parts import VOICESTYLE_SAMPLES
 from voicemesh.checkpoints.voicestyle_files import find
 from voicemesh.nets.cmpc import VoiceFacePair
 from voicemesh.nets.irse import IrBackbone
 from voicemesh.nets.lpips import Lpips
 from voicemesh.nets.stylegan2 import Generator
 from voicemesh.systems.cmpc import Cmpc2
-from voicemesh.systems.voicestyle import SAMPLES, Heard, VoiceStyle, Wish
+from voicemesh.systems.voicestyle import Heard, VoiceStyle, Wish
 from voicemesh.systems.voicestyle_parts import OF_ENCODERS, OF_GENERATOR
 
 
@@ -58,7 +59,7 @@ def test_the_page_has_its_images_and_the_embedded_heads(folder, tmp_path, caplog
     assert whole.bundle.folder == EMBEDDED and whole.pictures.folder == out
     noise = np.random.default_rng(0).normal(0, 0.1, 32_000).astype(np.float32)
     assert whole.imaginer.first(noise).pixels.shape == (1, 16, 16, 3)
-    kept, system = Bundle.open(out).tensors(SAMPLES), whole.imaginer.system
+    kept, system = Bundle.open(out).tensors(VOICESTYLE_SAMPLES), whole.imaginer.system
     torch.testing.assert_close(system.members.w, kept["w"].float())
 
 
@@ -77,7 +78,7 @@ def test_what_was_made_for_other_nets_leaves(folder, tmp_path):
     command = ["convert", "voicestyle", str(folder), "--out", str(out)]
     assert cli.main(command) == 0
     left = Bundle.open(out)
-    assert parts & set(left.parts) == {"stylegan2-statistics", SAMPLES}
+    assert parts & set(left.parts) == {"stylegan2-statistics", VOICESTYLE_SAMPLES}
     assert "mean" in left.tensors("stylegan2-statistics") and "sss-statistics" in left.parts
     assert not (out / "voicestyle-start.safetensors").exists()
     assert next(VoiceStyle.from_bundle(left).imagine(Heard(torch.ones(6), None))).step == 0

@@ -4,10 +4,11 @@ import torch
 from whole_bundles import write_whole_bundle
 
 from voicemesh.checkpoints.bundle import Bundle, BundleWriter
+from voicemesh.checkpoints.parts import STYLEGAN2_GENERATOR
 from voicemesh.gallery.folder import FolderGallery
 from voicemesh.gallery.latents import Latents, keep
 from voicemesh.pipeline.imagining import Imaginer
-from voicemesh.systems.voicestyle import GENERATOR, Wish
+from voicemesh.systems.voicestyle import Wish
 
 
 @pytest.fixture(scope="module")
@@ -15,9 +16,13 @@ def bundle(tmp_path_factory) -> Bundle:
     """The people of its gallery have latents."""
     folder = write_whole_bundle(tmp_path_factory.mktemp("bundle"))
     bundle = Bundle.open(folder)
-    w = torch.randn(12, bundle.net(GENERATOR).features).numpy()
+    w = torch.randn(12, bundle.net(STYLEGAN2_GENERATOR).features).numpy()
     latents = Latents(np.arange(12, dtype=np.int32), w)
-    keep(FolderGallery(folder / "gallery"), latents, {GENERATOR: bundle.part(GENERATOR).sha256})
+    keep(
+        FolderGallery(folder / "gallery"),
+        latents,
+        {STYLEGAN2_GENERATOR: bundle.part(STYLEGAN2_GENERATOR).sha256},
+    )
     BundleWriter(folder, "whole").gallery(folder / "gallery")
     return Bundle.open(folder)
 

@@ -7,6 +7,12 @@ from systems.test_voicestyle import generator, space, whole  # noqa: F401
 
 from voicemesh.checkpoints import upstream
 from voicemesh.checkpoints.bundle import Bundle, BundleWriter
+from voicemesh.checkpoints.parts import (
+    STYLEGAN2_ENCODER,
+    STYLEGAN2_GENERATOR,
+    STYLEGAN2_STATISTICS,
+    VOICESTYLE_STATISTICS,
+)
 from voicemesh.gallery.folder import FolderGallery
 from voicemesh.gallery.latents import latents_of
 from voicemesh.gallery.media import picture_bytes
@@ -16,8 +22,7 @@ from voicemesh.latent.losses import pyramid_differences
 from voicemesh.latent.projection import Course, pixels_of
 from voicemesh.nets.irse import IrBackbone
 from voicemesh.nets.lpips import Lpips
-from voicemesh.systems.inversion import ENCODER, SHORT, Inverter
-from voicemesh.systems.voicestyle import GENERATOR, NEUTRAL, STATISTICS
+from voicemesh.systems.inversion import SHORT, Inverter
 
 QUICK = replace(SHORT, course=Course(steps=15, rate=0.1, shake=0.0))
 
@@ -71,13 +76,13 @@ def test_latents_are_kept_with_a_gallery(whole, pictures, encoder, tmp_path):  #
     writer.add("all", [NewEntry(f"p{n}", picture=p) for n, p in enumerate(shown)])
     gallery = writer.finish(["all"])
     inverter = Inverter(whole.generator, whole.statistics, encoder=encoder)
-    kept = inverter.keep_with(gallery, {GENERATOR: "this"})
-    found = latents_of(kept, {GENERATOR: "this", "other": "x"})
+    kept = inverter.keep_with(gallery, {STYLEGAN2_GENERATOR: "this"})
+    found = latents_of(kept, {STYLEGAN2_GENERATOR: "this", "other": "x"})
     assert found.entries.tolist() == [1, 2] and found.w.shape == (2, 5)
-    assert latents_of(kept, {GENERATOR: "another"}) is None
-    again = inverter.keep_with(kept, {GENERATOR: "that"})
+    assert latents_of(kept, {STYLEGAN2_GENERATOR: "another"}) is None
+    again = inverter.keep_with(kept, {STYLEGAN2_GENERATOR: "that"})
     assert len(list(tmp_path.glob("gallery/latents-*"))) == 1
-    assert latents_of(again, {GENERATOR: "that"}) is not None
+    assert latents_of(again, {STYLEGAN2_GENERATOR: "that"}) is not None
     assert len(FolderGallery(tmp_path / "gallery")) == 3  # every file as the manifest says
     (name,) = tmp_path.glob("gallery/latents-*")
     name.write_bytes(name.read_bytes()[:-1] + b"!")
@@ -88,7 +93,7 @@ def test_latents_are_kept_with_a_gallery(whole, pictures, encoder, tmp_path):  #
 def test_the_published_networks_are_used_where_they_are(whole, pictures, tmp_path):  # noqa: F811
     writer = BundleWriter(tmp_path, "published", largest=None)
     nets = {
-        GENERATOR: whole.generator,
+        STYLEGAN2_GENERATOR: whole.generator,
         "lpips": Lpips(((1, 4), (1, 4))),
         "identity-encoder": IrBackbone((1,), (16,), features=4, reduction=16, dropout=0.6),
     }
@@ -103,12 +108,12 @@ def test_the_published_networks_are_used_where_they_are(whole, pictures, tmp_pat
 def test_pictures_are_inverted_by_the_law_that_the_encoder_tells(whole, encoder, tmp_path):  # noqa: F811
     law = whole.statistics
     writer = BundleWriter(tmp_path, "ours")
-    for part, axes in ((STATISTICS, len(law.axes)), (NEUTRAL, 2)):
+    for part, axes in ((STYLEGAN2_STATISTICS, len(law.axes)), (VOICESTYLE_STATISTICS, 2)):
         writer.tensors(part, law.shortened(axes).tensors())
-    writer.net(GENERATOR, whole.generator, upstream.arguments_of(whole.generator))
+    writer.net(STYLEGAN2_GENERATOR, whole.generator, upstream.arguments_of(whole.generator))
     bundle = Bundle.open(tmp_path)
     assert len(Inverter.from_bundle(bundle).statistics.axes) == 2  # those of a search
-    writer.net(ENCODER, encoder, upstream.arguments_of(encoder))
+    writer.net(STYLEGAN2_ENCODER, encoder, upstream.arguments_of(encoder))
     inverter = Inverter.from_bundle(Bundle.open(tmp_path))
     assert len(inverter.statistics.axes) == len(law.axes) == 5
     known = whole.members.w[:1]

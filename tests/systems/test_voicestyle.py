@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -5,6 +7,12 @@ from torch.nn import functional
 
 from voicemesh.checkpoints import upstream
 from voicemesh.checkpoints.bundle import Bundle, BundleWriter
+from voicemesh.checkpoints.parts import (
+    STYLEGAN2_GENERATOR,
+    STYLEGAN2_STATISTICS,
+    VOICESTYLE_MEMBERS,
+    VOICESTYLE_START,
+)
 from voicemesh.gallery.latents import Latents, keep
 from voicemesh.gallery.parts import NewEntry
 from voicemesh.gallery.writer import GalleryWriter
@@ -14,15 +22,7 @@ from voicemesh.nets.cmpc import FeatureVoiceEncoder, GridFaceEncoder
 from voicemesh.nets.stylegan2 import Generator
 from voicemesh.nets.voicestyle import VoiceStart
 from voicemesh.systems.cmpc import Cmpc
-from voicemesh.systems.voicestyle import (
-    GENERATOR,
-    MEMBERS,
-    START,
-    STATISTICS,
-    Heard,
-    VoiceStyle,
-    Wish,
-)
+from voicemesh.systems.voicestyle import Heard, VoiceStyle, Wish
 from voicemesh.systems.voicestyle_members import STRANGER, Members
 
 SEARCH = SearchOptions(steps=4, views=1)
@@ -47,7 +47,10 @@ def heard() -> Heard:
 @pytest.fixture
 def whole(space, generator) -> VoiceStyle:
     statistics = Statistics.sampled(generator, samples=300)
-    start = VoiceStart(6, 5, 2)
+    start = VoiceStart(6, 5, 2, 2)
+    start.apparent.weight.data.zero_()
+    start.expected.weight.data.zero_()
+    start.apparent.bias.data.copy_(start.expected.bias.data)
     start.open.copy_(torch.eye(2))
     w = generator.mapping(torch.randn(9, 5)).detach()
     members = Members.of(functional.normalize(torch.randn(9, 6)), w, torch.arange(9) // 3)
@@ -98,6 +101,30 @@ def test_candidates_have_the_looks_of_different_people(whole, heard):
     assert len(whole.lenders(heard, Wish(8, seed=1))) == 8  # more than there are people
 
 
+def test_looks_are_lent_by_faces_of_the_sex_and_age_that_are_heard(whole, heard):
+    start = VoiceStart(6, 5, 2, 2)
+    start.apparent.weight.data = torch.eye(2, 6)
+    start.apparent.bias.data.zero_()
+    start.requires_grad_(False)
+    whole.start = start
+    pool = whole.neighbours(heard.voice, 3)[0].tolist()
+    for wanted in pool:  # near ones, not the nearest
+        face = whole.members.faces[wanted]
+        start.expected.weight.data.zero_()
+        start.expected.bias.data = face[:2].clone()
+        fits = start.fits(heard.voice, whole.members.faces[torch.tensor(pool)])
+        assert float(fits.max()) == 0 and pool[int(fits.argmax())] == wanted
+        older = Wish(3, temperature=100.0)
+        assert whole.lenders(heard, older)[0] == wanted
+        assert int(whole.lenders(heard, replace(older, candidates=1))[0]) == wanted
+        drawn = [int(whole.lenders(heard, Wish(1, seed=n, temperature=100.0))) for n in range(40)]
+        odds = fits.softmax(0)[pool.index(wanted)]
+        assert drawn.count(wanted) == pytest.approx(40 * float(odds), abs=11)
+    far = start.fits(heard.voice, whole.members.faces[:1] + 0.6 * torch.eye(1, 6))
+    near = start.fits(heard.voice, whole.members.faces[:1])
+    assert far.shape == (1,) and not torch.allclose(far, near)
+
+
 def test_neighbours_are_one_of_each_person_best_first(whole, heard):
     rows, weights = whole.neighbours(heard.voice, 8)
     assert len(rows) == 3 and set((rows // 3).tolist()) == {0, 1, 2}
@@ -126,21 +153,21 @@ def test_the_published_way_starts_from_the_mean_of_eight(whole, heard):
 def test_a_bundle_holds_it_whole(whole, space, tmp_path, heard):
     writer = BundleWriter(tmp_path, "small")
     arguments = upstream.arguments_of(whole.generator)
-    writer.net(GENERATOR, whole.generator, arguments)
-    writer.tensors(STATISTICS, whole.statistics.tensors())
-    writer.tensors(MEMBERS, whole.members.tensors())
-    writer.net(START, whole.start, upstream.arguments_of(whole.start))
+    writer.net(STYLEGAN2_GENERATOR, whole.generator, arguments)
+    writer.tensors(STYLEGAN2_STATISTICS, whole.statistics.tensors())
+    writer.tensors(VOICESTYLE_MEMBERS, whole.members.tensors())
+    writer.net(VOICESTYLE_START, whole.start, upstream.arguments_of(whole.start))
     opened = VoiceStyle.from_bundle(Bundle.open(tmp_path), space=space)
     first, second = (made.first(heard, Wish(2)) for made in (opened, whole))
     torch.testing.assert_close(first, second, atol=1e-2, rtol=1e-2)
     with pytest.raises(ValueError, match="lack w"):
         Members.read({"faces": torch.zeros(1, 2), "person": torch.zeros(1)})
-    assert tuple(opened.start.open.shape) == (2, 2)
+    assert tuple(opened.start.open.shape) == (2, 2) and opened.start.traits == 2
 
 
 def test_the_people_of_a_gallery_are_known_faces(whole, tmp_path):
     gallery = gallery_of(tmp_path, ["a", "b", "a"])
-    generator = {GENERATOR: "made by this"}
+    generator = {STYLEGAN2_GENERATOR: "made by this"}
     assert Members.of_gallery(gallery, generator) is None  # nothing was inverted yet
     latents = Latents(np.array([0, 2], np.int32), np.arange(10.0).reshape(2, 5))
     gallery = keep(gallery, latents, generator)
@@ -152,7 +179,7 @@ def test_the_people_of_a_gallery_are_known_faces(whole, tmp_path):
     assert len(both.w) == 11 and both.entry.tolist() == [STRANGER] * 9 + [0, 2]
     moved = shown.faces - shown.faces.mean(0) + whole.members.faces.mean(0)
     torch.testing.assert_close(both.faces[9:], functional.normalize(moved))
-    assert Members.of_gallery(gallery, {GENERATOR: "another"} | NETS) is None
+    assert Members.of_gallery(gallery, {STYLEGAN2_GENERATOR: "another"} | NETS) is None
     with pytest.raises(ValueError, match="embedded"):
         Members.of_gallery(gallery, generator | {"cmpc-face-encoder": "other"})
 

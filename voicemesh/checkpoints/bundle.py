@@ -27,12 +27,12 @@ from .manifest import (
     gallery_files,
     stated,
 )
+from .parts import FACE_MODEL, FITTED_TO
 from .store import Tensors, net_of, packed, unpacked
 
 LARGEST_FILE = 10_000_000  # bytes; larger ones could live neither in git nor on a Space
 EMBEDDED = Path(__file__).parents[2] / "assets" / "bundle"
 GALLERY = "gallery"  # a folder of a bundle
-FACE_MODEL = "head"  # the part with the morphable model
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,11 @@ class Bundle:
             )
         return content
 
+    def unfit(self, name: str) -> list[str]:
+        """The parts that a part was fitted to and that are others here."""
+        wanted, parts = self.part(name).fitted_to, self.parts
+        return [net for net in wanted if net in parts and parts[net].sha256 != wanted[net]]
+
     def tensors(self, name: str) -> Tensors:
         """All tensors of a part."""
         return self._read(name)[0]
@@ -123,6 +128,12 @@ class Bundle:
         return unpack(tensors, header.get("arguments", {}), origin)
 
     def _read(self, name: str) -> tuple[Tensors, dict[str, Any]]:
+        if others := self.unfit(name):
+            raise ValueError(
+                f"The part {name!r} of {self.name!r} was fitted to another {' and '.join(others)}"
+                " than the bundle has; publish it again with these nets, or take it out of"
+                f" {self.folder / MANIFEST}"
+            )
         return unpacked(self.content(name), str(self.folder / self.part(name).file))
 
 
@@ -173,11 +184,14 @@ class BundleWriter:
         description: str | None = None,
         notes: tuple[str, ...] | None = None,
         largest: int | None = LARGEST_FILE,
+        fitted_in: Bundle | None = None,
     ) -> None:
         """Begin a bundle, or go on with the one in the folder, whose parts and words stay.
 
         Args:
             largest: most bytes of a file; None for bundles that need not live in git.
+            fitted_in: the bundle whose nets new parts were fitted to, where they do not come
+                with nets of their own; this one unless given.
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -190,6 +204,9 @@ class BundleWriter:
         given = {"title": title, "description": description, "notes": notes}
         told = {key: value for key, value in given.items() if value is not None}
         self.bundle = replace(begun, name=name, created=created, **told)
+        nets = (begun if fitted_in is None else fitted_in).parts
+        self._nets = {part: nets[part].sha256 for part in nets}
+        self._written: set[str] = set()
         self._write_manifest()
 
     def net(
@@ -275,13 +292,25 @@ class BundleWriter:
         check_file_name(file, f"part {name!r}")
         part = Part(file=file, sha256=hashlib.sha256(content).hexdigest(), **about)
         write_whole(self.bundle.folder / file, content)
-        self.bundle = replace(self.bundle, parts={**self.bundle.parts, name: part})
+        self._nets[name] = part.sha256
+        self._written.add(name)
+        parts = {**self.bundle.parts, name: part}
+        # What is written together belongs together, in whatever order it comes.
+        parts |= {own: self._fitted(own, parts[own]) for own in self._written & parts.keys()}
+        self.bundle = replace(self.bundle, parts=parts)
         self._write_manifest()
+
+    def _fitted(self, name: str, part: Part) -> Part:
+        nets = [net for net in FITTED_TO.get(name, ()) if net in self._nets]
+        return replace(part, fitted_to={net: self._nets[net] for net in nets})
 
     def _write_manifest(self) -> None:
         bundle = self.bundle
         written = {"format": FORMAT, **asdict(bundle), "notes": list(bundle.notes)}
         del written["folder"]
+        for part in written["parts"].values():
+            if not part["fitted_to"]:
+                del part["fitted_to"]
         if not bundle.gallery:
             del written["gallery"], written["gallery_sha256"]
         text = json.dumps(written, indent=2, ensure_ascii=False) + "\n"

@@ -17,21 +17,27 @@ from voicemesh.nets.synergynet import SynergyNet
 
 from . import upstream
 from .basel_files import load_basel
-from .bundle import FACE_MODEL
+from .parts import (
+    CMP_GENERATOR,
+    CMP_HEAD,
+    CMP_STATISTICS,
+    CMP_STUDENT,
+    CMP_TEACHER,
+    CMP_VOICE,
+    FACE_MODEL,
+)
 from .published_files import Converted, digest
 from .unpickle import torch_file
 
 SYSTEM, TITLE = "cmp", "Cross-Modal Perceptionist, published networks"
 log = logging.getLogger(__name__)
 
-ENCODER, HEAD, GENERATOR = "cmp-voice-encoder", "cmp-supervised-head", "cmp-generator"
-STUDENT, TEACHER, STATISTICS = "cmp-student", "cmp-teacher", "cmp-statistics"
 # Training leaves the iteration in the names, so any will do.
 PATTERNS = {
-    ENCODER: "voice_embedding*.pth",
+    CMP_VOICE: "voice_embedding*.pth",
     "generators": "generator*.pth",  # of images and, under the same name, the supervised head
-    STUDENT: "image3D*.pth",
-    TEACHER: "2D-to-3D-pretrained.tar",
+    CMP_STUDENT: "image3D*.pth",
+    CMP_TEACHER: "2D-to-3D-pretrained.tar",
     "triangles": "tri.mat",
     "landmarks": "keypoints_sim.npy",
     **{name: f"{name}.obj" for name in (*SEXES, *FACE_TYPES)},
@@ -53,31 +59,31 @@ class Download:
         """
         self.check()
         files, parts = self.files, {}
-        for name in (ENCODER, HEAD, GENERATOR, STUDENT, TEACHER):
+        for name in (CMP_VOICE, CMP_HEAD, CMP_GENERATOR, CMP_STUDENT, CMP_TEACHER):
             if name in files:
                 parts[name] = Converted(upstream.load(name, files[name]), (files[name],))
-        student, teacher = parts.get(STUDENT), parts[TEACHER].content
+        student, teacher = parts.get(CMP_STUDENT), parts[CMP_TEACHER].content
         if student:
             assert isinstance(student.content, SynergyNet) and isinstance(teacher, SynergyNet)
             student.content.whitened_as(teacher)
         surface = [files.get(name) for name in ("triangles", "landmarks")]
-        model = load_basel(files[TEACHER], *surface)
-        used = (files[TEACHER], *(file for file in surface if file))
+        model = load_basel(files[CMP_TEACHER], *surface)
+        used = (files[CMP_TEACHER], *(file for file in surface if file))
         parts[FACE_MODEL] = Converted(model, used)
         references = {name: files[name] for name in (*SEXES, *FACE_TYPES) if name in files}
         if references:
-            parts[STATISTICS] = Converted(
+            parts[CMP_STATISTICS] = Converted(
                 reference_params(model, references), tuple(references.values())
             )
-        if GENERATOR not in files:
-            del parts[TEACHER]
+        if CMP_GENERATOR not in files:
+            del parts[CMP_TEACHER]
         return parts
 
     def check(self) -> None:
         """Refuse a download without a whole branch; log what else it lacks."""
-        lacking = [PATTERNS[name] for name in (ENCODER, TEACHER) if name not in self.files]
-        images = [name for name in (GENERATOR, STUDENT) if name in self.files]
-        if HEAD not in self.files and not images:
+        lacking = [PATTERNS[name] for name in (CMP_VOICE, CMP_TEACHER) if name not in self.files]
+        images = [name for name in (CMP_GENERATOR, CMP_STUDENT) if name in self.files]
+        if CMP_HEAD not in self.files and not images:
             lacking.append("generator_48000.pth, of face images or supervised_64")
         elif len(images) == 1:
             lacking.append("generator_48000.pth of face images and image3D_48000.pth together")
@@ -87,8 +93,8 @@ class Download:
                 f" {'; '.join(lacking)}"
             )
         for name, consequence in (
-            (HEAD, "there is no supervised branch"),
-            (GENERATOR, "there is no unsupervised branch"),
+            (CMP_HEAD, "there is no supervised branch"),
+            (CMP_GENERATOR, "there is no unsupervised branch"),
             ("triangles", "faces are clouds of points"),
             ("landmarks", "the landmarks of 3DDFA serve"),
             ("male", "no sex is told"),
@@ -124,7 +130,7 @@ def generator_kind(file: Path) -> str:
     content = torch_file(file)
     keys = content if isinstance(content, Mapping) else ()
     heads = any(str(key).removeprefix("module.").startswith("classifier_") for key in keys)
-    return HEAD if heads else GENERATOR
+    return CMP_HEAD if heads else CMP_GENERATOR
 
 
 def wanted_file(name: str) -> str:

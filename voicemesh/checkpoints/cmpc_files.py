@@ -11,12 +11,13 @@ import torch
 from jaxtyping import Int64, Shaped
 from torch import Tensor
 
+from .parts import CMPC_PROTOTYPES
 from .published_files import Converted, first
 from .store import Tensors
 from .unpickle import existing, torch_file
 from .upstream import SYSTEMS, load
 
-SYSTEM, PROTOTYPES = "cmpc", "cmpc-prototypes"
+SYSTEM = "cmpc"
 NETS = ("model_best_256.pth.tar", "checkpoint_CMPC.pth.tar", "model_best.pth.tar")
 MEMORIES = ("frame_memory_best_256.pth.tar", "frame_memory_best*.pth.tar")
 TABLE = "training.csv"
@@ -42,7 +43,7 @@ def find(folder: str | Path) -> dict[str, Converted]:
         table = first(folder, (TABLE,))
         if table is None:
             raise ValueError(f"{memory} needs {TABLE}, which says whose videos its rows are")
-        parts[PROTOTYPES] = Converted(prototypes(memory, table), (memory, table))
+        parts[CMPC_PROTOTYPES] = Converted(prototypes(memory, table), (memory, table))
     return parts
 
 

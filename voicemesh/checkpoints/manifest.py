@@ -24,6 +24,8 @@ class Part:
     licence: str = ""
     training: str = ""  # the data that it was trained on, in words
     results: dict[str, Any] = field(default_factory=dict)  # what was measured of it
+    # Parts that it is of no use without: their sha256; empty where nobody wrote them down.
+    fitted_to: dict[str, str] = field(default_factory=dict)
 
 
 def stated(folder: Path) -> dict[str, Any]:
@@ -77,10 +79,12 @@ def check_entries(told: dict[str, Any]) -> None:
     texts += [("a note", note) for note in told.get("notes", ())]
     for name, part in told["parts"].items():
         for entry, value in part.items():
-            if entry not in ("arguments", "results"):
+            if entry not in ("arguments", "results", "fitted_to"):
                 texts.append((f"{entry} of {name!r}", value))
             elif not isinstance(value, dict):
                 raise TypeError(f"{entry} of {name!r} is no object: {value!r}")
+        for net, sha256 in part.get("fitted_to", {}).items():
+            texts.append((f"the sha256 of {net!r}, which {name!r} was fitted to", sha256))
     for name, value in texts:
         if not isinstance(value, str):
             raise TypeError(f"{name} is no text: {value!r}")

@@ -6,23 +6,29 @@ SF2F's authors published no weights; what is read is what their training leaves.
 from collections.abc import Mapping
 from pathlib import Path
 
+from .parts import (
+    SF2F_FACENET,
+    SF2F_GENERATOR,
+    SF2F_VGGFACE,
+    VOICE2FACE_GENERATOR,
+    VOICE2FACE_VOICE,
+)
 from .published_files import Converted, first, tell_missing
 from .unpickle import torch_file
 from .upstream import build, entry, load
 
 SYSTEM, TITLE = "sf2f", "SF2F, converted networks"
-GENERATOR, FACENET, VGGFACE = "sf2f-generator", "sf2f-facenet", "sf2f-vggface"
 # The authors took the checkpoint of the best L1 for their pictures.
 GENERATORS = (
     *("best_L1_with_model.pt", "best_*_with_model.pt", "checkpoint_with_model.pt"),
     *("epoch_*_model.pt", "*_model*.pt"),
 )
-FACENETS = (entry(FACENET).file, "*vggface2.pt")
+FACENETS = (entry(SF2F_FACENET).file, "*vggface2.pt")
 HALVES = ("vggface2_G5aNV2VSMn.pt", "vggface2_DG3kwML46X.pt")  # of features and of classes
 VGGFACES = ("resnet50_ft_weight.pkl", "resnet50_ft_weights.pkl")
 
 VOICE2FACE, VOICE2FACE_TITLE = "voice2face", "voice2face, published networks"
-VOICE2FACE_PARTS = ("voice2face-voice-encoder", "voice2face-generator")
+VOICE2FACE_PARTS = (VOICE2FACE_VOICE, VOICE2FACE_GENERATOR)
 
 
 def find(folder: str | Path) -> dict[str, Converted]:
@@ -37,16 +43,16 @@ def find(folder: str | Path) -> dict[str, Converted]:
         raise ValueError(
             f"{folder} holds no checkpoint of SF2F's training; put {GENERATORS[0]} there"
         )
-    parts = {GENERATOR: Converted(load(GENERATOR, generator), (generator,))}
+    parts = {SF2F_GENERATOR: Converted(load(SF2F_GENERATOR, generator), (generator,))}
     if whole := first(folder, FACENETS):
-        parts[FACENET] = Converted(load(FACENET, whole), (whole,))
+        parts[SF2F_FACENET] = Converted(load(SF2F_FACENET, whole), (whole,))
     elif halves := [file for name in HALVES if (file := first(folder, (name,)))]:
-        parts[FACENET] = Converted(facenet(halves), tuple(halves))
+        parts[SF2F_FACENET] = Converted(facenet(halves), tuple(halves))
     if judge := first(folder, VGGFACES):
-        parts[VGGFACE] = Converted(load(VGGFACE, judge), (judge,))
+        parts[SF2F_VGGFACE] = Converted(load(SF2F_VGGFACE, judge), (judge,))
     consequences = (
-        (FACENET, "no distances of faces and no retrieval are measured"),
-        (VGGFACE, "no VGGFace Score is measured"),
+        (SF2F_FACENET, "no distances of faces and no retrieval are measured"),
+        (SF2F_VGGFACE, "no VGGFace Score is measured"),
     )
     tell_missing(folder, parts, consequences)
     return parts
@@ -62,9 +68,9 @@ def facenet(files: list[Path]) -> object:
     for file in files:
         content = torch_file(file)
         if not isinstance(content, Mapping):
-            raise ValueError(f"{file} does not hold the tensors of {FACENET} by key")
+            raise ValueError(f"{file} does not hold the tensors of {SF2F_FACENET} by key")
         tensors |= content
-    return build(FACENET, tensors, " with ".join(map(str, files)))
+    return build(SF2F_FACENET, tensors, " with ".join(map(str, files)))
 
 
 def find_voice2face(folder: str | Path) -> dict[str, Converted]:

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from . import cmpc_files
+from .parts import CMPC_PROTOTYPES, CMPC_VOICE, IDENTITY, LPIPS, STYLEGAN2_GENERATOR
 from .published_files import Converted, first, tell_missing
 from .unpickle import torch_file
 from .upstream import build, entry, load
 
 SYSTEM, TITLE = "voicestyle", "VoiceStyle, published networks"
-GENERATOR, IDENTITY, DISTANCE = "stylegan2-generator", "identity-encoder", "lpips"
 GENERATORS = ("550000.pt", "*-ffhq-config-f*.pt", "stylegan2*.pt")
 BACKBONES = ("vgg16-*.pth", "vgg16.pth", "vgg_conv*.pth")
 WEIGHTS = "vgg.pth"  # of the distance's channels, kept as weights/v0.1/vgg.pth
@@ -24,7 +24,7 @@ def find(folder: str | Path) -> dict[str, Converted]:
     generator = first(folder, GENERATORS)
     if generator is None:
         raise ValueError(f"{folder} holds no generator; put {GENERATORS[0]} there")
-    parts = {GENERATOR: Converted(load(GENERATOR, generator), (generator,))}
+    parts = {STYLEGAN2_GENERATOR: Converted(load(STYLEGAN2_GENERATOR, generator), (generator,))}
     identity = first(folder, (entry("ir-se50").file,))
     if identity:
         parts[IDENTITY] = Converted(load("ir-se50", identity), (identity,))
@@ -32,14 +32,14 @@ def find(folder: str | Path) -> dict[str, Converted]:
     if backbone and weights:
         both = {**torch_file(backbone), **torch_file(weights)}
         names = f"{backbone} with {weights}"
-        parts[DISTANCE] = Converted(build("lpips-vgg", both, names), (backbone, weights))
+        parts[LPIPS] = Converted(build("lpips-vgg", both, names), (backbone, weights))
     if first(folder, (*cmpc_files.NETS, *cmpc_files.MEMORIES)):
         parts |= cmpc_files.find(folder)
     consequences = (
         (IDENTITY, "inversion does not hold the identity"),
-        (DISTANCE, "inversion goes by pixels and by our own features"),
-        ("cmpc-voice-encoder", "no voice can be heard: convert cmpc into the same bundle"),
-        (cmpc_files.PROTOTYPES, "samples of the generator are the first neighbours"),
+        (LPIPS, "inversion goes by pixels and by our own features"),
+        (CMPC_VOICE, "no voice can be heard: convert cmpc into the same bundle"),
+        (CMPC_PROTOTYPES, "samples of the generator are the first neighbours"),
     )
     tell_missing(folder, parts, consequences)
     return parts

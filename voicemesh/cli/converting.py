@@ -31,18 +31,18 @@ def add_commands(commands: Commands) -> None:
 def convert(arguments: argparse.Namespace) -> int:
     """A published file or download as parts of a bundle, which is begun or gone on with."""
     from voicemesh.checkpoints.bundle import BundleWriter
+    from voicemesh.checkpoints.parts import STYLEGAN2_GENERATOR, STYLEGAN2_STATISTICS
     from voicemesh.checkpoints.upstream import arguments_of
-    from voicemesh.checkpoints.voicestyle_files import GENERATOR
     from voicemesh.latent.statistics import Statistics
     from voicemesh.mesh.morphable import MorphableModel
-    from voicemesh.systems import voicestyle_parts
+    from voicemesh.systems import outdated, voicestyle_parts
 
     found, title = published(arguments)
-    if generator := found.get(GENERATOR):
+    if generator := found.get(STYLEGAN2_GENERATOR):
         statistics = Statistics.sampled(generator.content).tensors()
-        found["stylegan2-statistics"] = replace(generator, content=statistics)
+        found[STYLEGAN2_STATISTICS] = replace(generator, content=statistics)
     writer = BundleWriter(arguments.out, arguments.out.name, title=title, largest=None)
-    voicestyle_parts.replace_worthless(writer, found)
+    before = outdated.digests(writer)
     for name, part in found.items():
         about = {"source": part.source, "licence": arguments.licence}
         if isinstance(part.content, MorphableModel):
@@ -51,6 +51,7 @@ def convert(arguments: argparse.Namespace) -> int:
             writer.tensors(name, part.content, **about)
         else:
             writer.net(name, part.content, arguments_of(part.content), **about)
+    outdated.retire(writer, before)
     voicestyle_parts.add_samples(writer, found)
     print(f"{arguments.out}: {', '.join(sorted(writer.bundle.parts))}")
     return 0
@@ -70,7 +71,7 @@ def published(arguments: argparse.Namespace) -> tuple[dict[str, "Converted"], st
         upstream,
         voicestyle_files,
     )
-    from voicemesh.checkpoints.bundle import FACE_MODEL
+    from voicemesh.checkpoints.parts import FACE_MODEL
     from voicemesh.checkpoints.published_files import Converted
 
     name, file = arguments.name, arguments.file

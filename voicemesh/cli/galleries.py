@@ -124,13 +124,14 @@ def identities_in(examples: Path) -> list[str]:
 def invert(arguments: argparse.Namespace) -> int:
     """The latents of a gallery's pictures, kept with it."""
     from voicemesh.checkpoints.bundle import Bundle
+    from voicemesh.checkpoints.parts import STYLEGAN2_GENERATOR
     from voicemesh.gallery.folder import FolderGallery
     from voicemesh.nets import devices
-    from voicemesh.systems.inversion import GENERATOR, Inverter
+    from voicemesh.systems.inversion import Inverter
 
     bundle, gallery = Bundle.open(arguments.bundle), FolderGallery(arguments.gallery)
     inverter = Inverter.from_bundle(bundle, devices.chosen(arguments.device))
-    inverter.keep_with(gallery, {GENERATOR: bundle.part(GENERATOR).sha256})
+    inverter.keep_with(gallery, {STYLEGAN2_GENERATOR: bundle.part(STYLEGAN2_GENERATOR).sha256})
     state(arguments.gallery, bundle)
     print(f"{arguments.gallery}: latents of {len(gallery)} entries")
     return 0

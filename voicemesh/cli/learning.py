@@ -85,7 +85,8 @@ def train(arguments: argparse.Namespace) -> int:
 
 def publish(arguments: argparse.Namespace) -> int:
     """The best nets of a run, measured, as parts of a bundle, which is begun or gone on with."""
-    from voicemesh.checkpoints.bundle import FACE_MODEL, Bundle, BundleWriter
+    from voicemesh.checkpoints.bundle import Bundle, BundleWriter
+    from voicemesh.checkpoints.parts import FACE_MODEL
     from voicemesh.population.dataset import Population
     from voicemesh.systems import outdated
 
@@ -95,7 +96,8 @@ def publish(arguments: argparse.Namespace) -> int:
     judges = Population.open(arguments.judges) if arguments.judges else None
     if not arguments.run_folder.is_dir():
         raise ValueError(f"there is no run in {arguments.run_folder}; `train` makes one")
-    writer = BundleWriter(arguments.out, arguments.out.name, title=arguments.title or None)
+    about = {"title": arguments.title or None, "fitted_in": source}
+    writer = BundleWriter(arguments.out, arguments.out.name, **about)
     if FACE_MODEL not in writer.bundle.parts:
         head = source.part(FACE_MODEL)
         writer.face_model(source.face_model(), source=head.source, licence=head.licence)

@@ -11,10 +11,10 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 
 from voicemesh.checkpoints.bundle import Bundle
+from voicemesh.checkpoints.parts import IDENTITY
 from voicemesh.latent.losses import Identity
 from voicemesh.latent.projection import prepared
 from voicemesh.systems.association import VoiceFaceSpace
-from voicemesh.systems.inversion import IDENTITY
 
 RIDGE = 0.003  # in the mean variance of a feature
 AT_ONCE = 32  # pictures

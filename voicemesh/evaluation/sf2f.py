@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from voicemesh.audio import sf2f as front
 from voicemesh.checkpoints.bundle import Bundle
+from voicemesh.checkpoints.parts import CMPC_FACE, IDENTITY, SF2F_FACENET, SF2F_VGGFACE, SSS_FACE
 from voicemesh.latent.losses import Identity
 from voicemesh.nets import sf2f_facenet, sf2f_vggface
 from voicemesh.nets.sf2f import bytes_of, coloured
@@ -35,10 +36,8 @@ from .voice_faces import together, voices_of
 WINDOWS = 20  # of a person, at most
 FUSED, VOICE, FACE = "fused", "mean of voices", "mean of faces"
 SEX, TRUE = "sex alone", "a true picture"
-FACENET, VGGFACE = "sf2f-facenet", "sf2f-vggface"
-IDENTITY = "identity-encoder"
 WHOLE = 128  # pixels of the portraits that the identity encoder learnt from
-SPACES = {"cmpc-face-encoder": Cmpc, "sss-face-encoder": SeekingTheShapeOfSound}
+SPACES = {CMPC_FACE: Cmpc, SSS_FACE: SeekingTheShapeOfSound}
 BATCH, SHUFFLE = 32, 0  # images at once, seed
 
 Images = UInt8[Tensor, "batch 3 height width"]
@@ -62,15 +61,15 @@ def judge_of(bundle: Bundle, device: torch.device | str = "cpu") -> Judge:
     Raises:
         ValueError: there is none.
     """
-    if FACENET in bundle.parts:
-        net = bundle.net(FACENET).to(device)
+    if SF2F_FACENET in bundle.parts:
+        net = bundle.net(SF2F_FACENET).to(device)
 
         @torch.inference_mode()
         def embed(images: Images) -> Float[Tensor, "batch features"]:
             image = coloured(images.to(device).float() / 255)
             return net(sf2f_facenet.prepared(image))
 
-        return Judge(FACENET, embed)
+        return Judge(SF2F_FACENET, embed)
     if IDENTITY in bundle.parts:
         whose = Identity(bundle.net(IDENTITY)).to(device)
 
@@ -85,7 +84,7 @@ def judge_of(bundle: Bundle, device: torch.device | str = "cpu") -> Judge:
             space = kind.from_bundle(bundle, device)
             return Judge(name, partial(seen_by, space))
     raise ValueError(
-        f"The bundle {bundle.name!r} has no face network to measure by: {FACENET} or"
+        f"The bundle {bundle.name!r} has no face network to measure by: {SF2F_FACENET} or"
         f" {' or '.join((IDENTITY, *SPACES))}"
     )
 
@@ -167,8 +166,8 @@ def evaluate(
         "systems": told,
         "frechet": measures.frechet(compared.first, judge(compared.images)),
     }
-    if VGGFACE in bundle.parts:
-        net = bundle.net(VGGFACE).to(device)
+    if SF2F_VGGFACE in bundle.parts:
+        net = bundle.net(SF2F_VGGFACE).to(device)
         results["vggface"] = vggface_scores(net, compared.images)
     return results
 

@@ -3,10 +3,10 @@
 from html import escape
 
 from voicemesh.checkpoints.bundle import Bundle
+from voicemesh.checkpoints.parts import CMP_HEAD, CMP_STATISTICS
 from voicemesh.pipeline import Pipeline
-from voicemesh.systems.cmp import HEAD
 
-MEASURED = (HEAD, "cmp-statistics")  # the parts that say how well the mesh was measured to fit
+MEASURED = (CMP_HEAD, CMP_STATISTICS)  # the parts that say how well the mesh was measured to fit
 HEADER = """<header class="masthead"><div><h1>voicemesh</h1>
 <p>The 3D face that a voice suggests, and how much a voice can tell.</p></div>
 <span class="chip" title="Which nets are used, and where they run">Nets: {title} · {device}</span>

@@ -10,11 +10,12 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 
 from voicemesh.checkpoints.bundle import Bundle
+from voicemesh.checkpoints.parts import STYLEGAN2_GENERATOR
 from voicemesh.gallery.folder import FolderGallery
 from voicemesh.images import middle as middle_of
 from voicemesh.latent.projection import pixels_of
 from voicemesh.systems.cmpc import Cmpc
-from voicemesh.systems.voicestyle import GENERATOR, Heard, Imagined, VoiceStyle, Wish
+from voicemesh.systems.voicestyle import Heard, Imagined, VoiceStyle, Wish
 from voicemesh.systems.voicestyle_members import STRANGER
 
 SHOW_EVERY = 3  # steps of the refinement between two images that are shown
@@ -37,7 +38,7 @@ class Prototypes:
 class Imaginer:
     """The image nets of a bundle, loaded when they are first asked."""
 
-    parts = (GENERATOR, *Cmpc.parts)  # what a bundle needs for them
+    parts = (STYLEGAN2_GENERATOR, *Cmpc.parts)  # what a bundle needs for them
 
     def __init__(self, bundle: Bundle, device: torch.device) -> None:
         self.bundle, self.device = bundle, device

@@ -16,11 +16,11 @@ from voicemesh.audio import feature_files, features, vad
 from voicemesh.audio import recording as recordings
 from voicemesh.audio.recording import SAMPLE_RATE, Recording, UnusableRecording
 from voicemesh.checkpoints.bundle import Bundle
+from voicemesh.checkpoints.parts import CMP_TEACHER, CMP_VOICE, SF2F_GENERATOR
 from voicemesh.mesh import render
 from voicemesh.nets import devices
-from voicemesh.systems.cmp import VOICE, CrossModalPerceptionist
-from voicemesh.systems.cmp_unsupervised import TEACHER, FaceReader
-from voicemesh.systems.sf2f import GENERATOR as SPEECH_TO_FACE
+from voicemesh.systems.cmp import CrossModalPerceptionist
+from voicemesh.systems.cmp_unsupervised import FaceReader
 from voicemesh.systems.sf2f import VOICE2FACE, SpeechToFace, VoiceToFace
 from voicemesh.systems.voicestyle_asked import Wish
 
@@ -86,7 +86,7 @@ class Pipeline(Portrayer):
     @cached_property
     def speech_to_face(self) -> SpeechToFace | None:
         """What fuses the segments of a voice into one image; None without a net for it."""
-        bundle = self._with(SPEECH_TO_FACE)
+        bundle = self._with(SF2F_GENERATOR)
         return SpeechToFace.from_bundle(bundle, self.device) if bundle else None
 
     @cached_property
@@ -103,7 +103,7 @@ class Pipeline(Portrayer):
     @cached_property
     def reader(self) -> FaceReader | None:
         """What reads the heads of photographs; None if the bundle has no net for it."""
-        if TEACHER not in self.bundle.parts:
+        if CMP_TEACHER not in self.bundle.parts:
             return None
         return FaceReader.of_photographs(self.bundle, self.system.face_model, self.device)
 
@@ -119,7 +119,7 @@ class Pipeline(Portrayer):
             ValueError: the bundle cannot read photographs, or this is none.
         """
         if self.reader is None:
-            raise ValueError(f"The bundle {self.bundle.title!r} has no part {TEACHER!r}")
+            raise ValueError(f"The bundle {self.bundle.title!r} has no part {CMP_TEACHER!r}")
         if isinstance(picture, str | os.PathLike):
             picture, name = images.read(picture), Path(picture).name
         picture = np.asarray(picture)
@@ -258,13 +258,13 @@ def load(bundle: str | Path | None = None, device: torch.device | str | None = N
     """
     chosen, opened = devices.chosen(device), Bundle.open(bundle)
     pictures = None
-    if VOICE not in opened.parts:
-        ways = ({*Imaginer.parts}, {SPEECH_TO_FACE}, {*VOICE2FACE})
+    if CMP_VOICE not in opened.parts:
+        ways = ({*Imaginer.parts}, {SF2F_GENERATOR}, {*VOICE2FACE})
         if not any(opened.parts.keys() >= parts for parts in ways):
             missing = ", ".join(map(repr, Imaginer.missing(opened)))
             raise ValueError(
-                f"{opened.folder} makes no heads, for it has no {VOICE!r}, and no face images, for"
-                f" it has no {missing}; convert or publish more into it"
+                f"{opened.folder} makes no heads, for it has no {CMP_VOICE!r}, and no face images,"
+                f" for it has no {missing}; convert or publish more into it"
             )
         pictures, opened = opened, Bundle.open()
         log.info("%s makes images and no heads; those are the embedded bundle's", pictures.folder)

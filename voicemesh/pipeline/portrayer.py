@@ -11,13 +11,13 @@ from torch import Tensor
 from voicemesh.audio import features, vad
 from voicemesh.audio.recording import Recording
 from voicemesh.checkpoints.bundle import Bundle
+from voicemesh.checkpoints.parts import CMP_REPEATS
 from voicemesh.mesh import render
 from voicemesh.mesh.comparison import parts_of
 from voicemesh.mesh.face_types import FACE_TYPES, SEXES
 from voicemesh.mesh.hair import Hair
 from voicemesh.mesh.hair_worn import USUAL, worn
 from voicemesh.mesh.morphable import FaceMesh
-from voicemesh.systems import fusion
 from voicemesh.systems.cmp import CrossModalPerceptionist, Perception
 
 from .cautions import cautions
@@ -62,8 +62,8 @@ class Portrayer:
     @cached_property
     def repeats(self) -> dict[str, Tensor]:
         """How readings of one voice vary; empty where the bundle does not know."""
-        known = fusion.PART in self.bundle.parts
-        tensors = self.bundle.tensors(fusion.PART) if known else {}
+        known = CMP_REPEATS in self.bundle.parts
+        tensors = self.bundle.tensors(CMP_REPEATS) if known else {}
         return {name: value.to(self.device) for name, value in tensors.items()}
 
     def certainty_after(self, count: int) -> Certainty:

@@ -15,16 +15,22 @@ from torch.nn import functional
 
 from voicemesh.audio.features import FRONT_ENDS, FrontEnd
 from voicemesh.checkpoints.bundle import Bundle
+from voicemesh.checkpoints.parts import (
+    CMP_FEATURE_VOICE,
+    CMP_GENERATOR,
+    CMP_HEAD,
+    CMP_REPEATS,
+    CMP_STATISTICS,
+    CMP_TRAITS,
+    CMP_VOICE,
+)
 from voicemesh.mesh.morphable import FaceMesh, MorphableModel
 from voicemesh.nets.cmp import SupervisedHead, VoiceEncoder, VoiceTraits
 
-from .cmp_unsupervised import GENERATOR, ImageBranch
+from .cmp_unsupervised import ImageBranch
 from .joining import HEARD as SCALED
 from .joining import Joining
 
-VOICE, HEAD = "cmp-voice-encoder", "cmp-supervised-head"
-FEATURE_VOICE = "cmp-feature-encoder"  # reads published features where the voice encoder does not
-HEARD_TRAITS, STATISTICS, REPEATS = "voice-traits", "cmp-statistics", "cmp-repeats"
 FRONT_END_OF_CHANNELS = {  # an encoder's input tells its front end
     64: "cmp",
     112: "voicemesh",
@@ -85,23 +91,23 @@ class CrossModalPerceptionist:
         cls, bundle: Bundle, device: torch.device | str = "cpu"
     ) -> "CrossModalPerceptionist":
         """The nets, the face model and the statistics of a bundle."""
-        voice = bundle.net(VOICE).to(device)
-        traits = bundle.net(HEARD_TRAITS).to(device) if HEARD_TRAITS in bundle.parts else None
-        statistics = bundle.tensors(STATISTICS) if STATISTICS in bundle.parts else {}
-        joining = Joining.of(bundle.tensors(REPEATS)) if REPEATS in bundle.parts else None
-        face_model, imagines = bundle.face_model().to(device), GENERATOR in bundle.parts
-        images_alone = imagines and HEAD not in bundle.parts
+        voice = bundle.net(CMP_VOICE).to(device)
+        traits = bundle.net(CMP_TRAITS).to(device) if CMP_TRAITS in bundle.parts else None
+        statistics = bundle.tensors(CMP_STATISTICS) if CMP_STATISTICS in bundle.parts else {}
+        joining = Joining.of(bundle.tensors(CMP_REPEATS)) if CMP_REPEATS in bundle.parts else None
+        published = CMP_FEATURE_VOICE in bundle.parts
+        feature_voice = bundle.net(CMP_FEATURE_VOICE) if published else None
+        face_model, imagines = bundle.face_model().to(device), CMP_GENERATOR in bundle.parts
+        images_alone = imagines and CMP_HEAD not in bundle.parts
         return cls(
             front_end=front_end_of(voice),
             voice=voice,
-            head=None if images_alone else bundle.net(HEAD).to(device),
+            head=None if images_alone else bundle.net(CMP_HEAD).to(device),
             face_model=face_model,
             traits=traits,
             statistics={name: value.to(device) for name, value in statistics.items()},
             images=ImageBranch.from_bundle(bundle, face_model, device) if imagines else None,
-            feature_voice=(
-                bundle.net(FEATURE_VOICE).to(device) if FEATURE_VOICE in bundle.parts else None
-            ),
+            feature_voice=feature_voice and feature_voice.to(device),
             joining=joining and joining.to(device),
         )
 
@@ -136,7 +142,7 @@ class CrossModalPerceptionist:
         """
         if self.feature_voice is None:
             raise ValueError(
-                f"No network here reads published features; a bundle needs {FEATURE_VOICE!r}"
+                f"No network here reads published features; a bundle needs {CMP_FEATURE_VOICE!r}"
             )
         return self.perceive_embedding(functional.normalize(self.feature_voice(features)))
 
@@ -164,7 +170,9 @@ class CrossModalPerceptionist:
             ValueError: the bundle does not know how recordings are joined.
         """
         if self.joining is None:
-            raise ValueError(f"This bundle does not tell in {REPEATS!r} how recordings are joined")
+            raise ValueError(
+                f"This bundle does not tell in {CMP_REPEATS!r} how recordings are joined"
+            )
         odds = self.traits(embeddings.flatten(0, 1))[:, 0]
         mean, odds = embeddings.mean(0), odds.unflatten(0, embeddings.shape[:2]).mean(0)
         odds, told = self.joining.expect(mean, odds, days or len(embeddings))
@@ -217,7 +225,7 @@ class CrossModalPerceptionist:
             ValueError: the bundle has no statistics to compare with.
         """
         if "mean_female" not in self.statistics:
-            raise ValueError(f"This bundle has no part {STATISTICS!r} with the mean shapes")
+            raise ValueError(f"This bundle has no part {CMP_STATISTICS!r} with the mean shapes")
         men, women = self.statistics["mean_male"], self.statistics["mean_female"]
         gram = shape_gram(self.face_model)
         return squared_distance(shape_params - women, gram) <= squared_distance(

@@ -13,14 +13,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from voicemesh.checkpoints.bundle import Bundle
+from voicemesh.checkpoints.parts import CMP_GENERATOR, CMP_STUDENT, CMP_TEACHER
 from voicemesh.mesh import render
 from voicemesh.mesh.basel import MICROMETRES, SCALE_DEVIATION, SCALE_MEAN
 from voicemesh.mesh.morphable import FaceMesh, MorphableModel
 from voicemesh.mesh.view import without_slivers
 from voicemesh.nets.cmp import FaceGenerator
 from voicemesh.nets.synergynet import CROP, Pose, SynergyNet, crop_of
-
-GENERATOR, STUDENT, TEACHER = "cmp-generator", "cmp-student", "cmp-teacher"  # parts of a bundle
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +54,7 @@ class FaceReader:
         cls, bundle: Bundle, face_model: MorphableModel, device: torch.device | str = "cpu"
     ) -> "FaceReader":
         """The teacher of a bundle alone: it knows photographs, its student imagined faces."""
-        return cls(bundle.net(TEACHER).to(device), face_model)
+        return cls(bundle.net(CMP_TEACHER).to(device), face_model)
 
     @torch.inference_mode()
     def read(self, image: Float[Tensor, "batch 3 height width"]) -> Faces:
@@ -136,10 +135,10 @@ class ImageBranch(FaceReader):
     ) -> "ImageBranch":
         """The nets of a bundle; without a teacher the student's pose stands in."""
         return cls(
-            generator=bundle.net(GENERATOR).to(device),
-            student=bundle.net(STUDENT).to(device),
+            generator=bundle.net(CMP_GENERATOR).to(device),
+            student=bundle.net(CMP_STUDENT).to(device),
             face_model=face_model,
-            teacher=bundle.net(TEACHER).to(device) if TEACHER in bundle.parts else None,
+            teacher=bundle.net(CMP_TEACHER).to(device) if CMP_TEACHER in bundle.parts else None,
         )
 
     @torch.inference_mode()

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from voicemesh.audio import association
 from voicemesh.audio.features import FRONT_ENDS
+from voicemesh.checkpoints.parts import CMPC_FACE, CMPC_VOICE
 from voicemesh.images import CONVENTIONS
 
 from .association import VoiceFaceSpace, spread
@@ -17,7 +18,7 @@ class Cmpc(VoiceFaceSpace):
     The published tests take one random window per recording.
     """
 
-    parts = ("cmpc-voice-encoder", "cmpc-face-encoder")
+    parts = (CMPC_VOICE, CMPC_FACE)
     convention = CONVENTIONS["cmpc"]
 
     def windows(self, speech: Float[Tensor, " samples"]) -> Float[Tensor, "windows 1 64 frames"]:

@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from voicemesh.checkpoints.bundle import Bundle
+from voicemesh.checkpoints.parts import CMPC_PROTOTYPES
 
-PART = "cmpc-prototypes"
 COUNT = 3  # clusters that VoiceStyle looks into, as published
 STEP = 500  # clusters by which the published levels grow: 500, 1000, 1500
 TEMPERATURE = 0.03  # of the weights of neighbours, in cosines: that of CMPC's training
@@ -40,7 +40,7 @@ class Prototypes:
     def from_bundle(cls, bundle: Bundle, device: torch.device | str = "cpu") -> "Prototypes":
         """Those of a bundle."""
         return cls.from_tensors(
-            {name: value.to(device) for name, value in bundle.tensors(PART).items()}
+            {name: value.to(device) for name, value in bundle.tensors(CMPC_PROTOTYPES).items()}
         )
 
     @classmethod

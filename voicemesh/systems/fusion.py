@@ -14,9 +14,8 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 from torch.nn import functional
 
-from .cmp import REPEATS, CrossModalPerceptionist, Perception
+from .cmp import CrossModalPerceptionist, Perception
 
-PART = REPEATS  # of a bundle
 TRAITS = "traits_"  # before the names of what is known of traits; before those of shapes nothing
 
 

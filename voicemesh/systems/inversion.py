@@ -13,6 +13,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from voicemesh.checkpoints.bundle import Bundle
+from voicemesh.checkpoints.parts import IDENTITY, LPIPS, STYLEGAN2_ENCODER, STYLEGAN2_GENERATOR
 from voicemesh.gallery.folder import FolderGallery
 from voicemesh.gallery.latents import Latents, keep
 from voicemesh.latent.losses import Identity, pyramid_differences
@@ -30,9 +31,8 @@ from voicemesh.latent.statistics import Statistics
 from voicemesh.nets.lpips import Lpips
 from voicemesh.nets.stylegan2 import Generator
 
-from .voicestyle import GENERATOR, statistics_of
+from .voicestyle import statistics_of
 
-DISTANCE, IDENTITY, ENCODER = "lpips", "identity-encoder", "stylegan2-encoder"
 LARGEST = 256  # pixels that distances are taken at, as published
 # From an encoder's start the way is short: a fifth of the published steps, shaken less.
 SHORT = Options(Course(steps=60, rate=0.05, shake=0.01), noise=False, prior=0.003)
@@ -63,11 +63,11 @@ class Inverter:
         cls, bundle: Bundle, device: torch.device | str = "cpu", precision: str = "usual"
     ) -> "Inverter":
         """What a bundle has of it; only the generator has to be there."""
-        generator = bundle.net(GENERATOR).to(device)
+        generator = bundle.net(STYLEGAN2_GENERATOR).to(device)
         assert isinstance(generator, Generator)
         nets = [
             bundle.net(part).to(device) if part in bundle.parts else None
-            for part in (DISTANCE, IDENTITY, ENCODER)
+            for part in (LPIPS, IDENTITY, STYLEGAN2_ENCODER)
         ]
         encoder = nets[2]
         axes = 0 if encoder is None else encoder.output_layer[-1].num_features

@@ -1,18 +1,13 @@
-"""What new nets make worthless of the bundle that they are published into."""
+"""What new nets make worthless of the bundle that they are written into."""
 
 import logging
 from collections.abc import Mapping
 
 from voicemesh.checkpoints.bundle import BundleWriter
+from voicemesh.checkpoints.parts import resting_on
 from voicemesh.gallery.folder import FolderGallery
 
-from .cmp import FEATURE_VOICE, VOICE
-from .cmp_unsupervised import GENERATOR
-from .voicestyle_parts import worthless
-
 log = logging.getLogger(__name__)
-
-OF_VOICE = {FEATURE_VOICE, GENERATOR}  # which speak and hear the embedding of one voice encoder
 
 
 def digests(writer: BundleWriter) -> dict[str, str]:
@@ -21,7 +16,7 @@ def digests(writer: BundleWriter) -> dict[str, str]:
 
 
 def retire(writer: BundleWriter, before: Mapping[str, str]) -> None:
-    """Take out the parts that were made for nets which have been replaced since.
+    """Take out the parts that were made for nets other than those that are here now.
 
     A gallery that other nets embedded stays, and is told of: nobody can be looked for in it.
 
@@ -30,9 +25,9 @@ def retire(writer: BundleWriter, before: Mapping[str, str]) -> None:
     """
     now = digests(writer)
     written = {name for name, sha256 in now.items() if before.get(name) != sha256}
-    replaced = written & before.keys()
-    found = worthless(replaced) | (OF_VOICE if VOICE in replaced else set())
-    for part in sorted((found & now.keys()) - written):
+    unfit = {name for name in now if writer.bundle.unfit(name)}
+    leaving = unfit | (resting_on(unfit | (written & before.keys())) & now.keys()) - written
+    for part in sorted(leaving):
         log.warning("%s leaves the bundle: it was made for other nets; publish it again", part)
         writer.forget(part)
     if folder := writer.bundle.gallery_folder:

@@ -12,13 +12,13 @@ from torch.nn import functional
 from voicemesh.audio import sf2f as front
 from voicemesh.audio.features import FRONT_ENDS, FrontEnd, repeat
 from voicemesh.checkpoints.bundle import Bundle
+from voicemesh.checkpoints.parts import SF2F_GENERATOR, VOICE2FACE_GENERATOR, VOICE2FACE_VOICE
 from voicemesh.nets.cmp import FaceGenerator, VoiceEncoder
 from voicemesh.nets.sf2f import SpeechFusionToFace, bytes_of
 from voicemesh.nets.sf2f_decoders import GatedDecoder
 from voicemesh.nets.sf2f_folded import FoldedDecoder
 
-GENERATOR = "sf2f-generator"
-VOICE2FACE = ("voice2face-voice-encoder", "voice2face-generator")
+VOICE2FACE = (VOICE2FACE_VOICE, VOICE2FACE_GENERATOR)
 FRONT_END_OF_CHANNELS = {40: "sf2f", 112: "voicemesh"}  # an encoder's input tells its front end
 SHOWN = 8  # segments whose own images are made, at most
 
@@ -49,9 +49,9 @@ class SpeechToFace:
     @classmethod
     def from_bundle(cls, bundle: Bundle, device: torch.device | str = "cpu") -> "SpeechToFace":
         """The net of a bundle, and the front end that it reads."""
-        net = bundle.net(GENERATOR)
+        net = bundle.net(SF2F_GENERATOR)
         if not isinstance(net, SpeechFusionToFace):
-            raise ValueError(f"The part {GENERATOR!r} holds a {type(net).__name__}")
+            raise ValueError(f"The part {SF2F_GENERATOR!r} holds a {type(net).__name__}")
         return cls(FRONT_ENDS[front_end_name(net)], net.to(device))
 
     @torch.inference_mode()

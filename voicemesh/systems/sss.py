@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from voicemesh.audio import association
+from voicemesh.checkpoints.parts import SSS_FACE, SSS_VOICE
 from voicemesh.images import CONVENTIONS
 
 from .association import VoiceFaceSpace, spread
@@ -16,7 +17,7 @@ class SeekingTheShapeOfSound(VoiceFaceSpace):
     The published evaluation hears the first ten seconds only and sees no mirror image.
     """
 
-    parts = ("sss-voice-encoder", "sss-face-encoder")
+    parts = (SSS_VOICE, SSS_FACE)
     convention = CONVENTIONS["sss"]
 
     def windows(self, speech: Float[Tensor, " samples"]) -> Float[Tensor, "windows 40 frames"]:

@@ -15,6 +15,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from voicemesh.checkpoints.bundle import Bundle
+from voicemesh.checkpoints.parts import (
+    STYLEGAN2_GENERATOR,
+    STYLEGAN2_STATISTICS,
+    VOICESTYLE_MEMBERS,
+    VOICESTYLE_SAMPLES,
+    VOICESTYLE_START,
+    VOICESTYLE_STATISTICS,
+)
 from voicemesh.latent.heads import Heads
 from voicemesh.latent.precision import named, rendered
 from voicemesh.latent.projection import pixels_of
@@ -29,10 +37,6 @@ from .sss import SeekingTheShapeOfSound
 from .voicestyle_asked import EXPECTED, Heard, Imagined, Wish
 from .voicestyle_members import Members, members_of
 
-GENERATOR, STATISTICS = "stylegan2-generator", "stylegan2-statistics"
-NEUTRAL = "voicestyle-statistics"  # of portraits at rest alone, where they are known
-START, MEMBERS = "voicestyle-start", "voicestyle-members"
-SAMPLES = "voicestyle-samples"  # of the generator, where no faces are known
 RETRAINED = "model_best_256"  # the file of CMPC that has another front end
 PUBLISHED_MEMBERS = 8  # whose mean latent is the published start
 POOL, POOL_SEED = 24, 0  # samples that stand in where no members are known
@@ -85,19 +89,20 @@ class VoiceStyle:
             precision: a name of `latent.precision`.
             gallery: whether its people are known faces, beside those of the bundle's own table.
         """
-        generator = bundle.net(GENERATOR).to(device)
+        generator = bundle.net(STYLEGAN2_GENERATOR).to(device)
         assert isinstance(generator, Generator)
         statistics = statistics_of(bundle, generator)
         space = space or space_of(bundle, device)
-        start = None
-        if START in bundle.parts and bundle.part(START).network == VoiceStart.__name__:
-            start = bundle.net(START).to(device)
-        members = members_of(bundle, MEMBERS, gallery) or members_of(bundle, SAMPLES, False)
+        parts, start = bundle.parts, None
+        if VOICESTYLE_START in parts and parts[VOICESTYLE_START].network == VoiceStart.__name__:
+            start = bundle.net(VOICESTYLE_START).to(device)
+        members = members_of(bundle, VOICESTYLE_MEMBERS, gallery)
+        members = members or members_of(bundle, VOICESTYLE_SAMPLES, False)
         members = None if members is None else members.to(device)
-        if judge is None and all(p in bundle.parts for p in SeekingTheShapeOfSound.parts):
+        if judge is None and all(part in parts for part in SeekingTheShapeOfSound.parts):
             judge = SeekingTheShapeOfSound.from_bundle(bundle, device)
         half = named(precision, device)
-        known = bundle.tensors(NEUTRAL) if NEUTRAL in bundle.parts else {}
+        known = bundle.tensors(VOICESTYLE_STATISTICS) if VOICESTYLE_STATISTICS in parts else {}
         heads = Heads.read(generator.style, known)
         return cls(generator, statistics, space, start, members, judge, half, heads)
 
@@ -275,7 +280,8 @@ def statistics_of(bundle: Bundle, generator: Generator, axes: int = 0) -> Statis
     A voice tells nothing of light and pose, so a search for its face keeps to portraits at rest.
     Pictures to be inverted are of any kind: the law of as many `axes` as their encoder tells.
     """
-    found = [Statistics.read(bundle.tensors(p)) for p in (NEUTRAL, STATISTICS) if p in bundle.parts]
+    known = [p for p in (VOICESTYLE_STATISTICS, STYLEGAN2_STATISTICS) if p in bundle.parts]
+    found = [Statistics.read(bundle.tensors(part)) for part in known]
     found = [one for one in found if not axes or len(one.axes) == axes] or found
     if not found:
         return Statistics.sampled(generator)

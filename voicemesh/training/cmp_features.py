@@ -16,17 +16,12 @@ from torch.nn import functional
 
 from voicemesh.audio.features import FRONT_ENDS, PUBLISHED, standardise
 from voicemesh.checkpoints.bundle import Bundle, BundleWriter
+from voicemesh.checkpoints.parts import CMP_FEATURE_VOICE, CMP_HEAD, CMP_VOICE
 from voicemesh.evaluation import cmp_table
 from voicemesh.evaluation.cmp import evaluate
 from voicemesh.nets.cmp import SupervisedHead, VoiceEncoder
 from voicemesh.population.dataset import Population
-from voicemesh.systems.cmp import (
-    FEATURE_VOICE,
-    HEAD,
-    VOICE,
-    CrossModalPerceptionist,
-    front_end_name,
-)
+from voicemesh.systems.cmp import CrossModalPerceptionist, front_end_name
 
 from .data import FeatureSet, features
 from .loop import Batch, LoopSettings, mean_losses, train
@@ -90,10 +85,10 @@ class FeatureTask:
         bundle: Bundle,
     ) -> None:
         self.recipe, self.published, self.utterances = recipe, published, utterances
-        self.teacher = bundle.net(VOICE)
+        self.teacher = bundle.net(CMP_VOICE)
         torch.manual_seed(recipe.seed)
         self.net: nn.Module = Apprentice(
-            recipe, self.teacher.model[-1].out_channels, bundle.net(HEAD), PUBLISHED.mels
+            recipe, self.teacher.model[-1].out_channels, bundle.net(CMP_HEAD), PUBLISHED.mels
         )
         self.optimiser, self.schedule = one_cycle(
             self.net.parameters(), recipe.steps, recipe.learning_rate, recipe.weight_decay
@@ -143,7 +138,7 @@ def start(
     The teacher is the voice encoder of `bundle`. Returns the best validation so far.
     """
     population = Population.open(data)
-    teacher_hears = front_end_name(bundle.net(VOICE))
+    teacher_hears = front_end_name(bundle.net(CMP_VOICE))
     published, utterances = (
         features(population.folder, front_end, workers) for front_end in ("cmp", teacher_hears)
     )
@@ -181,7 +176,7 @@ def publish(
     )
     results, _ = evaluate(reader, judges or population)
     writer.net(
-        FEATURE_VOICE,
+        CMP_FEATURE_VOICE,
         student,
         {"input_channels": PUBLISHED.mels, "widths": widths, "embedding": embedding},
         half=True,

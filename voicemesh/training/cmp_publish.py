@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from voicemesh.audio.features import FRONT_ENDS
 from voicemesh.checkpoints.bundle import Bundle, BundleWriter
+from voicemesh.checkpoints.parts import CMP_HEAD, CMP_REPEATS, CMP_STATISTICS, CMP_TRAITS, CMP_VOICE
 from voicemesh.evaluation import cmp_table, joining
 from voicemesh.evaluation.cmp import evaluate
 from voicemesh.evaluation.predictions import Predictions, perceived, predict
@@ -18,7 +19,6 @@ from voicemesh.evaluation.statistics import people_statistics
 from voicemesh.evaluation.targets import Targets, people_targets
 from voicemesh.mesh.morphable import MorphableModel
 from voicemesh.population.dataset import Population
-from voicemesh.systems import fusion
 from voicemesh.systems.cmp import CrossModalPerceptionist
 from voicemesh.systems.joining import Joining
 
@@ -136,7 +136,7 @@ def publish(
     }
     channels = nets.voice.model[0].in_channels
     writer.net(
-        "cmp-voice-encoder",
+        CMP_VOICE,
         nets.voice,
         {
             "input_channels": channels,
@@ -156,12 +156,12 @@ def publish(
         "expression_params": expressions,
         "dropout": recipe.dropout,
     }
-    writer.net("cmp-supervised-head", nets.head, arguments, results=brief, **about)
-    writer.net("voice-traits", nets.traits, {"embedding": recipe.embedding}, **about)
+    writer.net(CMP_HEAD, nets.head, arguments, results=brief, **about)
+    writer.net(CMP_TRAITS, nets.traits, {"embedding": recipe.embedding}, **about)
     measured = {"coverage": results["coverage"], "nulls": results["nulls"]}
-    writer.tensors("cmp-statistics", people | errors, results=measured, **about)
+    writer.tensors(CMP_STATISTICS, people | errors, results=measured, **about)
     if perceptionist.joining is not None:
         repeats = repeat_statistics(heard, face_model) | perceptionist.joining.tensors()
         brief = {k: v for k, v in results["together"].items() if k in TOGETHER}
-        writer.tensors(fusion.PART, repeats, results=brief, **about)
+        writer.tensors(CMP_REPEATS, repeats, results=brief, **about)
     return cmp_table.table(results)

@@ -6,6 +6,7 @@ from pathlib import Path
 from torch import nn
 
 from voicemesh.checkpoints.bundle import Bundle, BundleWriter
+from voicemesh.checkpoints.parts import CMP_STATISTICS, CMP_TEACHER
 from voicemesh.checkpoints.upstream import arguments_of
 from voicemesh.evaluation import cmp_pictures
 from voicemesh.mesh.morphable import MorphableModel
@@ -13,8 +14,7 @@ from voicemesh.nets.synergynet import SynergyNet
 from voicemesh.population.dataset import SHARD, Population
 from voicemesh.population.portrait_set import PortraitSet
 from voicemesh.population.portraits import LOOKS
-from voicemesh.systems.cmp import STATISTICS
-from voicemesh.systems.cmp_unsupervised import TEACHER, FaceReader
+from voicemesh.systems.cmp_unsupervised import FaceReader
 
 from .cmp_teacher import TeacherNets, TeacherRecipe, look_scales
 from .runs import best_of, origin, recipe_of, steps_of
@@ -58,12 +58,12 @@ def publish(
     judging = judges or population
     found = PortraitSet.open(judging.folder / f"portraits-{recipe.size}", recipe.partial)
     reader = FaceReader(teacher, face_model)
-    results = cmp_pictures.evaluate(reader, judging, found, source.tensors(STATISTICS))
+    results = cmp_pictures.evaluate(reader, judging, found, source.tensors(CMP_STATISTICS))
     own = PortraitSet.open(population.folder / f"portraits-{recipe.size}", recipe.partial)
     scales = look_scales(own.gathered("train"))
     people = len(own.files["train"]) * SHARD
     writer.net(
-        TEACHER,
+        CMP_TEACHER,
         teacher,
         arguments_of(teacher),
         half=True,

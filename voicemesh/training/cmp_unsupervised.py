@@ -29,12 +29,12 @@ from torch import nn
 from torch.nn import functional
 
 from voicemesh.checkpoints.bundle import Bundle
+from voicemesh.checkpoints.parts import CMP_TEACHER, CMP_VOICE
 from voicemesh.mesh.morphable import MorphableModel
 from voicemesh.nets.synergynet import SynergyNet
 from voicemesh.population.dataset import Population
 from voicemesh.population.portrait_set import PortraitSet
-from voicemesh.systems.cmp import VOICE, front_end_name, shape_gram, squared_distance
-from voicemesh.systems.cmp_unsupervised import TEACHER
+from voicemesh.systems.cmp import front_end_name, shape_gram, squared_distance
 
 from .cmp_readings import Faces, scaled
 from .cmp_teacher_publish import trained as trained_teacher
@@ -166,7 +166,7 @@ def start(
     once. Returns the best validation so far.
     """
     population, face_model = Population.open(data), bundle.face_model()
-    encoder = bundle.net(VOICE)
+    encoder = bundle.net(CMP_VOICE)
     voices = voice_codes(population, encoder, front_end_name(encoder), workers)
     portraits = PortraitSet.open(data / f"portraits-{recipe.size}", partial=recipe.partial)
     teacher = teacher_of(recipe, bundle, face_model)
@@ -179,5 +179,5 @@ def teacher_of(
 ) -> SynergyNet:
     """The teacher of the recipe's run, or that of the bundle."""
     if not recipe.teacher:
-        return bundle.net(TEACHER)
+        return bundle.net(CMP_TEACHER)
     return trained_teacher(Path(recipe.teacher), face_model)[0]

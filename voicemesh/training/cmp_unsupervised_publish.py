@@ -9,6 +9,7 @@ from jaxtyping import Int64
 from torch.nn import functional
 
 from voicemesh.checkpoints.bundle import Bundle, BundleWriter
+from voicemesh.checkpoints.parts import CMP_GENERATOR, CMP_STUDENT
 from voicemesh.checkpoints.upstream import arguments_of
 from voicemesh.evaluation import cmp_table
 from voicemesh.evaluation.cmp import evaluate
@@ -17,7 +18,7 @@ from voicemesh.mesh.morphable import MorphableModel
 from voicemesh.population.dataset import Population
 from voicemesh.population.portrait_set import PortraitSet
 from voicemesh.systems.cmp import CrossModalPerceptionist, front_end_name
-from voicemesh.systems.cmp_unsupervised import GENERATOR, STUDENT, ImageBranch
+from voicemesh.systems.cmp_unsupervised import ImageBranch
 
 from .cmp_teacher_publish import as_stored
 from .cmp_unsupervised import teacher_of
@@ -77,8 +78,10 @@ def publish(
         **{name: results["pictured"][name] for name in ("sex", "errors", "coherence")},
         "agreement": results["agreement"],
     }
-    writer.net(GENERATOR, nets.generator, arguments_of(nets.generator), half=True, **about)
-    writer.net(STUDENT, nets.student, arguments_of(nets.student), half=True, results=brief, **about)
+    writer.net(CMP_GENERATOR, nets.generator, arguments_of(nets.generator), half=True, **about)
+    writer.net(
+        CMP_STUDENT, nets.student, arguments_of(nets.student), half=True, results=brief, **about
+    )
     return cmp_table.table(results)
 
 

@@ -11,12 +11,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from voicemesh.checkpoints.bundle import Bundle, BundleWriter
+from voicemesh.checkpoints.parts import CMPC_FACE, CMPC_PROTOTYPES, CMPC_VOICE
 from voicemesh.checkpoints.eight_bits import round_to
 from voicemesh.evaluation.voice_faces import brief, embed, measured, portraits_of, report
 from voicemesh.population.dataset import Population
 from voicemesh.systems.association import FACES, VOICES
 from voicemesh.systems.cmpc import Cmpc
-from voicemesh.systems.cmpc_prototypes import PART, Prototypes
+from voicemesh.systems.cmpc_prototypes import Prototypes
 
 from .cmpc_coded import backbones_of
 from .cmpc_nets import CmpcRecipe, encoders
@@ -98,13 +99,13 @@ def publish(
         | {"more": [Path(folder).name for folder in recipe.more]},
     }
     voice, face = arguments_of(recipe)
-    writer.net("cmpc-voice-encoder", space.voice, voice, eight_bits=True, results=whole, **about)
+    writer.net(CMPC_VOICE, space.voice, voice, eight_bits=True, results=whole, **about)
     short = {"measured": "see cmpc-voice-encoder"}
-    writer.net("cmpc-face-encoder", space.face, face, eight_bits=True, results=short, **about)
+    writer.net(CMPC_FACE, space.face, face, eight_bits=True, results=short, **about)
     heard = torch.from_numpy(embedded.voices[1].embeddings)
     # What all voices have in common, and all faces: without it one can stand for the other.
     means = {"voice_mean": heard.mean(0), "face_mean": prototypes.faces.mean(0)}
-    writer.tensors(PART, prototypes.tensors() | means, **about)
+    writer.tensors(CMPC_PROTOTYPES, prototypes.tensors() | means, **about)
     return report(results, "cmpc", judges.folder.name)
 
 

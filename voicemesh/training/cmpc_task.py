@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from voicemesh.checkpoints.bundle import Bundle
+from voicemesh.checkpoints.parts import CMP_VOICE
 from voicemesh.evaluation import verification
 from voicemesh.nets.cmp import VoiceEncoder
 from voicemesh.population.dataset import Population
@@ -36,7 +37,7 @@ def beginning(recipe: CmpcRecipe, bundle: Bundle) -> VoiceEncoder | None:
     """
     if recipe.start not in ("", "bundle"):
         raise ValueError(f'start={recipe.start!r}; there are "bundle" and none')
-    return bundle.net("cmp-voice-encoder") if recipe.start else None
+    return bundle.net(CMP_VOICE) if recipe.start else None
 
 
 def warm_cosine(

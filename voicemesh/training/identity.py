@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from voicemesh.checkpoints.bundle import Bundle, BundleWriter
+from voicemesh.checkpoints.parts import IDENTITY
 from voicemesh.evaluation.identity import Identified, identified
 from voicemesh.evaluation.voice_faces import portraits_of
 from voicemesh.latent.losses import IDENTITY_SIDE, Identity, face_crop
@@ -26,7 +27,6 @@ from voicemesh.nets.devices import halved
 from voicemesh.nets.irse import IrBackbone
 from voicemesh.population.dataset import Population
 from voicemesh.population.portrait_set import PortraitShard
-from voicemesh.systems.inversion import IDENTITY
 
 from .face_views import Views, scaled, viewed
 from .loop import Batch, LoopSettings, train

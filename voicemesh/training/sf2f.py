@@ -21,18 +21,17 @@ from pathlib import Path
 
 from voicemesh.checkpoints import upstream
 from voicemesh.checkpoints.bundle import Bundle
+from voicemesh.checkpoints.parts import CMP_VOICE, SF2F_FACENET
 from voicemesh.nets.sf2f_facenet import FaceNet
 from voicemesh.population.dataset import Population
 from voicemesh.population.portrait_set import PortraitSet
-from voicemesh.systems.cmp import VOICE, front_end_name
+from voicemesh.systems.cmp import front_end_name
 
 from .data import features
 from .loop import LoopSettings, train
 from .sf2f_nets import Sf2fRecipe
 from .sf2f_task import Sf2fTask
 from .voices import VoiceCodes, voice_codes
-
-FACENET = "sf2f-facenet"
 
 FIRST_64 = Sf2fRecipe()
 FUSER = {"stage": 2, "steps": 600, "settles": 600, "learning_rate": 1e-4}
@@ -129,12 +128,12 @@ def facenet_of(recipe: Sf2fRecipe, bundle: Bundle) -> FaceNet | None:
     if not recipe.perceptual_weight:
         return None
     if recipe.facenet:
-        net = upstream.load(FACENET, recipe.facenet)
-    elif FACENET in bundle.parts:
-        net = bundle.net(FACENET)
+        net = upstream.load(SF2F_FACENET, recipe.facenet)
+    elif SF2F_FACENET in bundle.parts:
+        net = bundle.net(SF2F_FACENET)
     else:
         raise ValueError(
-            f"The perceptual loss needs the face network {upstream.TABLE[FACENET].file}:"
+            f"The perceptual loss needs the face network {upstream.TABLE[SF2F_FACENET].file}:"
             " set facenet=FILE, convert it into the bundle, or set perceptual_weight=0"
         )
     assert isinstance(net, FaceNet)
@@ -145,5 +144,5 @@ def told(recipe: Sf2fRecipe, population: Population, bundle: Bundle) -> VoiceCod
     """What the bundle's voice encoder says of all recordings, if the recipe asks for it."""
     if not recipe.hearing_weight:
         return None
-    encoder = bundle.net(VOICE)
+    encoder = bundle.net(CMP_VOICE)
     return voice_codes(population, encoder, front_end_name(encoder))

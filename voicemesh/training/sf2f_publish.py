@@ -5,6 +5,7 @@ from pathlib import Path
 
 from voicemesh.audio.features import FRONT_ENDS
 from voicemesh.checkpoints.bundle import Bundle, BundleWriter
+from voicemesh.checkpoints.parts import SF2F_GENERATOR
 from voicemesh.checkpoints.store import fill
 from voicemesh.checkpoints.upstream import arguments_of
 from voicemesh.evaluation import sf2f as evaluation
@@ -12,7 +13,7 @@ from voicemesh.evaluation.voice_faces import portraits_of
 from voicemesh.nets.sf2f import SpeechFusionToFace
 from voicemesh.population.dataset import Population
 from voicemesh.population.portrait_set import PortraitSet
-from voicemesh.systems.sf2f import FRONT_END_OF_CHANNELS, GENERATOR, SpeechToFace
+from voicemesh.systems.sf2f import FRONT_END_OF_CHANNELS, SpeechToFace
 
 from .runs import best_of, origin, recipe_of, steps_of
 from .sf2f_nets import Sf2fRecipe, generator_of
@@ -57,7 +58,7 @@ def publish(
     people = sum(len(set(shard.identity.tolist())) for shard in seen.shards("train"))
     told = asdict(recipe) | {key: Path(getattr(recipe, key)).name for key in ("start", "facenet")}
     writer.net(
-        GENERATOR,
+        SF2F_GENERATOR,
         net,
         arguments_of(net),
         half=True,

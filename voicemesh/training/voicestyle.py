@@ -10,6 +10,15 @@ from torch import Tensor
 from torch.nn import functional
 
 from voicemesh.checkpoints.bundle import Bundle, BundleWriter
+from voicemesh.checkpoints.parts import (
+    IDENTITY,
+    STYLEGAN2_ENCODER,
+    STYLEGAN2_GENERATOR,
+    STYLEGAN2_STATISTICS,
+    VOICESTYLE_MEMBERS,
+    VOICESTYLE_START,
+    VOICESTYLE_STATISTICS,
+)
 from voicemesh.checkpoints.upstream import arguments_of
 from voicemesh.latent.heads import Heads, padded
 from voicemesh.latent.statistics import Statistics
@@ -17,15 +26,7 @@ from voicemesh.nets.stylegan2 import Generator
 from voicemesh.population.dataset import Population
 from voicemesh.population.portrait_set import PortraitSet, PortraitShard
 from voicemesh.systems.cmpc import Cmpc
-from voicemesh.systems.inversion import ENCODER, IDENTITY
-from voicemesh.systems.voicestyle import (
-    GENERATOR,
-    MEMBERS,
-    NEUTRAL,
-    START,
-    STATISTICS,
-    space_of,
-)
+from voicemesh.systems.voicestyle import space_of
 
 from .inversion import EncoderRecipe, fit_encoder
 from .portrait_law import ParameterLaw, parameters_of
@@ -58,29 +59,31 @@ def publish_generator(
         "training": f"rendered portraits of {len(np.unique(shard.identity))} synthetic people",
     }
     arguments, told = arguments_of(generator), {}
-    writer.net(GENERATOR, generator, arguments, half=True, results=dict(results), **about)
+    writer.net(STYLEGAN2_GENERATOR, generator, arguments, half=True, results=dict(results), **about)
     if law is None:
-        writer.tensors(STATISTICS, Statistics.sampled(generator).tensors(), **about)
-        return f"{GENERATOR}: {dict(results)}; nothing is known of its z, so no voice has a start"
+        writer.tensors(STYLEGAN2_STATISTICS, Statistics.sampled(generator).tensors(), **about)
+        unknown = "nothing is known of its z, so no voice has a start"
+        return f"{STYLEGAN2_GENERATOR}: {dict(results)}; {unknown}"
     axes = recipe.axes if encoding is None else encoding.axes
     every = latents_of(generator, torch.from_numpy(law.z(parameters_of(shard))))
     overall = Statistics.of(every).shortened(axes)
-    writer.tensors(STATISTICS, overall.tensors(), **about)
+    writer.tensors(STYLEGAN2_STATISTICS, overall.tensors(), **about)
     resting = np.flatnonzero(shard.picture == 0)
     w, people = every[torch.from_numpy(resting)], shard.identity[resting]
     statistics = Statistics.of(w).shortened(recipe.axes)
     heads = heads_of(generator, law, shard.rows(resting[:1]))
-    writer.tensors(NEUTRAL, {**statistics.tensors(), **heads.tensors()}, **about)
+    writer.tensors(VOICESTYLE_STATISTICS, {**statistics.tensors(), **heads.tensors()}, **about)
     if set(Cmpc.parts) <= set(source.parts):
         space = space_of(source)
         start, members, told = prepare(generator, statistics, space, population, w, people, recipe)
-        writer.net(START, start, arguments_of(start), results=told, **about)
-        writer.tensors(MEMBERS, members.tensors(), **about)
+        writer.net(VOICESTYLE_START, start, arguments_of(start), results=told, **about)
+        writer.tensors(VOICESTYLE_MEMBERS, members.tensors(), **about)
     if encoding is not None:
         told |= write_encoder(
             generator, overall, shard.pixels, every, source, writer, encoding, about
         )
-    return f"{GENERATOR}: {dict(results)}\n{START}, {ENCODER}: {told}"
+    made = f"{VOICESTYLE_START}, {STYLEGAN2_ENCODER}"
+    return f"{STYLEGAN2_GENERATOR}: {dict(results)}\n{made}: {told}"
 
 
 def heads_of(generator: Generator, law: ParameterLaw, resting: PortraitShard) -> Heads:
@@ -109,9 +112,9 @@ def write_encoder(
     about: Mapping[str, Any],
 ) -> dict[str, float]:
     """Fit and write the encoder; what it tells of held-out samples."""
-    begun = [source.net(part) for part in (IDENTITY, ENCODER) if part in source.parts]
+    begun = [source.net(part) for part in (IDENTITY, STYLEGAN2_ENCODER) if part in source.parts]
     v = statistics.whiten(w)
     net, told = fit_encoder(generator, statistics, pixels, v, recipe, begun)
     arguments = recipe.arguments(generator.size, v.shape[1])
-    writer.net(ENCODER, net, arguments, half=True, results=told, **about)
+    writer.net(STYLEGAN2_ENCODER, net, arguments, half=True, results=told, **about)
     return {f"latents {name}": value for name, value in told.items()}
