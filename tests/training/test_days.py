@@ -1,5 +1,7 @@
 """Voices of days: those that the recordings were made of, and what they let expect."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -52,6 +54,18 @@ def test_what_is_asked_is_what_the_day_tells(made, monkeypatch):
     within = [np.corrcoef(ages[s], told[s])[0, 1] for s in (women.numpy(), ~women.numpy())]
     assert np.mean(within) > 0.3  # the law lets .34 of the variance be heard
     assert told.std() < 0.9 * ages.std()
+
+
+def test_strong_days_are_known(made):
+    population, utterances = made
+    one = population.populations[0]
+    strong = replace(one, recipe=replace(one.recipe, strong=0.4))
+    days, usual = Days.of(Crowd((strong,)), utterances), Days.of(population, utterances)
+    assert not usual.strong.any() and 0.3 < days.strong.mean() < 0.5
+    np.testing.assert_array_equal(days.effort[~days.strong], usual.effort[~days.strong])
+    np.testing.assert_array_equal(days.voice, usual.voice)
+    men = population.people.mode[days.identity] == 0
+    assert days.effort[days.strong & men].min() >= 4 and days.effort[days.strong].max() <= 14
 
 
 def test_efforts_are_those_of_the_recordings(made, monkeypatch):

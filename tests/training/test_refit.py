@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from voicemesh.nets.cmp import VoiceTraits
-from voicemesh.training.refit import discriminant, least_squares, refit_sex
+from voicemesh.training.refit import discriminant, effort_reader, least_squares, refit_sex
 
 
 def two_clouds(count: int = 4000):
@@ -43,6 +43,16 @@ def test_raised_voices_teach_the_sex_to_look_past_the_pitch():
         return float(((odds > 0) == female)[shouting].float().mean())
 
     assert right(calm) < 0.4 < 0.6 < right(raised)
+
+
+def test_effort_is_read_in_semitones():
+    made = torch.Generator().manual_seed(5)
+    unit = torch.nn.functional.normalize(torch.randn(3000, 6, generator=made))
+    noise = torch.randn(3000, generator=made)
+    effort = 4 + 10 * unit[:, 1] - 3 * unit[:, 4]
+    reader = effort_reader(unit, (effort + noise).double())
+    assert reader.shape == (7,) and reader.dtype == torch.float32
+    assert float((unit @ reader[:-1] + reader[-1] - effort).abs().max()) < 0.3
 
 
 def test_a_linear_truth_is_found():
