@@ -8,12 +8,13 @@ import torch
 from evaluation.toys import EXPRESSIONS, SHAPES, toy_face_model, toy_population
 
 from voicemesh.checkpoints.bundle import Bundle, BundleWriter
-from voicemesh.evaluation import expectation
+from voicemesh.evaluation import expectation, joining
 from voicemesh.evaluation.cmp import evaluate
+from voicemesh.evaluation.predictions import Predictions
 from voicemesh.population.dataset import Population
 from voicemesh.systems.cmp import CrossModalPerceptionist
 from voicemesh.training.cmp import CmpTask, hide, parameter_weights, start
-from voicemesh.training.cmp_publish import history, publish, trained
+from voicemesh.training.cmp_publish import days_heard, history, joining_of, publish, trained
 from voicemesh.training.cmp_recipe import BUNDLE, RECIPES
 from voicemesh.training.crowd import Crowd
 from voicemesh.training.loop import read_metrics
@@ -174,6 +175,35 @@ def test_a_run_becomes_a_bundle(run, folder, tmp_path, monkeypatch):
     assert own["system"] == pytest.approx(results["errors"]["landmark_mm"]["system"], rel=0.02)
     assert own["mean_face"] == results["errors"]["landmark_mm"]["mean_face"]
     assert set(again["coverage"]) == set(model.measures) and again["people"] == 30
+    assert Bundle.open(tmp_path).tensors("cmp-statistics")["effort_reader"].shape == (9,)
+
+
+def test_strong_days_teach_the_effort_and_not_what_days_have_in_common(folder, monkeypatch):
+    monkeypatch.setattr(expectation, "DRAWN", 5000)
+    made = task(folder, SMALL)
+    crowd = Crowd.open(folder)
+    units, days = days_heard(made, crowd)
+    assert len(units) == len(days) == 80 and set(made.days.identity[days]) == set(range(40))
+    torch.testing.assert_close(units.norm(dim=1), torch.ones(80))
+    for day in (0, 33):  # the recording with a channel, not the clean one
+        rows = np.flatnonzero(made.days.of_row == days[day])
+        row = rows[~made.utterances.clean[rows]][:1]
+        heard = made.utterances.crops(row, made.utterances.frames, None)
+        own = torch.nn.functional.normalize(made.net.eval().voice(heard))[0]
+        torch.testing.assert_close(units[day], own.detach(), atol=1e-5, rtol=0)
+    made.days.strong[days[::4]] = True
+    luck = torch.randn(80, 4, generator=torch.Generator().manual_seed(0))
+    who, sessions = made.days.identity[days], np.tile([0, 1], 40)
+    judged = Predictions(torch.zeros(80, SHAPES), units, luck, who, sessions)
+    told = joining_of(made, crowd, units, days, judged, made.targets).tensors()
+    kept = np.arange(80) % 4 != 0
+    rest = crowd.people, made.targets, crowd.recipe.coupling, judged, made.targets
+    usual, every = (
+        joining.fit(units[torch.from_numpy(rows)], who[rows], *rest).tensors()
+        for rows in (kept, np.ones(80, bool))
+    )
+    torch.testing.assert_close(told, usual)
+    assert any(not torch.equal(told[name], every[name]) for name in told)
 
 
 def test_a_run_can_start_from_another(run, folder):

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
 from torch.nn import functional
 
 from voicemesh.audio.features import FRONT_ENDS
@@ -25,7 +27,7 @@ from voicemesh.systems.joining import Joining
 from .cmp import CmpNets, CmpTask
 from .cmp_recipe import CmpRecipe
 from .crowd import Crowd
-from .refit import refit_head
+from .refit import effort_reader, refit_head
 from .runs import best_of, origin, recipe_of, steps_of
 
 AT_ONCE = 64  # recordings
@@ -62,23 +64,39 @@ def plain(recipe: CmpRecipe) -> dict[str, Any]:
 
 
 @torch.inference_mode()
-def joining_of(task: CmpTask, crowd: Crowd, judged: Predictions, judges: Targets) -> Joining:
-    """How recordings are joined: from one of every day of the training people, as they are heard.
-
-    The sex's evidence is that of people held out.
-    """
+def days_heard(
+    task: CmpTask, crowd: Crowd
+) -> tuple[Float[Tensor, "days embedding"], Int64[np.ndarray, " days"]]:
+    """Embeddings of one recording of every day of the training people; the rows of `task.days`."""
     utterances, voice = task.utterances, task.net.eval().voice
     ours = np.flatnonzero(np.isin(utterances.identity, crowd.train) & ~utterances.clean)
-    days = np.stack([utterances.identity[ours], utterances.session[ours]], 1)
-    rows = ours[np.unique(days, axis=0, return_index=True)[1]]
+    days, first = np.unique(task.days.of_row[ours], return_index=True)
+    rows = ours[first]
     parts = np.split(rows, range(AT_ONCE, len(rows), AT_ONCE))
     units = [
         functional.normalize(voice(utterances.crops(some, utterances.frames, None)))
         for some in parts
     ]
+    return torch.cat(units), days
+
+
+def joining_of(
+    task: CmpTask,
+    crowd: Crowd,
+    units: Float[Tensor, "days embedding"],
+    days: Int64[np.ndarray, " days"],
+    judged: Predictions,
+    judges: Targets,
+) -> Joining:
+    """How recordings are joined: from one of every day of the training people, as they are heard.
+
+    Strong effort, which is no usual day, is left out. The sex's evidence is that of people held
+    out.
+    """
+    usual = ~task.days.strong[days]
     return joining.fit(
-        torch.cat(units),
-        utterances.identity[rows],
+        units[torch.from_numpy(usual)],
+        task.days.identity[days[usual]],
         crowd.people,
         task.targets,
         crowd.recipe.coupling,
@@ -109,6 +127,8 @@ def publish(
     task.net = nets
     refit_head(task)
     people = people_statistics(task.targets, crowd.train, face_model)
+    units, days = days_heard(task, crowd)
+    people["effort_reader"] = effort_reader(units, torch.from_numpy(task.days.effort[days]))
     perceptionist = CrossModalPerceptionist(
         FRONT_ENDS[recipe.front_end], nets.voice, nets.head, face_model, nets.traits, people
     )
@@ -116,7 +136,7 @@ def publish(
     heard, raised = predict(perceptionist, judges)
     if len(np.unique(heard.session)) > 1:
         told = people_targets(judges.people, face_model)
-        perceptionist.joining = joining_of(task, crowd, heard, told)
+        perceptionist.joining = joining_of(task, crowd, units, days, heard, told)
         heard, raised = (perceived(perceptionist, one) for one in (heard, raised))
     results, errors = evaluate(perceptionist, judges, (heard, raised))
     cycles = history(run)
