@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from voicemesh.checkpoints.bundle import Bundle, BundleWriter
-from voicemesh.checkpoints.parts import CMPC_FACE, CMPC_PROTOTYPES, CMPC_VOICE
 from voicemesh.checkpoints.eight_bits import round_to
+from voicemesh.checkpoints.parts import CMPC_FACE, CMPC_PROTOTYPES, CMPC_VOICE
 from voicemesh.evaluation.voice_faces import brief, embed, measured, portraits_of, report
 from voicemesh.population.dataset import Population
 from voicemesh.systems.association import FACES, VOICES
@@ -96,7 +96,10 @@ def publish(
         **brief(results),
         "recipe": asdict(recipe)
         | {name: Path(getattr(recipe, name)).name for name in ("start", "backbones")}
-        | {"more": [Path(folder).name for folder in recipe.more]},
+        | {
+            name: [Path(folder).name for folder in getattr(recipe, name)]
+            for name in ("more", "voice_more")
+        },
     }
     voice, face = arguments_of(recipe)
     writer.net(CMPC_VOICE, space.voice, voice, eight_bits=True, results=whole, **about)
