@@ -45,6 +45,14 @@ def test_what_is_in_the_way_is_told(asked, monkeypatch, caplog):
     assert caplog.messages[0].endswith("slower: Failed to find C compiler.")
 
 
+def test_a_kernel_that_leaves_a_wrong_number_is_not_trusted(asked, monkeypatch, caplog):
+    probing = pytest.importorskip("voicemesh.kernels.probe_triton")
+    launching._tried(torch.device(DEVICE))
+    monkeypatch.setattr(probing, "probe_triton", lambda x: x.fill_(2))
+    assert not asked(torch.device(DEVICE))
+    assert caplog.messages[0].endswith("slower: a kernel left a wrong number")
+
+
 def test_a_full_gpu_says_nothing_of_triton(asked, monkeypatch):
     def full(device):
         raise torch.OutOfMemoryError("CUDA out of memory")

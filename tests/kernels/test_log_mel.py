@@ -32,6 +32,7 @@ OTHER = MelSettings(
 LENGTHS = [1, 159, 160, 401, 3200, 3337]  # nothing whole, nothing left over, odd
 # Few programs where each costs milliseconds; a GPU has less room.
 BLOCKS = Blocks(64, 128, 16) if torch.cuda.is_available() else Blocks(64, 512, 256)
+CLOSE = {"atol": 1e-3 if torch.cuda.is_available() else 1e-4, "rtol": 0}  # as float32's FFT is
 
 
 def by_definition(x, settings, prior):
@@ -80,14 +81,27 @@ def test_fft_form_is_the_reference(samples, settings, voices):
 
 
 @pytest.mark.parametrize(
-    ("samples", "settings"), [(1, PUBLISHED), (160, PUBLISHED), (3337, PUBLISHED), (3337, OTHER)]
+    ("samples", "settings"),  # 3241: 41 are left at the end, whose inverse is rounded down
+    [(1, PUBLISHED), (160, PUBLISHED), (3241, PUBLISHED), (3337, OTHER)],
 )
 @pytest.mark.parametrize("frames", [16, 64])  # of a program: fewer than a waveform's, and more
 def test_triton_is_the_reference(samples, settings, frames, voices, device):
     wave, prior = voices(samples, device)
     expected = log_mel_reference(wave.double(), settings, prior.double()).float()
     ours = log_mel_triton(wave, settings, prior, BLOCKS._replace(frames=frames))
-    torch.testing.assert_close(ours, expected, atol=1e-3, rtol=0)
+    torch.testing.assert_close(ours, expected, **CLOSE)
+
+
+def test_triton_hears_every_item_at_its_own_loudness(device):
+    settings = replace(PUBLISHED, floor=1e-20)
+    wave = 0.01 * torch.randn(4, 900)
+    wave[0] += 0.9 * (-1.0) ** torch.arange(900)  # emphasis and folding make four times of it
+    wave[1, -1] = 3.0
+    wave[2] *= 1e-10
+    wave, prior = wave.to(device), torch.tensor([0.0, 0, 0, -3], device=device)
+    expected = log_mel_reference(wave.double(), settings, prior.double()).float()
+    ours = log_mel_triton(wave, settings, prior, BLOCKS)
+    torch.testing.assert_close(ours, expected, **CLOSE)
 
 
 @pytest.mark.parametrize("window", [401, 320])
@@ -97,11 +111,11 @@ def test_triton_hears_quiet_beside_loud(window, voices, device):
     wave[1] *= 1e-4
     expected = log_mel_reference(wave.double(), settings, prior.double()).float()
     ours = log_mel_triton(wave, settings, prior, BLOCKS)
-    torch.testing.assert_close(ours, expected, atol=1e-3, rtol=0)
+    torch.testing.assert_close(ours, expected, **CLOSE)
     nothing = wave[:, :0]
     expected = log_mel_reference(nothing.double(), settings, prior.double()).float()
     ours = log_mel_triton(nothing, settings, prior, BLOCKS)
-    torch.testing.assert_close(ours, expected, atol=1e-3, rtol=0)
+    torch.testing.assert_close(ours, expected, **CLOSE)
 
 
 def test_what_is_no_number_is_not_hidden(voices, device):
@@ -110,7 +124,7 @@ def test_what_is_no_number_is_not_hidden(voices, device):
     expected = log_mel_reference(wave.double(), PUBLISHED, prior.double()).float()
     assert expected.isnan().any() and not expected[1].isnan().any()
     ours = log_mel_triton(wave, PUBLISHED, prior, BLOCKS)
-    torch.testing.assert_close(ours, expected, atol=1e-3, rtol=0, equal_nan=True)
+    torch.testing.assert_close(ours, expected, **CLOSE, equal_nan=True)
 
 
 def test_views_and_nothing_at_all(voices):
@@ -119,9 +133,8 @@ def test_views_and_nothing_at_all(voices):
     assert not view.is_contiguous()
     whole = log_mel_fft(wave, PUBLISHED, prior)
     torch.testing.assert_close(log_mel_fft(view, PUBLISHED, prior), whole)
-    close = {"atol": 1e-3, "rtol": 0}
     ours = launched(log_mel_triton)(view, PUBLISHED, prior, BLOCKS)
-    torch.testing.assert_close(ours, whole, **close)
+    torch.testing.assert_close(ours, whole, **CLOSE)
     for form in (log_mel_reference, log_mel_fft, log_mel_triton):
         assert form(wave[:0], PUBLISHED, prior[:0]).shape == (0, 64, 11)
 

@@ -122,6 +122,45 @@ def test_a_triangle_without_area_covers_its_box_with_its_first_corner(device):
         assert (fragments.depth[1:4, 1:4] == 9).all() and (fragments.depth > 0).sum() == 9
 
 
+def test_a_triangle_whose_area_rounds_to_nothing_has_none(device):
+    vertices = torch.tensor([[1e-12, 0, 9], [0, 0, 5], [1e-12, 1e-12, 1]])
+    triangles = torch.tensor([[0, 1, 2]])
+    for form in forms(device):
+        fragments = form(vertices, triangles, (4, 4))
+        assert (fragments.depth[:2, :2] == 9).all() and (fragments.depth > 0).sum() == 4
+
+
+def test_zeros_of_either_sign_are_equal_depths(device):
+    vertices = torch.tensor([[0.0, 0, -0.0], [0, 6, -0.0], [6, 0, -0.0], [0, 0, 0], [0, 6, 0]])
+    triangles = torch.tensor([[0, 1, 2], [3, 4, 2]])
+    for form in forms(device):
+        assert set(form(vertices, triangles, (8, 8)).triangle[0, :6].tolist()) == {0}
+
+
+def test_the_last_row_and_column_of_a_box_are_drawn(device):
+    triangles = torch.tensor([[0, 1, 2]])
+    for last in (7, 8, 9):  # within a window, and the first or the second of the next one
+        vertices = torch.tensor([[last, last, 1], [last, 0, 1], [0, last, 1]]).float()
+        for form in forms(device):
+            assert form(vertices, triangles, (12, 12)).triangle[last, last] == 0
+
+
+def test_wide_boxes_wait_in_the_queue(device):
+    from voicemesh.kernels.rasterize_triton import LAST, WIDE, WINDOW, _draw_kernel
+
+    inf, beyond, empty = float("inf"), 2.0 * WIDE, torch.iinfo(torch.int64).min
+    vertices = torch.tensor(
+        [[0, 0, 1], [0, beyond, 1], [3, 0, 1], [beyond, 0, 1], [3, 3, 1], [0, inf, 1]]
+    ).to(device)
+    triangles = torch.tensor([[0, 1, 2], [0, 3, 2], [0, 2, 4], [0, 3, 5]]).int().to(device)
+    keys = torch.full((WIDE + 4, WIDE + 4), empty).to(device)
+    queue = torch.zeros(5, dtype=torch.int32, device=device)
+    mesh = vertices, triangles, keys, queue
+    _draw_kernel[(1,)](*mesh, 4, *keys.shape, 4, WINDOW, WIDE, enable_fp_fusion=False)
+    assert queue.tolist() == [2, 0, 1, 0, 0]  # two of them wait, the first and the second
+    assert set((keys[keys != empty] & LAST.value ^ LAST.value).tolist()) == {2}
+
+
 def test_both_sides_and_negative_depths_are_drawn_by_nearness(device):
     vertices = torch.tensor(
         [[0.0, 0, -7], [0, 9, -7], [9, 0, -7], [0, 0, -2], [0, 9, -2], [9, 0, -2]]
@@ -140,10 +179,9 @@ def test_a_triangle_far_larger_than_the_image_fills_it(device):
 
 
 def test_nothing_to_draw(device):
-    vertices = torch.tensor(
-        [[0.0, 0, 0], [float("nan"), 1, 0], [5, 0, 0], [99, 99, 0], [99, 95, 0]]
-    )
-    for triangles in ([], [[0, 1, 2]], [[3, 4, 3]]):
+    beyond = [[99.0, 99, 0], [99, 95, 0], [4, 1e30, 0], [5, 2e30, 0]]
+    vertices = torch.tensor([[0.0, 0, 0], [float("nan"), 1, 0], [5, 0, 0], *beyond])
+    for triangles in ([], [[0, 1, 2]], [[3, 4, 3]], [[5, 6, 5]]):
         triangles = torch.tensor(triangles, dtype=torch.int64).reshape(-1, 3)
         for form in forms(device):
             fragments = form(vertices, triangles, (3, 5))
@@ -204,6 +242,7 @@ def test_interpolate_by_triton_equals_reference(device):
     on = [Fragments(*(part.to(device) for part in fragments)), triangles.to(device)]
     for channels in (5, 33):  # by a program, and by two of which the last one has one channel left
         attributes = torch.randn(len(vertices), channels)
+        attributes[0] = float("inf")  # of triangles seen, and of nothing else
         expected = interpolate_reference(fragments, triangles, attributes)
         found = interpolate_triton(*on, attributes.to(device), values=8192)
         assert torch.equal(found.cpu(), expected)

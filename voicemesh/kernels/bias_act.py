@@ -43,12 +43,13 @@ def bias_act(
     needs `x`: the result may take its memory where nobody asks for a gradient.
 
     Raises:
-        ValueError: `noise` without `strength` or the reverse, as many noise maps as fit neither
-            one nor every item, `gain` not positive or `slope` negative.
+        ValueError: a tensor of another shape or on another device than its place asks for (nothing
+            is broadcast), `noise` without `strength` or the reverse, `gain` not positive or `slope`
+            negative.
 
     Source: rosinality/stylegan2-pytorch, op/fused_act.py.
     """
-    check(x, slope, gain, noise, strength)
+    check_activation(x.shape, x.device, slope, gain, bias, scale, noise, strength)
     if launches(x):
         from .bias_act_triton import bias_act_gradient_triton, bias_act_triton
 
@@ -181,19 +182,43 @@ def wants_gradient(*tensors: Tensor | None) -> bool:
     return torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
 
 
-def check(
-    x: Float[Tensor, "batch channel *space"],
+def check_activation(
+    shape: tuple[int, ...],
+    device: torch.device,
     slope: float,
     gain: float,
-    noise: Float[Tensor, "noises 1 *space"] | None,
-    strength: Float[Tensor, "1"] | None,
+    bias: Tensor | None,
+    scale: Tensor | None,
+    noise: Tensor | None,
+    strength: Tensor | None,
 ) -> None:
-    """Refuse what has no meaning, or whose side the output would not tell."""
+    """Refuse what has no meaning, whose side the output would not tell, or who is read outside.
+
+    Args:
+        shape: of the maps that all the others belong to.
+    """
     if gain <= 0 or slope < 0:
         raise ValueError(
             f"A positive gain and a slope of at least 0 are needed, given {gain} and {slope}"
         )
     if (noise is None) != (strength is None):
         raise ValueError("Noise and its strength come together; give both or neither")
-    if noise is not None and len(noise) not in (1, len(x)):
-        raise ValueError(f"{len(noise)} noise maps for {len(x)} items; give 1 or {len(x)}")
+    batch, channels, *space = shape
+    if noise is not None and len(noise) not in (1, batch):
+        raise ValueError(f"{len(noise)} noise maps for {batch} items; give 1 or {batch}")
+    needed = {
+        "bias": (bias, [channels]),
+        "scale": (scale, [batch, channels]),
+        "noise": (noise, [0 if noise is None else len(noise), 1, *space]),
+        "strength": (strength, [1]),
+    }
+    for name, (given, sizes) in needed.items():
+        if given is None:
+            continue
+        if list(given.shape) != sizes:
+            raise ValueError(
+                f"{name} of shape {list(given.shape)} for maps of shape {list(shape)}; "
+                f"give one of {sizes}"
+            )
+        if given.device != device:
+            raise ValueError(f"{name} on {given.device} for maps on {device}; move it there")

@@ -57,7 +57,8 @@ def log_mel(
     one Triton kernel; autocast changes nothing.
 
     Raises:
-        ValueError: the waveform is shorter than one window and `settings.refill` is off.
+        ValueError: the waveform is shorter than one window and `settings.refill` is off, or `prior`
+            is not one sample an item on the waveform's device.
 
     Source: cmu-mlsp/reconstructing_faces_from_voices, mfcc.py, sig2logspec.
     """
@@ -68,6 +69,11 @@ def log_mel(
         )
     if prior is None:
         prior = waveform.new_zeros(batch)
+    if prior.shape != (batch,) or prior.device != waveform.device:
+        raise ValueError(
+            f"A prior of shape {list(prior.shape)} on {prior.device} for {batch} waveforms on "
+            f"{waveform.device}; give one sample each, there"
+        )
     if waveform.dtype == torch.float64:
         return log_mel_reference(waveform, settings, prior)
     wanted = torch.is_grad_enabled() and waveform.requires_grad

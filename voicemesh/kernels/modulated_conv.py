@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from .bias_act import bias_act, bias_act_reference, wants_gradient
+from .bias_act import bias_act, bias_act_reference, check_activation, wants_gradient
 from .launching import launches
 from .upfirdn2d import resamplings, upfirdn2d, upfirdn2d_reference
 
@@ -49,12 +49,15 @@ def modulated_conv2d(
     that follows. It is off unless asked for: no GPU has timed it against the library's own.
 
     Raises:
-        ValueError: an even or oblong weight, `up` other than 1 or 2, `fir` missing with `up` 2 or
-            given without it.
+        ValueError: an even or oblong weight, a weight or a style of other channels than `x`, `up`
+            other than 1 or 2, `fir` missing with `up` 2 or given without it, and what `bias_act`
+            refuses.
 
     Source: rosinality/stylegan2-pytorch, model.py, ModulatedConv2d.
     """
-    check(weight, up, fir)
+    check(x, weight, style, up, fir)
+    shape = len(x), len(weight), *(up * side for side in x.shape[2:])
+    check_activation(shape, x.device, slope, gain, bias, None, noise, strength)
     then = {"bias": bias, "noise": noise, "strength": strength, "slope": slope, "gain": gain}
     if x.is_cuda and torch.is_autocast_enabled("cuda") and x.dtype != torch.float64:
         settings = {"demodulate": demodulate, "weight_gain": weight_gain, "power": power}
@@ -186,11 +189,19 @@ def _foldable(
 
 
 def check(
+    x: Float[Tensor, "batch channel height width"],
     weight: Float[Tensor, "out channel taps taps"],
+    style: Float[Tensor, "batch channel"],
     up: int,
     fir: Float[Tensor, "taps_y taps_x"] | None,
 ) -> None:
-    """Refuse what the published convolution does not know."""
+    """Refuse what the published convolution does not know, and what would be read outside."""
+    if weight.shape[1] != x.shape[1] or style.shape != x.shape[:2]:
+        raise ValueError(
+            f"A weight of shape {list(weight.shape)} and a style of shape {list(style.shape)} for "
+            f"maps of shape {list(x.shape)}; give a weight of {x.shape[1]} channels and a style "
+            f"of {list(x.shape[:2])}"
+        )
     if weight.shape[-1] % 2 == 0:
         raise ValueError(f"Weights have an odd number of taps a side, given {weight.shape[-1]}")
     if up not in (1, 2):

@@ -36,11 +36,14 @@ def rasterize(
     as Triton kernels, float32 CPU tensors as compiled row bands.
 
     Raises:
-        ValueError: a triangle names a vertex that does not exist, or the size is not positive.
+        ValueError: a triangle names a vertex that does not exist, vertices and triangles are on
+            two devices, or the size is not positive.
 
     Source: Sim3DR (choyingw/Cross-Modal-Perceptionist, Sim3DR/lib/rasterize_kernel.cpp).
     """
-    check(vertices, triangles, size)
+    if min(size) < 1:
+        raise ValueError(f"The image size is {size}; both height and width must be at least 1")
+    check(vertices, triangles)
     if launches(vertices):
         from .rasterize_triton import rasterize_triton
 
@@ -92,7 +95,18 @@ def interpolate(
     triangles: Int[Tensor, "t 3"],
     attributes: Float[Tensor, "v channel"],
 ) -> Float[Tensor, "height width channel"]:
-    """Attributes of the vertices at every pixel, 0 where nothing was drawn."""
+    """Attributes of the vertices at every pixel, 0 where nothing was drawn.
+
+    Raises:
+        ValueError: a triangle names a vertex that has no attributes, or the two and the fragments
+            are on several devices.
+    """
+    check(attributes, triangles)
+    if fragments.triangle.device != attributes.device:
+        raise ValueError(
+            f"Fragments on {fragments.triangle.device} and attributes on {attributes.device}; "
+            "move them to one device"
+        )
     single = attributes.dtype == fragments.weights.dtype == torch.float32
     if attributes.device.type == "cpu" and single:
         from .rasterize_cpu import interpolate_cpu
@@ -120,12 +134,13 @@ def interpolate_reference(
     return image
 
 
-def check(
-    vertices: Float[Tensor, "v 3"], triangles: Int[Tensor, "t 3"], size: tuple[int, int]
-) -> None:
+def check(vertices: Float[Tensor, "v channel"], triangles: Int[Tensor, "t 3"]) -> None:
     """Refuse what would be read outside its memory."""
-    if min(size) < 1:
-        raise ValueError(f"The image size is {size}; both height and width must be at least 1")
+    if triangles.device != vertices.device:
+        raise ValueError(
+            f"Triangles on {triangles.device} and vertices on {vertices.device}; "
+            "move them to one device"
+        )
     if len(triangles):
         lowest, highest = _span(triangles)
         if lowest < 0 or highest >= len(vertices):
