@@ -4,9 +4,12 @@ Bytes: 16 a sample (read, written emphasised, read twice) and 4 a mel and frame,
 published; no frame is stored, tables come from the second-level cache. Operations: the window is
 symmetric and only power is wanted, so the sum about its middle needs half the taps, cosines with
 the even half and sines with the odd: 2 x 200 x 460 products and 460 x 64 for the mels, 430 kFLOP a
-frame. That is the roof, and only tensor cores are near it: numbers as two float16, high and low
-parts times high and low parts with float32 sums, keep float32's accuracy (TF32 would err by 0.3
-in the logarithm) at a third of their rate, 1.3 MFLOP a frame, 1.3 ns at an H200's 990 TFLOP/s.
+frame. Only tensor cores are fast enough: numbers as two float16, high and low parts times high and
+low parts with float32 sums, keep float32's accuracy (TF32 would err by 0.3 in the logarithm) at a
+third of their rate, 1.3 MFLOP a frame, 1.3 ns at an H200's 990 TFLOP/s. The roof is the issue of
+instructions, 1.9 ns a frame: folding and splitting samples, anew for every block of bins, takes
+more of them than a scheduler issues while the tensor cores multiply (benchmarks/machine_code.py;
+not measured).
 """
 
 from typing import NamedTuple, no_type_check

@@ -1,9 +1,12 @@
 """Triton kernel of `upfirdn2d`, and of the `bias_act` behind it where no gradient is wanted.
 
-Reads every sample and writes every result once: 4 / up^2 + 4 bytes a result in float32 against 2
-taps / up^2 operations (32 for 4 x 4 taps), so memory is the roof, if the 16 gathers a result do
-not stall the load units first. Hence strips: a lane works out ROWS results below each other from
-registers, and every sample it has loaded serves all of them (5.5 loads a result instead of 16).
+Bytes: every sample is read and every result written once, 4 / up^2 + 4 a result in float32 against
+2 taps / up^2 operations (32 for 4 x 4 taps). Yet what it takes to issue 16 gathers a result, with
+their addresses and masks, would be the roof: a lane therefore works out ROWS results below each
+other from registers, every sample it has loaded serves all of them (5.5 loads a result), and
+pointers move on by a row. That is 53 instructions a result in float32 and 32 in half precision: on
+an H200 0.95 and 1.2 times the bytes' time, 0.6 where the size changes; with `bias_act` behind 1.2
+and 1.7, so there issue stays the roof (benchmarks/machine_code.py; not measured).
 """
 
 from math import gcd
@@ -57,6 +60,7 @@ def _upfirdn2d_kernel(
     shift_x,
     above: "fp64",  # gain, and gain * slope
     below: "fp64",
+    PLAIN: tl.constexpr,  # whether both are 1
     LAST: tl.constexpr,  # whether the channels come last
     SUMS: tl.constexpr,
     TAPS_Y: tl.constexpr,
@@ -99,15 +103,17 @@ def _upfirdn2d_kernel(
     sums = ()
     for _ in tl.static_range(ROWS):
         sums += (tl.zeros((STRIPS, COLUMNS), SUMS),)
+    # Pointers that move on by a row: one instruction, where a product of 64 bits takes six.
     source = x + plane.to(tl.int64) * height * width * step
+    source += row.to(tl.int64) * width * step + (column * step + c)
     for q in tl.static_range(((ROWS - 1) * DOWN_Y + TAPS_Y - 1 + PHASE_Y) // UP_Y + 1):
         here = live & within(row + q, height)
-        line = source + (row + q).to(tl.int64) * width * step
         values = ()
         for b in tl.static_range(LOADS):
             inside = here & within(column + b, width)
-            value = tl.load(line + (column * step + c) + b * step, mask=inside, other=0.0)
+            value = tl.load(source + b * step, mask=inside, other=0.0)
             values += (value.to(SUMS),)
+        source += width * step
         added = ()
         for k in tl.static_range(ROWS):
             total = sums[k]
@@ -126,9 +132,10 @@ def _upfirdn2d_kernel(
         added_bias = tl.load(bias + channel, mask=along if LAST else there, other=0.0).to(SUMS)
     if noise is not None:
         loudness = tl.load(strength).to(SUMS)
-        map = noise + n.to(tl.int64) * noise_step + j
+        map = noise + n.to(tl.int64) * noise_step + strip * ROWS * out_width + j
     upper, lower = tl.full((1, 1), above, SUMS), tl.full((1, 1), below, SUMS)
-    result = y + plane.to(tl.int64) * out_height * out_width * step + e
+    result = y + plane.to(tl.int64) * out_height * out_width * step
+    result += (strip * ROWS).to(tl.int64) * out_width * step + e
     for k in tl.static_range(ROWS):
         i = strip * ROWS + k
         stored = live & (i < out_height)
@@ -136,13 +143,14 @@ def _upfirdn2d_kernel(
         if scale is not None:
             total *= factor
         if noise is not None:
-            added_noise = tl.load(map + i * out_width, mask=stored, other=0.0).to(SUMS)
-            total += added_noise * loudness
+            total += tl.load(map, mask=stored, other=0.0).to(SUMS) * loudness
+            map += out_width
         if bias is not None:
             total += added_bias
-        total *= tl.where(total > 0, upper, lower)
-        line = result + i.to(tl.int64) * out_width * step
-        tl.store(line, total.to(y.dtype.element_ty), mask=stored)
+        if not PLAIN:
+            total *= tl.where(total > 0, upper, lower)
+        tl.store(result, total.to(y.dtype.element_ty), mask=stored)
+        result += out_width * step
 
 
 def upfirdn2d_triton(
@@ -203,6 +211,7 @@ def upfirdn2d_triton(
             -across.before // across.up,
             float(gain),
             float(gain * slope),
+            gain == slope == 1,
             last,
             tl.float64 if x.dtype == torch.float64 else tl.float32,
             *kernel.shape,
