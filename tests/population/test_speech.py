@@ -210,6 +210,7 @@ def test_effort_raises_pitch_and_its_companions(voice):
 
 
 def test_strong_effort_lifts_the_pitch_with_formants_and_larynx(voice):
+    voice = replace(voice, small=False)
     loud = [strained(voice, 10.0, np.random.default_rng(i)) for i in range(200)]
 
     def heard(name):
@@ -218,14 +219,26 @@ def test_strong_effort_lifts_the_pitch_with_formants_and_larynx(voice):
     assert heard("f0") == pytest.approx(voice.f0 * 2 ** (10 / 12))
     shorter, opened = heard("tract") / voice.tract, np.log(heard("f1_shift")) / 10
     assert 0.94 < shorter.min() < 0.945 and 0.995 < shorter.max() <= 1
-    assert 0.005 <= opened.min() < 0.007 and 0.023 < opened.max() <= 0.025
-    assert (heard("rate") <= voice.rate).all() and (heard("tilt") <= voice.tilt).all()
-    # Some voices are pressed to the end, as in anger; others rise as they are, as in fear.
+    assert 0.005 <= opened.min() < 0.007 and 0.018 < opened.max() <= 0.02
+    assert (heard("rate") <= voice.rate).all() and (heard("tilt") < voice.tilt - 1).all()
+    # Some voices are pressed to the end, as in anger; others rise more as they are, as in fear.
     pressed = voice.rd - heard("rd")
-    assert pressed.min() < 0.05 and pressed.max() > 0.4
+    assert pressed.min() < 0.3 and pressed.max() > 0.4
     assert np.corrcoef(pressed, heard("tilt"))[0, 1] < -0.7
     assert np.median(heard("f0_spread")) < voice.f0_spread * 1.6
     assert strained(voice, 40.0, np.random.default_rng(0)).f0 == 430
+
+
+def test_women_raise_their_pitch_less_and_all_else_as_far(voice):
+    man, woman = (replace(voice, small=small) for small in (False, True))
+    for seed in range(20):
+        his, hers = (
+            strained(who, effort, np.random.default_rng(seed))
+            for who, effort in ((man, 14.0), (woman, 9.0))
+        )
+        assert his.f0 > hers.f0
+        for name in ("tract", "rd", "tilt", "f0_spread", "rate", "f1_shift", "breath"):
+            assert getattr(his, name) == pytest.approx(getattr(hers, name))
 
 
 def test_men_raise_their_voices_further():

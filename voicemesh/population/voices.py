@@ -107,23 +107,26 @@ def raised(voice: Voice, effort: float, rng: np.random.Generator) -> Voice:
 def strained(voice: Voice, effort: float, rng: np.random.Generator) -> Voice:
     """A voice with strong effort. What goes with the pitch differs between voices and occasions.
 
-    F1 rises, the more so in open vowels (0.5 to 2.5 % a semitone; Liénard and Di Benedetto, JASA
-    106, 1999), the larynx as well (the tract is shorter by up to 0.6 % a semitone). The spectrum
-    is flatter where the voice is pressed, as in anger and calls, and hardly where it is not, as in
-    fear. Vowels last longer. The spread of F0 in semitones stays as it is when people call far
-    (Traunmüller and Eriksson, JASA 107, 2000), and grows in lively speech.
+    It goes with how loud the voice is: women raise their pitch less and all else as far as men. F1
+    rises, most of all in open vowels (0.5 to 2 % where a man raises his pitch by a semitone;
+    Liénard and Di Benedetto, JASA 106, 1999), the larynx as well (the tract is shorter by up to
+    0.6 %). The spectrum is flatter, most of all where the voice is pressed, as in anger and calls,
+    least in fear. Vowels last longer. The spread of F0 in semitones stays as it is when people call
+    far (Traunmüller and Eriksson, JASA 107, 2000), and grows in lively speech.
     """
     pressed, lively, longer, wide, up = rng.uniform(size=5)
+    loud = effort * STRONG[0][1] / STRONG[int(voice.small)][1]
+    flat = (0.2 + 0.8 * pressed) * loud
     return replace(
         voice,
         f0=min(voice.f0 * 2 ** (effort / 12), HIGHEST_PITCH),
-        tract=voice.tract * float(np.exp(-0.006 * up * effort)),
-        rd=float(np.clip(voice.rd - 0.09 * pressed * effort, 0.4, 2.5)),
-        tilt=voice.tilt - 0.45 * pressed * effort,
-        f0_spread=voice.f0_spread * float(np.exp(0.06 * lively * effort + rng.normal(0, 0.2))),
-        rate=voice.rate * float(np.exp(-0.015 * longer * effort)),
-        f1_shift=float(np.exp((0.005 + 0.020 * wide) * effort)),
-        breath=voice.breath * float(np.exp(-0.08 * effort)),
+        tract=voice.tract * float(np.exp(-0.006 * up * loud)),
+        rd=float(np.clip(voice.rd - 0.10 * flat, 0.4, 2.5)),
+        tilt=voice.tilt - 0.55 * flat,
+        f0_spread=voice.f0_spread * float(np.exp(0.06 * lively * loud + rng.normal(0, 0.2))),
+        rate=voice.rate * float(np.exp(-0.015 * longer * loud)),
+        f1_shift=float(np.exp((0.005 + 0.015 * wide) * loud)),
+        breath=voice.breath * float(np.exp(-0.08 * loud)),
         creak=voice.creak * 0.5,
     )
 
