@@ -60,10 +60,10 @@ def test_wrong_overrides_say_what_is_right(pair, message):
 def test_every_command_is_there():
     from voicemesh.cli import learning, measuring
 
-    for name, place in {**learning.TRAINED, **learning.PUBLISHED}.items():
-        module = importlib.import_module(place)
-        started = name in learning.TRAINED and place == learning.TRAINED[name]
-        assert callable(module.start) and module.RECIPES if started else callable(module.publish)
+    for system in learning.SYSTEMS:
+        trainer = learning.trainer(system)
+        assert callable(trainer.start) and "bundle" in trainer.RECIPES
+        assert callable(learning.publisher(system).publish)
     for place, name in measuring.SPACES.values():
         assert callable(getattr(importlib.import_module(place), name).from_bundle)
 

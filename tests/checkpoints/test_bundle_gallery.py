@@ -8,8 +8,9 @@ import pytest
 import torch
 from gallery.toys import entries, written
 
-from voicemesh.checkpoints.bundle import MANIFEST, Bundle, BundleWriter, complete
+from voicemesh.checkpoints.bundle import MANIFEST, Bundle, BundleWriter
 from voicemesh.checkpoints.hub import PATTERNS
+from voicemesh.checkpoints.manifest import complete
 from voicemesh.gallery.gallery import Gallery
 
 

@@ -1,14 +1,11 @@
 """The names of parts: written in one place, and who rests on whom."""
 
 import ast
-import doctest
 from pathlib import Path
-
-import pytest
 
 import voicemesh
 from voicemesh.checkpoints import parts
-from voicemesh.checkpoints.parts import FITTED_TO, resting_on
+from voicemesh.checkpoints.parts import FITTED_TO
 
 NAMES = {
     name
@@ -35,29 +32,9 @@ def test_nobody_writes_the_name_of_a_part_by_hand():
 
 def test_what_is_fitted_is_known_and_never_to_itself():
     assert FITTED_TO.keys() <= NAMES
-    for part, nets in FITTED_TO.items():
-        assert set(nets) <= NAMES
-        assert part not in resting_on({part}) and not {part} & set(nets)
-
-
-@pytest.mark.parametrize(
-    ("replaced", "useless"),
-    [
-        ({"cmp-student"}, set()),
-        ({"cmp-generator"}, {"cmp-student"}),
-        ({"stylegan2-statistics"}, {"stylegan2-encoder"}),
-        ({"cmpc-face-encoder"}, {f"voicestyle-{of}" for of in ("start", "members", "samples")}),
-    ],
-)
-def test_what_rests_on_a_part(replaced, useless):
-    assert resting_on(replaced) - {"cmpc-prototypes"} == useless
-
-
-def test_readings_of_a_voice_rest_on_its_encoder_through_others():
-    useless = resting_on({"cmp-voice-encoder"})
-    assert {"cmp-supervised-head", "cmp-feature-encoder", "cmp-student"} <= useless
-    assert "cmp-teacher" not in useless and "cmp-voice-encoder" not in useless
-
-
-def test_examples():
-    assert doctest.testmod(parts).failed == 0
+    assert {net for nets in FITTED_TO.values() for net in nets} <= NAMES
+    order: list[str] = []  # in which they can be made, each after all that it is fitted to
+    while waiting := FITTED_TO.keys() - set(order):
+        ready = [part for part in waiting if waiting.isdisjoint(FITTED_TO[part])]
+        assert ready, f"{sorted(waiting)} wait for each other"
+        order += ready

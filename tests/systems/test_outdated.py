@@ -1,12 +1,14 @@
 """What leaves a bundle when the nets that it was made for are replaced."""
 
+import json
 import logging
+from pathlib import Path
 
 import pytest
 import torch
 from whole_bundles import write_whole_bundle
 
-from voicemesh.checkpoints.bundle import Bundle, BundleWriter
+from voicemesh.checkpoints.bundle import MANIFEST, Bundle, BundleWriter
 from voicemesh.systems import outdated
 
 
@@ -17,14 +19,15 @@ def writer(tmp_path) -> BundleWriter:
     return writer
 
 
-def replace(writer: BundleWriter, part: str) -> None:
-    """The same net with other weights."""
+def replace(writer: BundleWriter, *parts: str) -> None:
+    """The same nets with other weights."""
     opened = Bundle.open(writer.bundle.folder)
-    net = opened.net(part)
-    with torch.no_grad():
-        for value in net.parameters():
-            value.add_(0.01)
-    writer.net(part, net, opened.part(part).arguments)
+    nets = {part: opened.net(part) for part in parts}
+    for part, net in nets.items():
+        with torch.no_grad():
+            for value in net.parameters():
+                value.add_(0.01)
+        writer.net(part, net, opened.part(part).arguments)
 
 
 def left(writer: BundleWriter, before: dict[str, str]) -> set[str]:
@@ -50,8 +53,7 @@ def test_what_spoke_the_embedding_of_another_voice_encoder_leaves(writer, caplog
 
 def test_what_is_written_beside_its_nets_stays(writer):
     before = outdated.digests(writer)
-    replace(writer, "cmpc-voice-encoder")
-    replace(writer, "cmpc-face-encoder")
+    replace(writer, "cmpc-voice-encoder", "cmpc-face-encoder")
     writer.tensors("voicestyle-start", {"directions": torch.zeros(2)})
     outdated.retire(writer, before)
     assert not left(writer, before)
@@ -77,11 +79,30 @@ def test_new_encoders_end_starts_and_tell_of_the_gallery(writer, caplog):
     assert Bundle.open(writer.bundle.folder).gallery_folder is not None
 
 
-def test_a_first_encoder_replaces_nothing(writer):
+def told_nothing(folder: Path) -> None:
+    """As bundles were before parts said what they were fitted to."""
+    manifest = json.loads((folder / MANIFEST).read_text())
+    for part in manifest["parts"].values():
+        part.pop("fitted_to", None)
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+
+
+def test_older_parts_leave_with_any_net_that_they_rest_on(writer):
+    folder = writer.bundle.folder
+    told_nothing(folder)
+    writer = BundleWriter(folder, "untrained")
+    before = outdated.digests(writer)
+    replace(writer, "cmp-generator")
+    outdated.retire(writer, before)
+    assert left(writer, before) == {"cmp-student"}
+
+
+def test_a_net_that_comes_back_ends_nothing_that_was_fitted_to_it(writer):
+    folder = writer.bundle.folder
+    opened = Bundle.open(folder)
+    net, part = opened.net("cmpc-voice-encoder"), opened.part("cmpc-voice-encoder")
     writer.forget("cmpc-voice-encoder")
     before = outdated.digests(writer)
-    opened = Bundle.open(writer.bundle.folder)
-    net = opened.net("cmpc-face-encoder")
-    writer.net("cmpc-voice-encoder", net, opened.part("cmpc-face-encoder").arguments)
+    writer.net("cmpc-voice-encoder", net, part.arguments)
     outdated.retire(writer, before)
     assert not left(writer, before)

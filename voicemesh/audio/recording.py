@@ -98,6 +98,10 @@ def from_samples(
 
     Whatever NumPy takes for an array is one: lists, and tensors on the CPU.
 
+    >>> hum = 0.1 * np.sin(2 * np.pi * 120 * np.arange(66_150) / 44_100)
+    >>> from_samples(44_100, hum, "hum")
+    Recording('hum', 1.5 s)
+
     Raises:
         UnusableRecording: there is nothing in it that could be heard.
         ValueError: this is no array of samples.
@@ -151,7 +155,7 @@ def _recording(
 
 def _mixed(samples: Float32[np.ndarray, "samples 2"]) -> Float32[np.ndarray, " samples"]:
     """The mean of the channels, or the first where opposite channels cancel each other."""
-    mean, first = np.square(samples - samples.mean(0), dtype=np.float64).mean(0)
+    mean, first = (channel.var(dtype=np.float64) for channel in samples.T)
     return samples[:, 1 if mean < CANCELLED * first else 0]
 
 

@@ -24,6 +24,8 @@ from .manifest import (
     MANIFEST,
     Part,
     check_file_name,
+    check_gallery,
+    complete,
     gallery_files,
     stated,
 )
@@ -37,7 +39,14 @@ GALLERY = "gallery"  # a folder of a bundle
 
 @dataclass(frozen=True)
 class Bundle:
-    """An opened bundle. Files are read and checked against their sha256 when they are needed."""
+    """An opened bundle. Files are read and checked against their sha256 when they are needed.
+
+    >>> bundle = Bundle.open()
+    >>> bundle.part("head").network, bundle.part("head").licence
+    ('MorphableModel', 'MIT')
+    >>> bundle.face_model().shape_basis.shape[1:]  # of three numbers a vertex, one per parameter
+    torch.Size([3, 40])
+    """
 
     folder: Path
     name: str
@@ -72,7 +81,7 @@ class Bundle:
         for part in bundle.parts:
             bundle.content(part)
         if bundle.gallery:
-            check_gallery(bundle)
+            check_gallery(bundle.folder / bundle.gallery, bundle.gallery_sha256, bundle.name)
         return bundle
 
     @property
@@ -137,44 +146,15 @@ class Bundle:
         return unpacked(self.content(name), str(self.folder / self.part(name).file))
 
 
-def check_gallery(bundle: Bundle) -> None:
-    """Refuse a gallery whose manifest is not the one that was embedded, or lacks a file.
-
-    Its files are compared with that manifest when the gallery is opened.
-
-    Raises:
-        ValueError: the manifest is missing or altered, or a file of it is missing.
-    """
-    path = bundle.folder / bundle.gallery / GALLERY_MANIFEST
-    if not path.is_file():
-        raise ValueError(f"The bundle {bundle.name!r} lacks the file {path}")
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != bundle.gallery_sha256:
-        raise ValueError(
-            f"{path} is not the gallery that the bundle describes: sha256 {found[:12]}..., "
-            f"stated {bundle.gallery_sha256[:12]}...; copy or download the bundle again"
-        )
-    missing = [name for name in gallery_files(path.parent) if not (path.parent / name).is_file()]
-    if missing:
-        raise ValueError(f"The bundle {bundle.name!r} lacks {path.parent / missing[0]}")
-
-
-def complete(folder: Path) -> bool:
-    """Whether a folder has a manifest and every file that it names."""
-    if not (folder / MANIFEST).is_file():
-        return False
-    bundle = Bundle(folder, **stated(folder))
-    named = [folder / part.file for part in bundle.parts.values()]
-    if bundle.gallery:
-        manifest = folder / bundle.gallery / GALLERY_MANIFEST
-        if not manifest.is_file():
-            return False
-        named += [manifest.with_name(name) for name in gallery_files(manifest.parent)]
-    return all(path.is_file() for path in named)
-
-
 class BundleWriter:
-    """Writes a bundle part by part; the folder is a readable bundle after each."""
+    """Writes a bundle part by part; the folder is a readable bundle after each.
+
+    >>> from tempfile import mkdtemp
+    >>> writer = BundleWriter(mkdtemp(), "mine", title="Mine")
+    >>> writer.face_model(Bundle.open().face_model(), licence="MIT")
+    >>> Bundle.open(writer.bundle.folder).title, list(writer.bundle.parts)
+    ('Mine', ['head'])
+    """
 
     def __init__(
         self,

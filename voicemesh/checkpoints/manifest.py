@@ -1,5 +1,6 @@
 """What bundle.json says, checked: a manifest may come from anybody."""
 
+import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,6 +106,42 @@ def gallery_files(folder: Path) -> list[str]:
         if Path(name).name != name or "\\" in name:
             raise ValueError(f"{path}: {name!r} is no plain name of a file")
     return names
+
+
+def check_gallery(folder: Path, sha256: str, bundle: str) -> None:
+    """Refuse a gallery whose manifest is not the one that was embedded, or lacks a file.
+
+    Its files are compared with that manifest when the gallery is opened.
+
+    Raises:
+        ValueError: the manifest is missing or altered, or a file of it is missing.
+    """
+    path = folder / GALLERY_MANIFEST
+    if not path.is_file():
+        raise ValueError(f"The bundle {bundle!r} lacks the file {path}")
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != sha256:
+        raise ValueError(
+            f"{path} is not the gallery that the bundle describes: sha256 {found[:12]}..., "
+            f"stated {sha256[:12]}...; copy or download the bundle again"
+        )
+    missing = [name for name in gallery_files(folder) if not (folder / name).is_file()]
+    if missing:
+        raise ValueError(f"The bundle {bundle!r} lacks {folder / missing[0]}")
+
+
+def complete(folder: Path) -> bool:
+    """Whether a folder has a manifest and every file that it names."""
+    if not (folder / MANIFEST).is_file():
+        return False
+    told = stated(folder)
+    named = [folder / part.file for part in told["parts"].values()]
+    if told.get("gallery"):
+        manifest = folder / told["gallery"] / GALLERY_MANIFEST
+        if not manifest.is_file():
+            return False
+        named += [manifest.with_name(name) for name in gallery_files(manifest.parent)]
+    return all(path.is_file() for path in named)
 
 
 def check_file_name(file: str, origin: str) -> None:

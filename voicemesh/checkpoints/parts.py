@@ -1,7 +1,5 @@
 """The parts of a bundle: their names, and which of them are fitted to which others."""
 
-from collections.abc import Collection
-
 FACE_MODEL = "head"  # the morphable model
 
 CMP_VOICE = "cmp-voice-encoder"
@@ -55,15 +53,3 @@ FITTED_TO = {
     VOICESTYLE_MEMBERS: (STYLEGAN2_GENERATOR, CMPC_VOICE, CMPC_FACE),
     VOICESTYLE_SAMPLES: (STYLEGAN2_GENERATOR, CMPC_VOICE, CMPC_FACE),
 }
-
-
-def resting_on(replaced: Collection[str]) -> set[str]:
-    """The parts that are of no use once others stand for `replaced`, these themselves left out.
-
-    >>> sorted(resting_on({"cmp-generator"}))
-    ['cmp-student']
-    """
-    gone = set(replaced)
-    while more := {part for part, nets in FITTED_TO.items() if not gone.isdisjoint(nets)} - gone:
-        gone |= more
-    return gone - set(replaced)

@@ -4,35 +4,24 @@ import argparse
 import importlib
 import json
 from pathlib import Path
+from types import ModuleType
 
 from .arguments import Commands, add_bundle, add_command, add_overrides
 from .recipes import overridden
 
-# What can be trained: a module with RECIPES and `start`, see `voicemesh.training.cmp`.
-TRAINED = {
-    "stylegan2": "voicemesh.training.stylegan2",
-    "stylegan2-portraits": "voicemesh.training.stylegan2_portraits",
-    "cmp": "voicemesh.training.cmp",
-    "cmp-features": "voicemesh.training.cmp_features",
-    "cmp-teacher": "voicemesh.training.cmp_teacher",
-    "cmp-unsupervised": "voicemesh.training.cmp_unsupervised",
-    "cmpc": "voicemesh.training.cmpc_task",
-    "identity": "voicemesh.training.identity",
-    "sf2f": "voicemesh.training.sf2f",
-    "sss": "voicemesh.training.sss_run",
-}
-# What a run of it becomes: a module with `publish`, which writes parts and returns a table.
-PUBLISHED = {
-    "stylegan2": "voicemesh.training.stylegan2",
-    "stylegan2-portraits": "voicemesh.training.stylegan2_portraits",
-    "cmp": "voicemesh.training.cmp_publish",
-    "cmp-features": "voicemesh.training.cmp_features",
-    "cmp-teacher": "voicemesh.training.cmp_teacher_publish",
-    "cmp-unsupervised": "voicemesh.training.cmp_unsupervised_publish",
-    "cmpc": "voicemesh.training.cmpc_publish",
-    "identity": "voicemesh.training.identity",
-    "sf2f": "voicemesh.training.sf2f_publish",
-    "sss": "voicemesh.training.sss_publish",
+# Modules of `voicemesh.training`: one with RECIPES and `start`, one with `publish`, which writes a
+# run as parts of a bundle and returns a table.
+SYSTEMS = {
+    "cmp": ("cmp", "cmp_publish"),
+    "cmp-features": ("cmp_features", "cmp_features"),
+    "cmp-teacher": ("cmp_teacher", "cmp_teacher_publish"),
+    "cmp-unsupervised": ("cmp_unsupervised", "cmp_unsupervised_publish"),
+    "cmpc": ("cmpc_task", "cmpc_publish"),
+    "identity": ("identity", "identity"),
+    "sf2f": ("sf2f", "sf2f_publish"),
+    "sss": ("sss_run", "sss_publish"),
+    "stylegan2": ("stylegan2", "stylegan2"),
+    "stylegan2-portraits": ("stylegan2_portraits", "stylegan2_portraits"),
 }
 
 TRAIN = """Train on a population; the same command again goes on where it stopped. On several GPUs:
@@ -45,7 +34,7 @@ on with."""
 def add_commands(commands: Commands) -> None:
     """`train` and `publish`."""
     command = add_command(commands, "train", train, "train a system", TRAIN)
-    command.add_argument("system", choices=sorted(TRAINED))
+    command.add_argument("system", choices=sorted(SYSTEMS))
     command.add_argument("--data", type=Path, required=True, help="folder of a population")
     command.add_argument("--out", type=Path, required=True, help="folder of the run")
     told = "the recipe to start from: `published`, or another; a wrong name lists all: %(default)s"
@@ -58,7 +47,7 @@ def add_commands(commands: Commands) -> None:
     add_overrides(command)
 
     command = add_command(commands, "publish", publish, "turn a run into a bundle", PUBLISH)
-    command.add_argument("system", choices=sorted(PUBLISHED))
+    command.add_argument("system", choices=sorted(SYSTEMS))
     command.add_argument("run_folder", type=Path, metavar="RUN", help="what `train` made")
     command.add_argument("--data", type=Path, required=True, help="folder of a population")
     command.add_argument("--out", type=Path, required=True, help="folder of the bundle")
@@ -67,11 +56,21 @@ def add_commands(commands: Commands) -> None:
     add_bundle(command, "where the face model is taken from", device=False)
 
 
+def trainer(system: str) -> ModuleType:
+    """The module that trains a system."""
+    return importlib.import_module(f"voicemesh.training.{SYSTEMS[system][0]}")
+
+
+def publisher(system: str) -> ModuleType:
+    """The module that turns its runs into parts of a bundle."""
+    return importlib.import_module(f"voicemesh.training.{SYSTEMS[system][1]}")
+
+
 def train(arguments: argparse.Namespace) -> int:
     """Train, or go on."""
     from voicemesh.checkpoints.bundle import Bundle
 
-    module = importlib.import_module(TRAINED[arguments.system])
+    module = trainer(arguments.system)
     if arguments.recipe not in module.RECIPES:
         raise ValueError(f"no recipe {arguments.recipe!r}; there are {', '.join(module.RECIPES)}")
     recipe = overridden(module.RECIPES[arguments.recipe], arguments.overrides)
@@ -90,7 +89,7 @@ def publish(arguments: argparse.Namespace) -> int:
     from voicemesh.population.dataset import Population
     from voicemesh.systems import outdated
 
-    module = importlib.import_module(PUBLISHED[arguments.system])
+    module = publisher(arguments.system)
     source = Bundle.open(arguments.bundle)
     population = Population.open(arguments.data)
     judges = Population.open(arguments.judges) if arguments.judges else None

@@ -10,6 +10,10 @@ Recipe = TypeVar("Recipe")
 def overridden(recipe: Recipe, pairs: Sequence[str]) -> Recipe:
     """The recipe with `name=value` pairs applied, each read as its field's type.
 
+    >>> from voicemesh.population.dataset import PopulationRecipe
+    >>> overridden(PopulationRecipe(), ["identities=20", "calm=0.5"]).identities
+    20
+
     Raises:
         ValueError: no such name (the message lists all), or a value of another type.
     """

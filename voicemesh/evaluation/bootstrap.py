@@ -40,7 +40,12 @@ def resampled(
 def mean(
     values: Float[np.ndarray, " people"], weights: Float[np.ndarray, "resamples people"]
 ) -> Estimate:
-    """The mean over people."""
+    """The mean over people.
+
+    >>> weights = resampled(3, np.random.default_rng(0))
+    >>> print(mean(np.array([1.0, 1.0, 1.0]), weights))
+    1.000 [1.000, 1.000]
+    """
     return _estimate(values.mean(), weights @ values)
 
 

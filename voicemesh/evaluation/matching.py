@@ -33,7 +33,12 @@ def accuracy(
     candidates: Float[np.ndarray, "candidates embedding"],
     trials: Integer[np.ndarray, "trials columns"],
 ) -> float:
-    """Share of the trials that `hits` counts; chance is 1 over the number of candidates."""
+    """Share of the trials that `hits` counts; chance is 1 over the number of candidates.
+
+    >>> voices, faces = np.eye(2), np.array([[2.0, 1.0], [1.0, 3.0]])
+    >>> accuracy(voices, faces, np.array([[0, 0, 1], [1, 1, 0]]))
+    1.0
+    """
     return float(hits(probes, candidates, trials).mean())
 
 

@@ -79,6 +79,9 @@ def precision_of(
 def average_precision(labels: Integer[np.ndarray, " ranked"]) -> float:
     """Average precision of a ranked list of labels, 1 for relevant, best first.
 
+    >>> average_precision(np.array([1, 0, 0, 1]))
+    0.75
+
     Raises:
         ValueError: nothing is relevant.
     """

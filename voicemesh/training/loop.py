@@ -85,17 +85,9 @@ def train(task: Task, recipe: Any, folder: Path, settings: LoopSettings) -> dict
     bar = tqdm(total=settings.steps, initial=step, unit="step", disable=not main or None)
     net.train()
     while step < settings.steps:
-        rng = seed_step(settings.seed, step, accelerator.process_index)
-        batch = {name: value.to(accelerator.device) for name, value in task.batch(rng).items()}
-        with halved(accelerator.device, settings.half):
-            losses = net(batch)
-        accelerator.backward(losses["loss"])
-        optimiser.step()
-        optimiser.zero_grad(set_to_none=True)
-        task.schedule.step()
+        _add(sums, _learn(accelerator, task, net, optimiser, settings, step))
         step += 1
         bar.update()
-        _add(sums, losses)
         if step % settings.log_every and step < settings.steps:
             continue
         if journal:
@@ -186,6 +178,26 @@ def seed_step(seed: int, step: int, process: int) -> np.random.Generator:
     dropout, batch = np.random.SeedSequence([seed, step, process]).spawn(2)
     torch.manual_seed(int(dropout.generate_state(1, np.uint64)[0] >> 1))
     return np.random.default_rng(batch)
+
+
+def _learn(
+    accelerator: Accelerator,
+    task: Task,
+    net: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    settings: LoopSettings,
+    step: int,
+) -> Mapping[str, Float[Tensor, ""]]:
+    """One step of training; its losses."""
+    rng = seed_step(settings.seed, step, accelerator.process_index)
+    batch = {name: value.to(accelerator.device) for name, value in task.batch(rng).items()}
+    with halved(accelerator.device, settings.half):
+        losses = net(batch)
+    accelerator.backward(losses["loss"])
+    optimiser.step()
+    optimiser.zero_grad(set_to_none=True)
+    task.schedule.step()
+    return losses
 
 
 def _add(sums: dict[str, float], losses: Mapping[str, Float[Tensor, ""]]) -> None:

@@ -19,6 +19,8 @@ from .sf2f_data import resolutions
 from .sf2f_losses import fooling, perceptual, telling
 
 LEAST_RATE = 1e-3  # of the first one, at the end
+# Losses by name; of each the recipe has a weight.
+WEIGHTED = ("pixel", "image", "identity", "perceptual", "edges", "hearing")
 DOUBLINGS = {64: 3, 128: 4}  # convolutions of a critic, by the side of its images
 
 
@@ -121,36 +123,37 @@ class Sf2fNets(nn.Module):
         if self.training and float(batch["settled"][0]):
             self.generator.eval()
         embedding = self.generator.encoder(batch["voice"])
-        spoken = embedding
-        if self.training and recipe.noise:
-            spoken = disturbed(embedding, torch.randn_like(embedding))
-        images = self.generator.decoder(spoken)
+        noisy = self.training and recipe.noise
+        spoken = disturbed(embedding, torch.randn_like(embedding)) if noisy else embedding
+        images = [image.float() for image in self.generator.decoder(spoken)]
         targets = resolutions(batch["face"], len(images))
         zero = embedding.new_zeros(()).float()
-        losses = dict.fromkeys(
-            ("pixel", "image", "identity", "perceptual", "edges", "hearing"), zero
-        )
-        telling_ = zero
+        losses, critics = dict.fromkeys(WEIGHTED, zero), zero
         for number, (image, target) in enumerate(zip(images, targets, strict=True)):
-            with precisely(image) as (image,):
-                losses["pixel"] = losses["pixel"] + (image - target).abs().mean()
-                if recipe.edges_weight:
-                    apart = pyramid_differences(image, target).mean()
-                    losses["edges"] = losses["edges"] + apart
-            if self._facenet:
-                seen = perceptual(self._facenet[0].to(image.device), image, target)
-                losses["perceptual"] = losses["perceptual"] + seen
+            found = self.apart(image, target)
             if float(batch["playing"][0]):
                 made, told = self.game(number, image, target, batch["person"])
-                losses |= {name: losses[name] + value for name, value in made.items()}
-                telling_ = telling_ + told
+                found, critics = found | made, critics + told
+            losses |= {name: losses[name] + value for name, value in found.items()}
         if recipe.hearing_weight:
             with precisely(self.ear(embedding), batch["heard"]) as (ours, theirs):
                 losses["hearing"] = (ours - theirs).square().mean()
         total = sum(getattr(recipe, f"{name}_weight") * value for name, value in losses.items())
         # Nets that stand aside take part with nothing, for every process alike.
         idle = 0.0 * sum(p.sum() for p in self.parameters() if p.requires_grad)
-        return {"loss": total + telling_ + idle, **losses, "critics": telling_}
+        return {"loss": total + critics + idle, **losses, "critics": critics}
+
+    def apart(
+        self, image: Float[Tensor, "batch 3 side side"], target: Float[Tensor, "batch 3 side side"]
+    ) -> dict[str, Float[Tensor, ""]]:
+        """How far images are from portraits, in every way that the recipe asks for."""
+        with precisely(image) as (image,):
+            found = {"pixel": (image - target).abs().mean()}
+            if self.recipe.edges_weight:
+                found["edges"] = pyramid_differences(image, target).mean()
+        if self._facenet:
+            found["perceptual"] = perceptual(self._facenet[0].to(image.device), image, target)
+        return found
 
     def game(
         self,
