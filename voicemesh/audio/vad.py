@@ -83,10 +83,11 @@ def audible(waveform: Float[np.ndarray, " samples"]) -> Int16[np.ndarray, " samp
         return np.zeros(0, np.int16)
     centred = waveform - np.median(waveform)  # silence, if there is any, comes to 0
     whole = max(1, len(centred) // FRAME)
-    power = np.square(centred, dtype=np.float64)[: whole * FRAME].reshape(whole, -1).mean(1)
+    square = np.square(centred, dtype=np.float64)
+    power = square[: whole * FRAME].reshape(whole, -1).mean(1)
     loudness = np.sqrt(np.sort(power)[-min(LOUD_FRAMES, (whole + 1) // 2)])
     gain = LOUD / loudness if loudness > 0 else 0.0
-    if np.power(centred, 3, dtype=np.float64).sum() < 0:
+    if (square * centred).sum() < 0:
         gain = -gain  # the detector rounds downwards: it would hear polarity
     return np.clip(np.round(centred * (gain * 32768)), -32768, 32767).astype(np.int16)
 
