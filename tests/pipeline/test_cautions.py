@@ -1,12 +1,16 @@
-"""Words on two voices in one recording, and on a voice that is raised."""
+"""Words on recordings without a voice or with two, and on a voice that is raised."""
 
 import pytest
 import torch
 from torch.nn import functional
 
+from voicemesh.audio.speechlike import MEASURES, measures
 from voicemesh.nets.cmp import VoiceTraits
 from voicemesh.pipeline.cautions import (
     APART,
+    BRIEF,
+    FAR,
+    NO_SPEECH,
     RAISED,
     SPOKEN_UP,
     TWO_VOICES,
@@ -81,3 +85,20 @@ def test_a_raised_voice_is_named(traits):
     assert effort(moments, reader) > RAISED
     assert cautions(traits, moments, {"effort_reader": reader}) == (SPOKEN_UP,)
     assert cautions(traits, speaker(0, 0), {"effort_reader": reader}) == ()
+
+
+@pytest.mark.parametrize(("frames", "named"), [(1000, True), (100, False)])
+def test_what_does_not_move_like_speech_is_named_and_nothing_else(traits, frames, named):
+    """A short recording must lie further away: all measures of it are less sure."""
+    features = torch.randn(116, frames, generator=torch.Generator().manual_seed(0))
+    measured = torch.from_numpy(measures(features))
+    away = FAR + BRIEF / 5  # enough for ten seconds, not for one
+    middle = measured.clone()
+    middle[0] -= away
+    people = {"speech_middle": middle, "speech_whitener": torch.eye(len(MEASURES))}
+    man, woman = speaker(-1, 1), speaker(1, -1)
+    both = torch.cat([man, woman], 1)
+    assert cautions(traits, both, people, features) == ((NO_SPEECH,) if named else (TWO_VOICES,))
+    assert cautions(traits, both, people) == (TWO_VOICES,)
+    assert cautions(traits, both, {}, features) == (TWO_VOICES,)
+    assert cautions(traits, both, people, features[:112]) == (TWO_VOICES,)  # another front end's

@@ -121,7 +121,14 @@ class CrossModalPerceptionist:
         self, speech: Float[Tensor, "batch samples"]
     ) -> Float[Tensor, "batch embedding moments"]:
         """What the voice net hears in speech moment by moment; the mean is the embedding."""
-        return self.voice.model(self.front_end(speech))
+        return self.moments_of(self.front_end(speech))
+
+    @torch.inference_mode()
+    def moments_of(
+        self, features: Float[Tensor, "batch channels frames"]
+    ) -> Float[Tensor, "batch embedding moments"]:
+        """`moments` of features that the front end gave before."""
+        return self.voice.model(features)
 
     @torch.inference_mode()
     def perceive_moments(self, moments: Float[Tensor, "batch embedding moments"]) -> Perception:
