@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -49,8 +47,6 @@ def whole(space, generator) -> VoiceStyle:
     statistics = Statistics.sampled(generator, samples=300)
     start = VoiceStart(6, 5, 2, 2)
     start.apparent.weight.data.zero_()
-    start.expected.weight.data.zero_()
-    start.apparent.bias.data.copy_(start.expected.bias.data)
     start.open.copy_(torch.eye(2))
     w = generator.mapping(torch.randn(9, 5)).detach()
     members = Members.of(functional.normalize(torch.randn(9, 6)), w, torch.arange(9) // 3)
@@ -102,27 +98,23 @@ def test_candidates_have_the_looks_of_different_people(whole, heard):
 
 
 def test_looks_are_lent_by_faces_of_the_sex_and_age_that_are_heard(whole, heard):
-    start = VoiceStart(6, 5, 2, 2)
+    start = whole.start
     start.apparent.weight.data = torch.eye(2, 6)
     start.apparent.bias.data.zero_()
-    start.requires_grad_(False)
-    whole.start = start
-    pool = whole.neighbours(heard.voice, 3)[0].tolist()
+    start.heard.weight.data.zero_()
+    pool, count = whole.neighbours(heard.voice, 3)[0].tolist(), 60
     for wanted in pool:  # near ones, not the nearest
-        face = whole.members.faces[wanted]
-        start.expected.weight.data.zero_()
-        start.expected.bias.data = face[:2].clone()
+        start.heard.bias.data = whole.members.faces[wanted, :2].clone()
         fits = start.fits(heard.voice, whole.members.faces[torch.tensor(pool)])
         assert float(fits.max()) == 0 and pool[int(fits.argmax())] == wanted
-        older = Wish(3, temperature=100.0)
-        assert whole.lenders(heard, older)[0] == wanted
-        assert int(whole.lenders(heard, replace(older, candidates=1))[0]) == wanted
-        drawn = [int(whole.lenders(heard, Wish(1, seed=n, temperature=100.0))) for n in range(40)]
-        odds = fits.softmax(0)[pool.index(wanted)]
-        assert drawn.count(wanted) == pytest.approx(40 * float(odds), abs=11)
-    far = start.fits(heard.voice, whole.members.faces[:1] + 0.6 * torch.eye(1, 6))
-    near = start.fits(heard.voice, whole.members.faces[:1])
-    assert far.shape == (1,) and not torch.allclose(far, near)
+        any_near = Wish(3, temperature=100.0)
+        assert whole.lenders(heard, any_near)[0] == wanted
+        assert whole.lenders(heard, Wish(temperature=100.0)).tolist() == [wanted]
+        drawn = whole.lenders(heard, Wish(1, seed=0, temperature=100.0)).tolist()
+        for seed in range(1, count):
+            drawn += whole.lenders(heard, Wish(1, seed=seed, temperature=100.0)).tolist()
+        odds = float(fits.softmax(0).max())
+        assert drawn.count(wanted) == pytest.approx(count * odds, abs=0.25 * count)
 
 
 def test_neighbours_are_one_of_each_person_best_first(whole, heard):
@@ -205,7 +197,8 @@ def test_half_precision_changes_little(whole, heard):
     for full, low in zip(*states, strict=True):
         assert np.abs(full.pixels.astype(int) - low.pixels.astype(int)).mean() < 3
         np.testing.assert_allclose(low.similarity, full.similarity, atol=0.02)
-    assert (states[1][-1].similarity > states[1][0].similarity).all()
+    gained = states[1][-1].similarity - states[1][0].similarity
+    assert (gained >= 0).all() and (gained > 0).any()
 
 
 def test_voices_climb_side_by_side_as_alone(whole):

@@ -41,13 +41,19 @@ def test_a_start_moves_along_what_voices_tell_and_nothing_else():
     start, results = fit(statistics, w, faces, told, voices, owners, RECIPE)
     assert results["directions"] == len(start.directions) == 2
     assert results["age of starts"] > 0.75 and results["explained of direction 1"] > 0.5
-    torch.testing.assert_close(start.directions @ start.directions.T, torch.eye(2))
+    torch.testing.assert_close(start.readings @ start.directions.T, torch.eye(2))
     v = statistics.whiten(w)[owners]
     moved = start(voices, torch.zeros_like(v))
     lent = torch.randn(1200, 6)
     apart = start(voices, lent) - start(voices, torch.zeros(1200, 6))
-    assert (apart @ start.directions.T).abs().max() < 1e-4
-    left = (v - moved) @ start.directions.T
+    assert start.places(apart).abs().max() < 1e-4
+    for trait in range(2):  # what is lent changes neither the sex nor the age
+        read = torch.linalg.lstsq(v, told[owners, trait : trait + 1]).solution[:, 0]
+        assert (apart @ read).std() < 0.2 * (lent @ read).std()
+    fits = torch.stack([start.fits(one, faces) for one in voices[:100]])
+    off = (told[None, :, :2] - told[owners[:100], None, :2]).square().sum(2)
+    assert off.gather(1, fits.argmax(1)[:, None]).median() < 0.2 * off.mean()
+    left = start.places(v - moved)
     torch.testing.assert_close(torch.cov(left.T), start.open @ start.open, atol=0.15, rtol=0.3)
 
 

@@ -91,7 +91,8 @@ def arguments_of_start(net: nn.Module) -> dict[str, Any]:
     """Sizes of the net that a voice's image starts from."""
     assert isinstance(net, VoiceStart)
     told, axes = net.directions.shape
-    return {"embedding": len(net.face_mean), "axes": axes, "told": told}
+    sizes = {"embedding": len(net.face_mean), "axes": axes, "told": told}
+    return sizes | ({"traits": net.traits} if net.traits else {})
 
 
 # Constructor arguments of each net.

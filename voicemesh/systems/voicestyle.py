@@ -172,13 +172,20 @@ class VoiceStyle:
         return known + STRAY * wish.spread * self.luck(heard, wish, len(known)).to(known)
 
     def lenders(self, heard: Heard, wish: Wish) -> Int64[Tensor, " candidates"]:
-        """Members whose looks the candidates have: the nearest, or near ones drawn by the seed."""
+        """Members whose looks the candidates have: near ones who show the sex and age that the
+        voice tells, the likeliest or drawn by the seed.
+
+        A look that has to be made older or younger would keep some of its own age.
+        """
+        assert self.start is not None
         pool, weights = self.neighbours(heard.voice, max(POOLED, wish.candidates), wish.temperature)
+        worth = weights.log() + self.start.fits(heard.voice, self.members.faces[pool])
         if wish.seed is None:
-            return pool[: wish.candidates].repeat(wish.candidates)[: wish.candidates]
+            likeliest = pool[worth.argsort(descending=True, stable=True)]
+            return likeliest[: wish.candidates].repeat(wish.candidates)[: wish.candidates]
         rng = torch.Generator().manual_seed(wish.seed)
-        scarce = wish.candidates > len(pool)
-        drawn = torch.multinomial(weights.cpu() + 1e-9, wish.candidates, scarce, generator=rng)
+        scarce, share = wish.candidates > len(pool), worth.softmax(0).cpu() + 1e-9
+        drawn = torch.multinomial(share, wish.candidates, scarce, generator=rng)
         return pool[drawn.to(pool.device)]
 
     def luck(self, heard: Heard, wish: Wish, count: int) -> Float[Tensor, "candidates {count}"]:
@@ -259,14 +266,8 @@ class VoiceStyle:
         if self.judge is not None and heard.judge is not None:
             with torch.no_grad():
                 judged = self.similarity(self.judge, heard.judge)(found.images).cpu().numpy()
-        return Imagined(
-            found.step,
-            steps,
-            pixels_of(found.images),
-            found.similarity.cpu().numpy(),
-            judged,
-            found.w.cpu().numpy(),
-        )
+        shown = pixels_of(found.images), found.similarity.cpu().numpy()
+        return Imagined(found.step, steps, *shown, judged, found.w.cpu().numpy())
 
     def _as_face(self, voice: Float[Tensor, " embedding"]) -> Float[Tensor, " embedding"]:
         if self.start is None:

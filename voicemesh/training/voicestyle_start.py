@@ -29,6 +29,7 @@ from .data import FeatureSet, features
 from .voices import VoiceCodes, voice_codes
 
 CHUNK = 32  # images at once
+SHOWN = 2  # first traits, which faces show: sex and age
 
 
 @dataclass(frozen=True)
@@ -119,21 +120,25 @@ def fit(
     tested = torch.from_numpy(rng.random(len(v)) < recipe.held_out)
     voices, own = longer(voices, own)
     learnt, testing = ~tested[own], tested[own]
-    directions, weight, offset = what_is_told(
-        voices[learnt], told[own[learnt]], v[own[learnt]], recipe
-    )
-    true = v[own[testing]] @ directions.T
-    left = true - voices[testing] @ weight.T - offset
+    line = ridge_regression(faces[~tested], told[~tested, :SHOWN], recipe.ridge)
+    shown = faces @ line[0].T + line[1]
+    known = (every[own[learnt]] for every in (told, shown, v))
+    ways = what_is_told(voices[learnt], *known, recipe)
+    true = v[own[testing]] @ ways.readings.T
+    left = true - voices[testing] @ ways.weight.T - ways.offset
     shares = 1 - left.square().mean(0) / true.var(0)
-    kept = shares >= min(recipe.least, float(shares.max()))  # what holds for people held out
+    kept = shares >= recipe.least  # what holds for people held out
+    kept[:SHOWN] = True
     true, left, shares = true[:, kept], left[:, kept], shares[kept]
-    start = VoiceStart(voices.shape[1], v.shape[1], int(kept.sum()))
+    start = VoiceStart(voices.shape[1], v.shape[1], int(kept.sum()), SHOWN).requires_grad_(False)
     bridge(start, voices[learnt], faces[own[learnt]], recipe.ridge)
-    with torch.no_grad():
-        start.directions.copy_(directions[kept])
-        start.heard.weight.copy_(weight[kept])
-        start.heard.bias.copy_(offset[kept])
-    start.eval().requires_grad_(False)
+    start.apparent.weight.copy_(line[0])
+    start.apparent.bias.copy_(line[1] - ways.middle)
+    start.directions.copy_(ways.directions[kept])
+    start.readings.copy_(ways.readings[kept])
+    start.heard.weight.copy_(ways.weight[kept])
+    start.heard.bias.copy_(ways.offset[kept])
+    start.eval()
     power, axes = torch.linalg.eigh((left.T @ left / len(left)).double())
     start.open.copy_((axes * power.clamp(min=0).sqrt() @ axes.T).float())
     return start, {
@@ -153,26 +158,48 @@ def longer(
     return torch.cat([voices, both]), torch.cat([own, own[pairs]])
 
 
+@dataclass(frozen=True, eq=False)
+class Ways:
+    """Directions of latents that voices tell of, and how to find a place along them."""
+
+    directions: Float[Tensor, "told axes"]
+    readings: Float[Tensor, "told axes"]  # of a latent's place: 1 along its own direction, else 0
+    weight: Float[Tensor, "told embedding"]  # of a voice
+    offset: Float[Tensor, " told"]
+    middle: Float[Tensor, " shown"]  # what faces show at the place 0
+
+
 @torch.no_grad()
 def what_is_told(
     voices: Float[Tensor, "recordings embedding"],
     told: Float[Tensor, "recordings traits"],
+    shown: Float[Tensor, "recordings shown"],
     v: Float[Tensor, "recordings axes"],
     recipe: StartRecipe,
-) -> tuple[Float[Tensor, "told axes"], Float[Tensor, "told embedding"], Float[Tensor, " told"]]:
+) -> Ways:
     """Directions of latents that voices tell of, and the line from a voice to its place on them.
 
     Traits are regressed on voices and latents on traits, not latents on voices: chance in that
-    many numbers would look like something told.
+    many numbers would look like something told. The first places are how much a latent shows of
+    the sex and of the age: what somebody lends changes neither.
     """
     weight, offset = ridge_regression(voices, told, recipe.ridge)
-    onwards, middle = ridge_regression(told, v, recipe.ridge)
+    onwards, beside = ridge_regression(told, v, recipe.ridge)
+    showing, plain = ridge_regression(told, shown, recipe.ridge)
+    seen, middle = ridge_regression(v, shown, recipe.ridge)
+    first = (told - told.mean(0))[:, : shown.shape[1]].T @ (v - v.mean(0)) / len(v)
+    first = torch.linalg.solve(first @ seen.T, first)
     expected = (voices @ weight.T + offset) @ onwards.T
+    expected = expected - expected @ seen.T @ first
     power, axes = torch.linalg.eigh(torch.cov(expected.T).double())
-    enough = (power > recipe.least).nonzero()[:, 0].flip(0)[: recipe.told]
-    directions = axes[:, enough].T.float()
-    whole = directions @ onwards
-    return directions, whole @ weight, whole @ offset + directions @ middle
+    enough = (power > recipe.least).nonzero()[:, 0].flip(0)[: recipe.told - len(first)]
+    rest = axes[:, enough].T.float()
+    readings = torch.cat([seen, rest - rest @ first.T @ seen])
+    along = readings[len(first) :]
+    whole = torch.cat([showing, along @ onwards])
+    begun = torch.cat([plain - middle, along @ beside])
+    directions = torch.cat([first, rest])
+    return Ways(directions, readings, whole @ weight, whole @ offset + begun, middle)
 
 
 def ages(
