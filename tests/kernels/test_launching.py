@@ -10,6 +10,7 @@ from kernels.launched import DEVICE
 from kernels.test_upfirdn2d import SETTINGS, kernel_of
 
 from voicemesh.kernels import launching
+from voicemesh.kernels import upfirdn2d as filtering
 from voicemesh.kernels.bias_act import bias_act, bias_act_plain
 from voicemesh.kernels.rasterize import interpolate, rasterize
 from voicemesh.kernels.upfirdn2d import resamplings, upfirdn2d, upfirdn2d_plain
@@ -93,6 +94,16 @@ def test_filtering_by_plain_operators(setting):
     towards = torch.randn_like(ours)
     gradients = [torch.autograd.grad((y * towards).sum(), x)[0] for y in (ours, expected)]
     torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-5)
+
+
+def test_a_filter_too_large_to_be_laid_out_whole_is_plain(monkeypatch):
+    x = torch.empty(1, 2, 20, 21, device="meta")  # of no CPU, as little as a GPU's
+    plain, fused = torch.zeros(2, 1, 2, 3, 3)
+    monkeypatch.setattr(filtering, "launches", lambda x: True)
+    monkeypatch.setattr(filtering, "resample", lambda *given: fused)
+    monkeypatch.setattr(filtering, "upfirdn2d_plain", lambda *given: plain)
+    assert upfirdn2d(x, torch.ones(12, 12)) is fused
+    assert upfirdn2d(x, torch.ones(5, 29), padding=(9, 9)) is plain
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

@@ -85,15 +85,15 @@ def test_forms_and_gradients_are_the_reference(up, down, padding, taps, separabl
     torch.testing.assert_close(again, upfirdn2d_reference(tangent, kernel, axes))
 
 
-@pytest.mark.parametrize("last", [False, True])
-def test_triton_filters_and_activates_in_one(last):
+@pytest.mark.parametrize(("last", "slope"), [(False, 0.1), (True, 1.0)])
+def test_triton_filters_and_activates_in_one(last, slope):
     x, kernel = maps((2, 3, 7, 9), last=last), kernel_of((4, 4), False)
     bias, scale, noise = torch.randn(3), torch.randn(2, 3), torch.randn(2, 1, 6, 8)
     axes, strength = resamplings(x, kernel, 1, 1, (1, 1)), torch.randn(1)
     form = launched(partial(upfirdn2d_triton, lanes=256))
-    ours = form(x, kernel, axes, bias, 0.1, 3.0, scale, noise, strength)
+    ours = form(x, kernel, axes, bias, slope, 3.0, scale, noise, strength)
     filtered = upfirdn2d_reference(x, kernel, axes)
-    expected = bias_act_reference(filtered, bias, 0.1, 3.0, scale, noise, strength)
+    expected = bias_act_reference(filtered, bias, slope, 3.0, scale, noise, strength)
     torch.testing.assert_close(ours, expected)
 
 

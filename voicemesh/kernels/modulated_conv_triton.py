@@ -1,7 +1,9 @@
 """Triton kernel of a styled 3 x 3 convolution: an implicit matrix product and all that follows.
 
-Arithmetic is the roof from 32 channels on: 18 operations a channel and result against 2 bytes in
-and 2 out in half precision. Style and demodulation go into the weight, one for every item (as
+Arithmetic is the roof of hundreds of channels: 18 operations a channel and result against 2 bytes
+in and 2 out in half precision. At 64 it is the issue of instructions, 2.4 times the tensor cores'
+time on an H200 (benchmarks/machine_code.py; not measured): nine short steps, then 64 results a
+lane to rectify and store. Style and demodulation go into the weight, one for every item (as
 published; 18 bytes a channel and result channel, written once), so that nothing stands between
 memory and the tensor cores and filters of unit norm stay inside float16. The single steps read
 and write maps six times where this reads and writes once: the gain is where channels are few.

@@ -12,6 +12,7 @@ from torch.nn import functional
 from .launching import launches
 
 Factor = int | tuple[int, int]  # of both axes, or (x, y): the width first
+MOST = 144  # taps that the Triton kernel, which lays them out whole, is compiled with
 Padding = tuple[int, int] | tuple[int, int, int, int]  # of both axes, or (x0, x1, y0, y1)
 
 
@@ -48,7 +49,8 @@ def upfirdn2d(
     count. Factors are (x, y) and padding (x0, x1, y0, y1) as published; one number or pair serves
     both axes, and negative padding crops the stuffed map. Differentiable by `x` any number of
     times; the kernel is a constant. Half precision accumulates in float32. CUDA tensors run as one
-    Triton kernel, those of the CPU as compiled rows.
+    Triton kernel, unless the filter is far larger than any of StyleGAN2's, those of the CPU as
+    compiled rows.
 
     Raises:
         ValueError: a factor is below 1, nothing comes out, or the kernel wants a gradient.
@@ -56,7 +58,7 @@ def upfirdn2d(
     Source: rosinality/stylegan2-pytorch, op/upfirdn2d.py.
     """
     axes = resamplings(x, kernel, up, down, padding)
-    if launches(x):
+    if launches(x) and kernel.numel() <= MOST:
         from .upfirdn2d_triton import upfirdn2d_triton as form
     elif x.device.type != "cpu":
         return upfirdn2d_plain(x, kernel, axes)
