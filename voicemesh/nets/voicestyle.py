@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-APART = 0.3  # deviations of the population that a face's sex and age may be off
+APART = 0.1  # deviations of the population that a face's sex and age may be off
 
 
 class VoiceStart(nn.Module):
