@@ -32,27 +32,6 @@ def test_an_encoder_of_other_sizes_is_refused(sizes):
         VoiceTrunk(9, (4, 6), (0, 1), 5).begin_as(VoiceEncoder(*sizes, 3))
 
 
-def test_a_trunk_goes_on_from_one_with_fewer_blocks():
-    torch.manual_seed(0)
-    known, deeper = VoiceTrunk(9, (4, 6), (0, 1), 5), VoiceTrunk(9, (4, 6), (2, 2), 5)
-    for layer in known.modules():
-        if isinstance(layer, torch.nn.BatchNorm1d):
-            torch.nn.init.uniform_(layer.weight, 0.5, 2)
-    deeper.go_on_from(known)
-    frames = torch.randn(2, 9, 40)
-    torch.testing.assert_close(deeper.eval()(frames), known.eval()(frames))
-    with pytest.raises(ValueError, match=r"\[2, 2\] blocks cannot go on as one with \[0, 1\]"):
-        known.go_on_from(deeper)
-    with pytest.raises(ValueError, match="other sizes to go on from"):
-        VoiceTrunk(9, (4, 7), (0, 1), 5).go_on_from(known)
-
-
-def test_statistics_are_left_out_while_training_alone():
-    trunk, frames = VoiceTrunk(9, (4, 6), (0, 0), 5, dropout=0.5), torch.randn(4, 9, 40)
-    assert not torch.allclose(trunk(frames), trunk(frames))
-    torch.testing.assert_close(trunk.eval()(frames), trunk(frames))
-
-
 def test_frames_count_alike_until_it_learns_which_tell_more():
     pool, frames = AttentiveStatistics(3, 2), torch.randn(2, 3, 11)
     deviation, mean = torch.std_mean(frames, 2, correction=0)

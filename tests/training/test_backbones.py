@@ -1,7 +1,5 @@
 """Backbones before they meet: habits of voices, facts of faces, codes that are kept."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -10,7 +8,6 @@ from evaluation.toys import toy_population, toy_portraits
 from voicemesh.evaluation.voice_faces import portraits_of
 from voicemesh.nets.cmp import VoiceEncoder
 from voicemesh.nets.irse import IrBackbone
-from voicemesh.population.dataset import effort_of
 from voicemesh.population.law import draw
 from voicemesh.population.streams import stream
 from voicemesh.population.tables import VOICE as VOICE_NAMES
@@ -28,7 +25,7 @@ from voicemesh.training.faces import (
     shrunk,
 )
 from voicemesh.training.habits import Habits
-from voicemesh.training.voice_backbone import VoiceRecipe, VoiceTask, daily_changes, efforts
+from voicemesh.training.voice_backbone import VoiceRecipe, VoiceTask, daily_changes
 
 VOICE = VoiceRecipe(
     widths=(8, 8),
@@ -86,30 +83,6 @@ def test_the_day_of_a_recording_is_drawn_again(population):
     assert np.log(voice.tract) == pytest.approx(spoken[VOICE_NAMES.index("log_vtl")])
     same = (utterances.identity == person) & (utterances.session == session)
     assert (changes[same] == changes[row]).all() and same.sum() < len(same)
-
-
-def test_the_effort_of_a_recording_is_drawn_again(population):
-    utterances = features(population.folder, "voicemesh")
-    strained = replace(population, recipe=replace(population.recipe, strong=0.5))
-    effort, strong = efforts(strained, utterances)
-    row = int(np.flatnonzero(strong)[0])
-    person, session = int(utterances.identity[row]), int(utterances.session[row])
-    mode = int(population.people.mode[person])
-    assert effort_of(strained.recipe, person, session, mode) == (effort[row], True)
-    assert effort[strong].min() >= 2 and 0.2 < strong.mean() < 0.8
-    assert not efforts(population, utterances)[1].any()
-
-
-def test_every_day_is_heard_equally_often(population):
-    """However many recordings it has."""
-    utterances = features(population.folder, "voicemesh")
-    task = VoiceTask(VOICE, VOICE.trunk(), population, utterances, np.array([3]))
-    days = [set(utterances.session[task._rows[rows]].tolist()) for rows in task._days]
-    people = [set(utterances.identity[task._rows[rows]].tolist()) for rows in task._days]
-    assert all(len(day) == len(person) == 1 for day, person in zip(days, people, strict=True))
-    assert len(task._days) == 2 * 29 and sum(map(len, task._days)) == len(task._rows)
-    drawn = task.batch(np.random.default_rng(0))
-    assert len(drawn["effort"]) == VOICE.batch_size and drawn["features"].shape[2] <= 90
 
 
 def test_without_coupling_only_the_age_ties_voices_to_faces():

@@ -61,7 +61,6 @@ class VoiceTrunk(nn.Module):
     Args:
         blocks: residual blocks after each of the convolutions of `widths`.
         code: values that the statistics become.
-        dropout: share of the statistics that is left out while training.
     """
 
     def __init__(
@@ -70,7 +69,6 @@ class VoiceTrunk(nn.Module):
         widths: Sequence[int] = (128, 192, 288, 432),
         blocks: Sequence[int] = (0, 1, 1, 1),
         code: int = 64,
-        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         stages: list[nn.Module] = []
@@ -81,14 +79,13 @@ class VoiceTrunk(nn.Module):
         self.stages = nn.Sequential(*stages)
         self.pool = AttentiveStatistics(widths[-1])
         self.norm = nn.BatchNorm1d(2 * widths[-1])
-        self.dropout = nn.Dropout(dropout)
         self.code = nn.Linear(2 * widths[-1], code)
 
     def forward(
         self, features: Float[Tensor, "batch channel frames"]
     ) -> Float[Tensor, "batch code"]:
         """The code of each voice, not normalised."""
-        return self.code(self.dropout(self.norm(self.pool(self.stages(features)))))
+        return self.code(self.norm(self.pool(self.stages(features))))
 
     def begin_as(self, encoder: VoiceEncoder) -> None:
         """Take over the strided convolutions of a voice encoder, which blocks at first pass on.
@@ -98,7 +95,7 @@ class VoiceTrunk(nn.Module):
         Raises:
             ValueError: its convolutions have other sizes.
         """
-        plain = self.parts()[0]
+        plain = [layer for layer in self.stages if not isinstance(layer, FrameBlock)]
         given = [layer.state_dict() for layer in list(encoder.model)[:-1]]
         heard = plain[0].in_channels
         given[0] = {name: value[:, :heard] for name, value in given[0].items()}
@@ -113,44 +110,3 @@ class VoiceTrunk(nn.Module):
             )
         for layer, values in zip(plain, given, strict=True):
             layer.load_state_dict(values)
-
-    def go_on_from(self, other: "VoiceTrunk") -> None:
-        """Take over a trunk that may have fewer blocks: those that it lacks at first pass on.
-
-        A stage that gets further blocks keeps the ones that it had as its last.
-
-        Raises:
-            ValueError: a stage has more blocks there, or sizes differ.
-        """
-        own, given = self.parts(), other.parts()
-        if any(len(old) > len(new) for new, old in zip(own[1], given[1], strict=True)):
-            counts = [[len(blocks) for blocks in part[1]] for part in (given, own)]
-            raise ValueError(
-                f"A trunk with {counts[0]} blocks cannot go on as one with {counts[1]}; give each"
-                " stage as many or more"
-            )
-        pairs = list(zip(own[0], given[0], strict=True))
-        for new, old in zip(own[1], given[1], strict=True):
-            pairs += zip(new[len(new) - len(old) :], old, strict=True)
-        for name in ("pool", "norm", "code"):
-            pairs.append((getattr(self, name), getattr(other, name)))
-        for layer, known in pairs:
-            sizes = [[v.shape for v in part.state_dict().values()] for part in (layer, known)]
-            if sizes[0] != sizes[1]:
-                raise ValueError(
-                    f"A trunk of other sizes to go on from: {sizes[1][0]} instead of {sizes[0][0]};"
-                    " choose its channels, widths and code"
-                )
-            layer.load_state_dict(known.state_dict())
-
-    def parts(self) -> tuple[list[nn.Module], list[list[nn.Module]]]:
-        """The convolutions with what follows each, and the blocks of every stage."""
-        plain, blocks = [], []
-        for layer in self.stages:
-            if isinstance(layer, FrameBlock):
-                blocks[-1].append(layer)
-                continue
-            plain.append(layer)
-            if isinstance(layer, nn.Conv1d):
-                blocks.append([])
-        return plain, blocks

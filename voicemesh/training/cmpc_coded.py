@@ -71,7 +71,7 @@ def coded_videos(
     utterances = crowd.features(recipe.front_end, workers)
     check(crowd)
     own = backbones_of(recipe)
-    trunk, done = voice_backbone(crowd, run, own, bundle, minutes, workers)
+    trunk, done = voice_backbone(crowd, utterances, run, own, bundle, minutes)
     if not done:
         return None
     backbone, done = face_backbone(crowd, portraits, run, own, bundle, minutes)
@@ -90,7 +90,6 @@ def backbones_of(recipe: CmpcRecipe) -> SssRecipe:
     return SssRecipe(
         small=True,
         more=recipe.more,
-        voice_more=recipe.voice_more,
         face_start="bundle",
         voice_backbone=str(folder / VOICE) if recipe.backbones else "",
         face_backbone=str(folder / FACE) if recipe.backbones else "",

@@ -96,10 +96,7 @@ def publish(
         **brief(results),
         "recipe": asdict(recipe)
         | {name: Path(getattr(recipe, name)).name for name in ("start", "backbones")}
-        | {
-            name: [Path(folder).name for folder in getattr(recipe, name)]
-            for name in ("more", "voice_more")
-        },
+        | {"more": [Path(folder).name for folder in recipe.more]},
     }
     voice, face = arguments_of(recipe)
     writer.net(CMPC_VOICE, space.voice, voice, eight_bits=True, results=whole, **about)

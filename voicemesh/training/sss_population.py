@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Float32, Int64
 
 from voicemesh.audio.features import FRONT_ENDS
-from voicemesh.checkpoints.bundle import Bundle
-from voicemesh.checkpoints.parts import FACE_MODEL, SSS_FACE
+from voicemesh.checkpoints.bundle import FACE_MODEL, Bundle
 from voicemesh.evaluation.voice_faces import portraits_of
+from voicemesh.nets.cmp import VoiceEncoder
 from voicemesh.nets.irse import IrBackbone
 from voicemesh.nets.sss import IdentityClassifier, IdentityState
 from voicemesh.nets.sss_small import PortraitFaceEncoder, TrunkVoiceEncoder
@@ -32,8 +32,7 @@ from .runs import finished
 from .sss_data import CodedFaces, CodedVoices, Sitters
 from .sss_recipe import SssRecipe
 from .sss_task import SssNets, in_three_steps, judged_by
-from .steady import Steady
-from .voice_backbone import VoiceRecipe, VoiceTask, begin, efforts, trained_trunk
+from .voice_backbone import VoiceRecipe, VoiceTask, trained_trunk
 from .voices import voice_codes
 
 log = logging.getLogger(__name__)
@@ -43,6 +42,7 @@ JUDGED = 30  # every so many people of those to train on are kept to judge by
 LEAST_JUDGES = 2
 DRAWN = 60_000  # people of the law that guides
 KNOWN_WELL = 50  # days that the law hears of a voice when it says what fits
+FACE_START = "sss-face-encoder"  # what the face backbone may begin with
 
 
 def train_on_population(
@@ -62,7 +62,7 @@ def train_on_population(
     portraits = joined_portraits(crowd)
     utterances = crowd.features(recipe.front_end, workers)
     check(crowd)
-    trunk, done = voice_backbone(crowd, run, recipe, bundle, minutes, workers)
+    trunk, done = voice_backbone(crowd, utterances, run, recipe, bundle, minutes)
     if not done:
         return {}
     backbone, done = face_backbone(crowd, portraits, run, recipe, bundle, minutes)
@@ -102,17 +102,13 @@ def check(population: Population | Crowd) -> None:
 
 def voice_backbone(
     crowd: Crowd,
+    utterances: FeatureSet,
     run: Path,
     recipe: SssRecipe,
     bundle: Bundle,
     minutes: float,
-    workers: int = 1,
 ) -> tuple[VoiceTrunk, bool]:
-    """A trunk that begins with what the bundle knows and learns; whether that is finished.
-
-    It hears the people of `crowd` and those that only voice backbones learn from. If some of these
-    speak with strong effort, the code is made steady against it at the end.
-    """
+    """A trunk that begins with what the bundle knows and learns; whether that is finished."""
     own = VoiceRecipe(
         recipe.front_end,
         recipe.voice_widths,
@@ -124,32 +120,34 @@ def voice_backbone(
     )
     folder = Path(recipe.voice_backbone or run / VOICE)
     if not recipe.voice_backbone:
-        heard = Crowd.open(crowd.folder, (*recipe.more, *recipe.voice_more))
-        utterances = heard.features(own.front_end, workers)
         torch.manual_seed(own.seed)
         trunk = own.trunk()
         begin(trunk, bundle, own.start)
-        task = VoiceTask(own, trunk, heard, utterances, held_out(crowd))
+        task = VoiceTask(own, trunk, crowd, utterances, held_out(crowd))
         train(task, own, folder, LoopSettings(own.steps, own.seed, minutes=minutes))
         if not finished(folder, own.steps):
             return trunk, False
-        if not Steady.of_run(folder):
-            make_steady(folder, own, heard, utterances)
     return trained_trunk(folder, own), True
 
 
-def make_steady(run: Path, recipe: VoiceRecipe, heard: Crowd, utterances: FeatureSet) -> None:
-    """Fit what makes the code of a finished trunk steady, where strong effort was heard."""
-    strong = efforts(heard, utterances)[1]
-    learnt = np.isin(utterances.identity, heard.train) & ~utterances.clean
-    if not (strong & learnt).any():
+def begin(trunk: VoiceTrunk, bundle: Bundle, part: str) -> None:
+    """Begin as a voice encoder of the bundle, the strided convolutions or another trunk.
+
+    Raises:
+        ValueError: its sizes are others, or there is no such part.
+    """
+    if not part:
         return
-    trunk = trained_trunk(run, recipe)
-    told = [voice_codes(one, trunk, recipe.front_end).codes for one in heard.populations]
-    codes, female = torch.from_numpy(np.concatenate(told)), heard.people.mode == 1
-    sexes = torch.from_numpy(female[utterances.identity])
-    usual, raised = (torch.from_numpy(np.flatnonzero(learnt & k)) for k in (~strong, strong))
-    Steady.fit(codes[usual], sexes[usual], codes[raised], sexes[raised]).save(run)
+    if part not in bundle.parts:
+        raise ValueError(
+            f"The bundle has no {part} for the trunk to begin with; choose another bundle, or"
+            " voice_start= for none"
+        )
+    known = bundle.net(part)
+    if isinstance(known, VoiceEncoder):
+        trunk.begin_as(known)
+    else:
+        trunk.load_state_dict(known.model.state_dict())
 
 
 def face_backbone(
@@ -187,8 +185,8 @@ def face_backbone(
 def known_face(recipe: SssRecipe, bundle: Bundle) -> IrBackbone | None:
     """The backbone that a recipe begins with, if there is one."""
     if recipe.face_start == "bundle":
-        return bundle.net(SSS_FACE).model if SSS_FACE in bundle.parts else None
-    return Bundle.open(recipe.face_start).net(SSS_FACE).model if recipe.face_start else None
+        return bundle.net(FACE_START).model if FACE_START in bundle.parts else None
+    return Bundle.open(recipe.face_start).net(FACE_START).model if recipe.face_start else None
 
 
 def held_out(population: Population | Crowd) -> Int64[np.ndarray, " some"]:

@@ -11,7 +11,6 @@ from voicemesh.audio.features import FRONT_ENDS
 from voicemesh.checkpoints import upstream
 from voicemesh.checkpoints.bundle import Bundle, BundleWriter
 from voicemesh.checkpoints.eight_bits import round_to
-from voicemesh.checkpoints.parts import SSS_FACE, SSS_STATISTICS, SSS_VOICE
 from voicemesh.checkpoints.store import Tensors
 from voicemesh.evaluation.calibration import calibrated
 from voicemesh.evaluation.voice_faces import brief, embed, measured, portraits_of, report
@@ -22,6 +21,9 @@ from voicemesh.systems.sss import SeekingTheShapeOfSound
 from .runs import best_of, origin, recipe_of, steps_of
 from .sss_recipe import SssRecipe
 from .sss_task import MAIN
+
+VOICE, FACE = SeekingTheShapeOfSound.parts
+STATISTICS = "sss-statistics"
 
 
 def trained(run: Path) -> tuple[SeekingTheShapeOfSound, SssRecipe]:
@@ -105,18 +107,15 @@ def publish(
         **brief(results),
         "recipe": asdict(recipe)
         | {name: Path(getattr(recipe, name)).name for name in ("voice_backbone", "face_backbone")}
-        | {
-            name: [Path(folder).name for folder in getattr(recipe, name)]
-            for name in ("more", "voice_more")
-        },
+        | {"more": [Path(folder).name for folder in recipe.more]},
     }
     if recipe.small:
         arguments = voice_arguments(recipe), face_arguments(recipe)
     else:
         arguments = tuple(upstream.arguments_of(net) for net in (space.voice, space.face))
-    writer.net(SSS_VOICE, space.voice, arguments[0], eight_bits=True, results=whole, **about)
-    short = {"measured": f"see {SSS_VOICE}"}
-    writer.net(SSS_FACE, space.face, arguments[1], eight_bits=True, results=short, **about)
+    writer.net(VOICE, space.voice, arguments[0], eight_bits=True, results=whole, **about)
+    short = {"measured": f"see {VOICE}"}
+    writer.net(FACE, space.face, arguments[1], eight_bits=True, results=short, **about)
     numbers = {k: torch.from_numpy(v).float() for k, v in calibration.arrays().items()}
     told = {
         "calibrated on": f"{len(people)} people held out, {embedded.seconds[1]:.1f} s",
@@ -124,5 +123,5 @@ def publish(
             zip(("all", "same sex"), calibration.error.tolist(), strict=True)
         ),
     }
-    writer.tensors(SSS_STATISTICS, numbers, results=told, **about)
+    writer.tensors(STATISTICS, numbers, results=told, **about)
     return report(results, "sss", judges.folder.name)

@@ -11,33 +11,28 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional
 
 from voicemesh.audio.cycles import TRACKS
 from voicemesh.audio.features import FRONT_ENDS
-from voicemesh.checkpoints.bundle import Bundle
-from voicemesh.checkpoints.parts import CMP_VOICE, SSS_VOICE
 from voicemesh.evaluation.targets import TRAIT_SCALES
-from voicemesh.nets.cmp import VoiceEncoder
 from voicemesh.nets.devices import halved
 from voicemesh.nets.voice_trunk import VoiceTrunk
-from voicemesh.population.dataset import Population, PopulationRecipe, effort_of
+from voicemesh.population.dataset import Population
 from voicemesh.population.streams import stream
 from voicemesh.population.voices import daily_change
 
 from .cmp import hide
 from .crowd import Crowd
-from .data import FeatureSet, PairSampler, grouped
+from .data import FeatureSet, PairSampler
 from .habits import Habits
 from .loop import Batch, mean_losses
 from .runs import best_of
-from .schedules import held_cycle
-from .steady import Steady
+from .schedules import one_cycle
 
 AT_ONCE = 50
-EFFORT_SCALE = 3.0  # semitones
 
 
 @dataclass(frozen=True)
@@ -48,23 +43,19 @@ class VoiceRecipe:
     widths: tuple[int, ...] = (128, 192, 288, 432)
     blocks: tuple[int, ...] = (0, 1, 1, 1)
     code: int = 64
-    steps: int = 4400
+    steps: int = 3000
     batch_size: int = 64
     shortest_crop: int = 200  # frames
     longest_crop: int = 348
-    masked_bands: int = 10
-    masked_frames: int = 40
+    masked_bands: int = 6
+    masked_frames: int = 10
     masked_tracks: float = 0.0  # share of the crops without any tracks of cycles
     learning_rate: float = 2e-3
-    rise: float = 0.05  # share of the steps until the peak of the rate
-    hold: float = 0.3  # and at it
     weight_decay: float = 0.03
-    dropout: float = 0.1  # of the statistics of frames
     tied_weight: float = 10.0  # of habits that are tied to faces, against all habits alike
     habits_weight: float = 1.0
     sex_weight: float = 0.5
     age_weight: float = 0.5
-    effort_weight: float = 0.5  # of the vocal effort, which hides habits as long as it is unknown
     bfloat16: bool = True  # convolutions of training in half precision
     start: str = ""  # part of the bundle that it begins with; none: with nothing
     seed: int = 0
@@ -72,31 +63,7 @@ class VoiceRecipe:
     def trunk(self) -> VoiceTrunk:
         """The trunk as it begins, but for what it takes over."""
         channels = FRONT_ENDS[self.front_end].channels
-        return VoiceTrunk(channels, self.widths, self.blocks, self.code, self.dropout)
-
-
-def begin(trunk: VoiceTrunk, bundle: Bundle, part: str) -> None:
-    """Begin as a voice encoder of the bundle, the strided convolutions or another trunk.
-
-    "bundle" stands for its own trunk, if it has one, else for its first encoder.
-
-    Raises:
-        ValueError: its sizes are others, or there is no such part.
-    """
-    if part == "bundle":
-        part = SSS_VOICE if SSS_VOICE in bundle.parts else CMP_VOICE
-    if not part:
-        return
-    if part not in bundle.parts:
-        raise ValueError(
-            f"The bundle has no {part} for the trunk to begin with; choose another bundle, or"
-            " voice_start= for none"
-        )
-    known = bundle.net(part)
-    if isinstance(known, VoiceEncoder):
-        trunk.begin_as(known)
-    else:
-        trunk.go_on_from(known.model)
+        return VoiceTrunk(channels, self.widths, self.blocks, self.code)
 
 
 class VoiceNets(nn.Module):
@@ -108,8 +75,7 @@ class VoiceNets(nn.Module):
         super().__init__()
         inner = trunk.code.out_features
         self.recipe, self.trunk = recipe, trunk
-        self.habits = nn.Linear(inner, len(ties))
-        self.traits = nn.Linear(inner, 3)  # sex, age, effort
+        self.habits, self.traits = nn.Linear(inner, len(ties)), nn.Linear(inner, 2)  # sex, age
         self.register_buffer("ties", torch.from_numpy(ties / ties.sum()).float(), persistent=False)
 
     def forward(self, batch: Batch) -> dict[str, Float[Tensor, ""]]:
@@ -125,7 +91,6 @@ class VoiceNets(nn.Module):
             "habits": errors.mean(),
             "sex": functional.binary_cross_entropy_with_logits(traits[:, 0], batch["sex"]),
             "age": (traits[:, 1] - batch["age"]).square().mean(),
-            "effort": (traits[:, 2] - batch["effort"]).square().mean(),
         }
         total = sum(getattr(self.recipe, f"{name}_weight") * v for name, v in losses.items())
         return {"loss": total, **losses}
@@ -149,13 +114,8 @@ class VoiceTask:
         torch.manual_seed(recipe.seed)
         habits = Habits.of_law(population.recipe.coupling)
         self.net: nn.Module = VoiceNets(recipe, trunk, habits.ties)
-        self.optimiser, self.schedule = held_cycle(
-            self.net.parameters(),
-            recipe.steps,
-            recipe.learning_rate,
-            recipe.weight_decay,
-            max(recipe.rise, 1 / recipe.steps),
-            recipe.hold,
+        self.optimiser, self.schedule = one_cycle(
+            self.net.parameters(), recipe.steps, recipe.learning_rate, recipe.weight_decay
         )
         people, identity = population.people, utterances.identity
         spoken = people.voice[identity] + daily_changes(population, utterances)
@@ -164,25 +124,20 @@ class VoiceTask:
             "habits": habits.of(spoken),
             "sex": torch.from_numpy(people.mode[identity] == 1).float(),
             "age": torch.from_numpy((people.age[identity] - mean) / deviation).float(),
-            "effort": torch.from_numpy(efforts(population, utterances)[0] / EFFORT_SCALE).float(),
         }
         learnt = np.isin(identity, np.setdiff1d(population.train, held_out))
         self._rows = np.flatnonzero(learnt & ~utterances.clean)
-        days = np.stack([identity, utterances.session], 1)[self._rows]
-        _, owner = np.unique(days, axis=0, return_inverse=True)
-        self._days = grouped(owner.ravel(), np.arange(owner.max(initial=-1) + 1))
         judged = np.flatnonzero(np.isin(identity, held_out) & ~utterances.clean)
         pairs = PairSampler(identity[judged], utterances.session[judged])
         chosen = pairs.draw(len(held_out), np.random.default_rng(recipe.seed))
         self._validation = judged[chosen]
 
     def batch(self, rng: np.random.Generator) -> Batch:
-        """Random crops of one length; every day of a voice is heard equally often."""
+        """Random crops of one length."""
         recipe = self.recipe
         frames = int(rng.integers(recipe.shortest_crop, recipe.longest_crop + 1))
         frames = min(frames, self.utterances.frames)
-        days = rng.choice(len(self._days), min(recipe.batch_size, len(self._days)), False)
-        rows = np.sort(self._rows[[rng.choice(self._days[day]) for day in days]])
+        rows = np.sort(rng.choice(self._rows, min(recipe.batch_size, len(self._rows)), False))
         batch = self._collate(rows, frames, rng)
         hide(batch["features"], recipe.masked_bands, recipe.masked_frames, rng)
         if recipe.masked_tracks:
@@ -209,41 +164,17 @@ def daily_changes(
     population: Population | Crowd, utterances: FeatureSet
 ) -> Float[np.ndarray, "rows quantities"]:
     """How far the voice of each recording was from the speaker's habits on its day."""
-    recipes, days, place = days_of(population, utterances)
-    drawn = [daily_change(stream(recipes[n].seed, "session", *of)) for n, *of in days]
-    return np.stack(drawn)[place]
-
-
-def efforts(
-    population: Population | Crowd, utterances: FeatureSet
-) -> tuple[Float[np.ndarray, " rows"], Bool[np.ndarray, " rows"]]:
-    """The vocal effort of each recording in semitones; is it strong?"""
-    recipes, days, place = days_of(population, utterances)
-    mode = np.zeros(len(days), np.int64)
-    mode[place] = population.people.mode[utterances.identity]
-    drawn = [
-        effort_of(recipes[n], person, session, sex)
-        for (n, person, session), sex in zip(days, mode.tolist(), strict=True)
-    ]
-    effort, strong = zip(*drawn, strict=True)
-    return np.array(effort, np.float64)[place], np.array(strong)[place]
-
-
-def days_of(
-    population: Population | Crowd, utterances: FeatureSet
-) -> tuple[list[PopulationRecipe], list[list[int]], Int64[np.ndarray, " rows"]]:
-    """How the populations were made, all days by population, person and session, each row's day."""
     crowd = population if isinstance(population, Crowd) else Crowd((population,))
     labels = np.stack([utterances.identity, utterances.session], 1)
     days, place = np.unique(labels, axis=0, return_inverse=True)
+    seeds = [one.recipe.seed for one in crowd.populations]
     where = np.stack([*crowd.home(days[:, 0]), days[:, 1]], 1).tolist()
-    return [one.recipe for one in crowd.populations], where, place.ravel()
+    drawn = [daily_change(stream(seeds[n], "session", *of)) for n, *of in where]
+    return np.stack(drawn)[place.ravel()]
 
 
 def trained_trunk(run: Path, recipe: VoiceRecipe) -> VoiceTrunk:
     """The trunk of a run's best net."""
     trunk = recipe.trunk()
     trunk.load_state_dict(best_of(run, "trunk"))
-    if steady := Steady.of_run(run):
-        steady.put_into(trunk)
     return trunk.eval()
