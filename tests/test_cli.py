@@ -18,6 +18,7 @@ from voicemesh.cli.portraying import targets
 from voicemesh.cli.recipes import overridden
 from voicemesh.mesh import procedural
 from voicemesh.nets.cmpc import VoiceFacePair
+from voicemesh.training.voicestyle_start import StartRecipe
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,20 @@ def test_every_command_is_there():
         assert callable(learning.publisher(system).publish)
     for place, name in measuring.SPACES.values():
         assert callable(getattr(importlib.import_module(place), name).from_bundle)
+
+
+def test_what_publishing_fits_itself_may_be_changed():
+    from voicemesh.cli import learning
+
+    asked = "publish {} run --data people --out mine steps=2 samples=40"
+    arguments = cli.parsed(asked.format("stylegan2").split())
+    beside = learning.fitted_beside(learning.publisher("stylegan2"), arguments)["beside"]
+    assert (beside.encoder().steps, beside.encoder().samples) == (2, 40)
+    assert beside.start() == StartRecipe() and beside.encoder().portraits > 40
+    plain = asked.format("cmp").split()[:-2]
+    with pytest.raises(ValueError, match="publishing cmp fits nothing that could be changed"):
+        learning.fitted_beside(learning.publisher("cmp"), cli.parsed(asked.format("cmp").split()))
+    assert not learning.fitted_beside(learning.publisher("cmp"), cli.parsed(plain))
 
 
 def test_every_command_says_what_it_misses(bundle, tmp_path, capsys):

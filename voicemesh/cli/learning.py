@@ -53,7 +53,9 @@ def add_commands(commands: Commands) -> None:
     command.add_argument("--out", type=Path, required=True, help="folder of the bundle")
     command.add_argument("--judges", type=Path, help="another population to measure errors on")
     command.add_argument("--title", default="", help="shown on the page")
-    add_bundle(command, "where the face model is taken from", device=False)
+    told = "the bundle whose nets stand beside: its face model, encoders that the run began with"
+    add_bundle(command, told, device=False)
+    add_overrides(command)
 
 
 def trainer(system: str) -> ModuleType:
@@ -64,6 +66,19 @@ def trainer(system: str) -> ModuleType:
 def publisher(system: str) -> ModuleType:
     """The module that turns its runs into parts of a bundle."""
     return importlib.import_module(f"voicemesh.training.{SYSTEMS[system][1]}")
+
+
+def fitted_beside(module: ModuleType, arguments: argparse.Namespace) -> dict[str, object]:
+    """The recipe of what publishing itself fits, where a system has one, changed as asked.
+
+    Raises:
+        ValueError: the system has none, and something was to be changed.
+    """
+    if hasattr(module, "BESIDE"):
+        return {"beside": overridden(module.BESIDE, arguments.overrides)}
+    if arguments.overrides:
+        raise ValueError(f"publishing {arguments.system} fits nothing that could be changed")
+    return {}
 
 
 def train(arguments: argparse.Namespace) -> int:
@@ -90,6 +105,7 @@ def publish(arguments: argparse.Namespace) -> int:
     from voicemesh.systems import outdated
 
     module = publisher(arguments.system)
+    more = fitted_beside(module, arguments)
     source = Bundle.open(arguments.bundle)
     population = Population.open(arguments.data)
     judges = Population.open(arguments.judges) if arguments.judges else None
@@ -101,6 +117,6 @@ def publish(arguments: argparse.Namespace) -> int:
         head = source.part(FACE_MODEL)
         writer.face_model(source.face_model(), source=head.source, licence=head.licence)
     before = outdated.digests(writer)
-    print(module.publish(arguments.run_folder, population, source, writer, judges))
+    print(module.publish(arguments.run_folder, population, source, writer, judges, **more))
     outdated.retire(writer, before)
     return 0

@@ -31,7 +31,7 @@ from .runs import recipe_of
 from .sheets import save_sheet
 from .stylegan2_anchored import AnchoredPlayers
 from .stylegan2_players import NET, Players, StyleGan2Recipe, generator_of
-from .voicestyle import publish_generator
+from .voicestyle import BESIDE, BesideRecipe, publish_generator
 
 log = logging.getLogger(__name__)
 SHEET = 64  # samples
@@ -251,6 +251,7 @@ def publish(
     source: Bundle,
     writer: BundleWriter,
     judges: Population | None = None,
+    beside: BesideRecipe = BESIDE,
 ) -> str:
     """Write the averaged generator of a run, and what `stylegan2-portraits` writes beside it."""
     recipe = json.loads((run / "recipe.json").read_text())["recipe"]
@@ -262,7 +263,8 @@ def publish(
         folder = population.folder / f"portraits-{generator.size}"
         shard = chosen(PortraitSet.open(folder, partial=True), "validation", True)
         results["mean absolute error of a pixel"] = pixel_error(generator, law, shard)
-    return publish_generator(generator, law, results, population, source, writer)
+    what = (generator, law, results, population, source, writer)
+    return publish_generator(*what, beside.start(), beside.encoder())
 
 
 @torch.no_grad()

@@ -44,7 +44,7 @@ from .sheets import save_sheet
 from .stylegan2_losses import average
 from .stylegan2_mapping import MappingRecipe, fit_mapping
 from .stylegan2_transfer import begin_with
-from .voicestyle import publish_generator
+from .voicestyle import BESIDE, BesideRecipe, publish_generator
 
 log = logging.getLogger(__name__)
 MAPPING = "mapping.safetensors"  # what was learnt first
@@ -256,6 +256,7 @@ def publish(
     source: Bundle,
     writer: BundleWriter,
     judges: Population | None = None,
+    beside: BesideRecipe = BESIDE,
 ) -> str:
     """Write the generator of a run and, beside CMPC's nets, all that VoiceStyle starts from.
 
@@ -268,7 +269,8 @@ def publish(
         key=lambda line: line["validation/selection"],
     )
     results = {"mean absolute error of a pixel": measured["validation/plain"] / 2}
-    return publish_generator(generator, law, results, population, source, writer)
+    what = (generator, law, results, population, source, writer)
+    return publish_generator(*what, beside.start(), beside.encoder())
 
 
 def trained(run: Path, law: ParameterLaw) -> Generator:

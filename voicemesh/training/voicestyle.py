@@ -1,6 +1,7 @@
 """From a generator to all that VoiceStyle needs beside it, as parts of a bundle."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,30 @@ from .portrait_law import ParameterLaw, parameters_of
 from .runs import LICENCE
 from .voicestyle_start import StartRecipe, prepare
 
-START_RECIPE, ENCODER_RECIPE = StartRecipe(), EncoderRecipe()
+
+@dataclass(frozen=True)
+class BesideRecipe:
+    """What is fitted beside a generator that is published."""
+
+    people: int = StartRecipe.people  # whose voices the start learns, at most
+    members: int = StartRecipe.members  # whose latents are kept
+    steps: int = EncoderRecipe.steps  # of the encoder; 0 fits its last layer alone
+    samples: int = EncoderRecipe.samples  # of the generator that the encoder learns from
+    portraits: int = EncoderRecipe.portraits  # at most, that it learns from as well
+    held_out: int = EncoderRecipe.held_out  # samples that it is measured on
+
+    def start(self) -> StartRecipe:
+        """How the start is fitted."""
+        return StartRecipe(people=self.people, members=self.members)
+
+    def encoder(self) -> EncoderRecipe:
+        """How the encoder of pictures is fitted."""
+        names = ("steps", "samples", "portraits", "held_out")
+        return EncoderRecipe(**{name: getattr(self, name) for name in names})
+
+
+BESIDE = BesideRecipe()
+START_RECIPE, ENCODER_RECIPE = BESIDE.start(), BESIDE.encoder()
 
 
 def publish_generator(
