@@ -7,7 +7,7 @@ import pytest
 import torch
 from evaluation.toys import toy_face_model, toy_population
 from safetensors.torch import load_file, save_file
-from training.test_cmpc_task import SMALL
+from training.test_cmpc import SMALL
 
 from voicemesh.checkpoints.bundle import Bundle, BundleWriter
 from voicemesh.evaluation import voice_faces
@@ -17,8 +17,8 @@ from voicemesh.population.portrait_set import PortraitRecipe, build
 from voicemesh.systems.cmpc import Cmpc
 from voicemesh.systems.cmpc_prototypes import PART, Prototypes
 from voicemesh.training import cmpc_publish
+from voicemesh.training.cmpc import start
 from voicemesh.training.cmpc_publish import publish, trained
-from voicemesh.training.cmpc_task import start
 
 
 @pytest.fixture(scope="module")

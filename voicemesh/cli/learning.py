@@ -16,10 +16,10 @@ SYSTEMS = {
     "cmp-features": ("cmp_features", "cmp_features"),
     "cmp-teacher": ("cmp_teacher", "cmp_teacher_publish"),
     "cmp-unsupervised": ("cmp_unsupervised", "cmp_unsupervised_publish"),
-    "cmpc": ("cmpc_task", "cmpc_publish"),
+    "cmpc": ("cmpc", "cmpc_publish"),
     "identity": ("identity", "identity"),
     "sf2f": ("sf2f", "sf2f_publish"),
-    "sss": ("sss_run", "sss_publish"),
+    "sss": ("sss", "sss_publish"),
     "stylegan2": ("stylegan2", "stylegan2"),
     "stylegan2-portraits": ("stylegan2_portraits", "stylegan2_portraits"),
 }

@@ -15,9 +15,9 @@ from voicemesh.checkpoints.bundle import Bundle, BundleWriter
 from voicemesh.nets.cmp import VoiceEncoder
 from voicemesh.population import likelihood
 from voicemesh.population.portrait_set import PortraitRecipe, build
-from voicemesh.training import cmpc_publish, cmpc_task, habits
+from voicemesh.training import cmpc, cmpc_publish, habits
+from voicemesh.training.cmpc import CmpcTask, start
 from voicemesh.training.cmpc_nets import BUNDLE, RECIPES, CmpcNets, CmpcRecipe
-from voicemesh.training.cmpc_task import CmpcTask, start
 from voicemesh.training.cmpc_videos import PopulationVideos, published_videos
 from voicemesh.training.face_views import Views, scaled, viewed
 from voicemesh.training.loop import read_metrics
@@ -75,7 +75,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def task(folder):
-    return CmpcTask(SMALL, cmpc_task.videos_of(folder, SMALL))
+    return CmpcTask(SMALL, cmpc.videos_of(folder, SMALL))
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +122,7 @@ def test_a_video_is_a_session_with_its_own_pictures(task):
 
 
 def test_a_long_video_is_all_of_a_person(folder):
-    videos = cmpc_task.videos_of(folder, replace(SMALL, long_videos=True))
+    videos = cmpc.videos_of(folder, replace(SMALL, long_videos=True))
     assert videos.person.tolist() == list(range(11))
     assert videos.learnt.tolist() == list(range(6))
     assert all(len(some) == 3 for some in videos.portraits)
@@ -170,8 +170,8 @@ def test_a_stopped_run_resumes_exactly(folder, tmp_path, monkeypatch):
     def short(*values, **named):
         return settings(*values, **{**named, "log_every": 3, "validate_every": 6})
 
-    settings = cmpc_task.LoopSettings
-    monkeypatch.setattr(cmpc_task, "LoopSettings", short)
+    settings = cmpc.LoopSettings
+    monkeypatch.setattr(cmpc, "LoopSettings", short)
     bundle, whole, parts = Bundle.open(), tmp_path / "whole", tmp_path / "parts"
     best = start(folder, whole, SMALL, bundle)
     for _ in range(4):  # each stops at the first look at its clock
@@ -223,7 +223,7 @@ def test_a_voice_net_can_begin_with_a_trunk():
     assert task.net.voice.head.out_channels == 8
     for sizes in ((6, 9), (6, 8, 9)):
         with pytest.raises(ValueError, match="begin with has other sizes"):
-            cmpc_task.begin_with(task.net.voice, VoiceEncoder(112, sizes, 3))
+            cmpc.begin_with(task.net.voice, VoiceEncoder(112, sizes, 3))
 
 
 def test_heads_learn_on_the_codes_of_finished_backbones(tmp_path, monkeypatch):
@@ -282,9 +282,9 @@ def test_heads_learn_on_the_codes_of_finished_backbones(tmp_path, monkeypatch):
 def test_too_few_videos_are_refused(folder):
     with pytest.raises(ValueError, match="12 videos cannot make 50 clusters"):
         recipe = replace(SMALL, levels=(50,))
-        CmpcTask(recipe, cmpc_task.videos_of(folder, recipe))
+        CmpcTask(recipe, cmpc.videos_of(folder, recipe))
     with pytest.raises(ValueError, match="8 people cannot be held out: 8 to train on"):
-        cmpc_task.videos_of(folder, replace(SMALL, held_out=8))
+        cmpc.videos_of(folder, replace(SMALL, held_out=8))
 
 
 def test_the_published_layout_is_read(authors):

@@ -19,7 +19,7 @@ from voicemesh.nets.sss_small import TrunkVoiceEncoder
 from voicemesh.nets.voice_trunk import VoiceTrunk
 from voicemesh.population import likelihood
 from voicemesh.systems.sss import SeekingTheShapeOfSound
-from voicemesh.training import habits, sss_population, sss_publish, sss_published, sss_run
+from voicemesh.training import habits, sss, sss_population, sss_publish, sss_published
 from voicemesh.training.crowd import Crowd
 from voicemesh.training.data import grouped
 from voicemesh.training.loop import read_metrics
@@ -192,7 +192,7 @@ def test_too_few_people_to_judge_by_are_refused(bundle, tmp_path):
     few = toy_population(tmp_path / "few", 34, 2)
     toy_portraits(few)
     with pytest.raises(ValueError, match=r"34 people to train on, .* simulate 60 or more"):
-        sss_run.start(few.folder, tmp_path / "run", SMALL, bundle)
+        sss.start(few.folder, tmp_path / "run", SMALL, bundle)
 
 
 def test_too_few_people_for_a_batch_are_refused(tmp_path):
@@ -203,7 +203,7 @@ def test_too_few_people_for_a_batch_are_refused(tmp_path):
 
 
 def test_small_nets_learn_on_a_population_and_are_published(population, bundle, tmp_path, brief):
-    best = sss_run.start(population.folder, tmp_path, SMALL, bundle)
+    best = sss.start(population.folder, tmp_path, SMALL, bundle)
     assert 0 <= best["free"] <= 1 and best["step"] in (50, 60)
     assert json.loads((tmp_path / "main" / "recipe.json").read_text())["recipe"]["small"]
     crowd = Crowd.open(population.folder)
@@ -230,7 +230,7 @@ def test_small_nets_learn_from_several_populations(population, bundle, tmp_path,
     toy_portraits(other, pictures=3)
     recipe = replace(SMALL, more=(str(other.folder),))
     run = tmp_path / "run"
-    best = sss_run.start(population.folder, run, recipe, bundle)
+    best = sss.start(population.folder, run, recipe, bundle)
     assert 0 <= best["free"] <= 1
     # 62 and 35 people, of whom the 30th, 60th and 90th judge
     assert len(load_file(run / "identity-weights.safetensors")["center.weight"]) == 94
@@ -263,7 +263,7 @@ def test_small_nets_learn_from_several_populations(population, bundle, tmp_path,
 
 
 def test_nets_of_the_published_layout_learn_on_a_population(population, bundle, tmp_path):
-    sss_run.start(population.folder, tmp_path, replace(TINY, side=16), bundle)
+    sss.start(population.folder, tmp_path, replace(TINY, side=16), bundle)
     kept = load_file(tmp_path / "main" / "best.safetensors")
     net = upstream.build("sss-model", kept, "a run")
     assert net.F.cls.weight.shape == (60, 5)
@@ -295,7 +295,7 @@ def published(tmp_path_factory):
 
 def test_the_authors_data_trains_their_recipe(published, bundle, tmp_path):
     recipe = replace(TINY, main_steps=4, validate_every=2)
-    best = sss_run.start(published, tmp_path, recipe, bundle)
+    best = sss.start(published, tmp_path, recipe, bundle)
     assert best["matching"] in (0, 0.5, 1)
     net = upstream.build("sss-model", load_file(tmp_path / "main" / "best.safetensors"), "a run")
     assert net.F.cls.weight.shape == (6, 5)  # the one marked `none` is left out
@@ -305,7 +305,7 @@ def test_the_authors_data_trains_their_recipe(published, bundle, tmp_path):
 
 def test_small_nets_refuse_the_authors_data(published, bundle, tmp_path):
     with pytest.raises(ValueError, match="choose --recipe published"):
-        sss_run.start(published, tmp_path, SMALL, bundle)
+        sss.start(published, tmp_path, SMALL, bundle)
     with pytest.raises(ValueError, match=r"1 of 2 people have no \*.jpg .* such as Name_9"):
         sss_published.files(published / "VGG_ALL_FRONTAL", ["Name_1", "Name_9"], "*.jpg")
 
