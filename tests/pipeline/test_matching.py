@@ -5,12 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from bundles import babble
 from whole_bundles import PEOPLE, SPEAKER, write_whole_bundle
 
 import voicemesh
 from voicemesh.audio.recording import Recording
 from voicemesh.checkpoints.bundle import BundleWriter
+from voicemesh.gallery.leaning import SexAxis
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +55,26 @@ def test_matches_of_the_other_sex_are_contrary(whole, portrait):
     half = replace(women, matches=women.matches[:2])
     man = replace(half.matches[0], entry=replace(half.matches[0].entry, sex="male"))
     assert not replace(half, matches=(man, half.matches[1])).contrary  # as many of one as of other
+
+
+def test_a_space_that_hears_the_other_sex_is_led(whole, portrait, monkeypatch):
+    matcher = whole.matcher
+    told = matcher.spaces["sss"].embed_voice(torch.from_numpy(portrait.speech)).numpy()
+    axis = SexAxis(told, {"female": 0.9, "male": -0.9})
+    monkeypatch.setitem(matcher._axes, "sss", axis)
+    kept = matcher.of_voice(portrait.speech, "sss", heard="female", count=PEOPLE)
+    plain = matcher.of_voice(portrait.speech, "sss", count=PEOPLE)
+    led = matcher.of_voice(portrait.speech, "sss", heard="male", count=PEOPLE)
+    assert not kept.leaning and not plain.leaning and led.leaning
+    assert [m.similarity for m in kept.matches] == [m.similarity for m in plain.matches]
+    assert led.report()["led_to_sex"] and not kept.report()["led_to_sex"]
+    names = [[match.entry.number for match in found.matches] for found in (kept, led)]
+    assert names[0] != names[1]
+    filtered = matcher.of_voice(portrait.speech, "sss", sex="female", heard="male")
+    assert not filtered.leaning  # whoever asks for women gets them
+    matcher._axes.clear()
+    own = matcher.axis("cmpc")
+    assert own is None or set(own.usual) == {"female", "male"}
 
 
 def test_the_true_person_s_place_is_told(whole, portrait):

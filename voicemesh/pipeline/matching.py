@@ -1,6 +1,6 @@
 """Whose face fits a voice, whose voice fits a face: the nearest people of a bundle's gallery."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -10,7 +10,8 @@ from jaxtyping import Float, Int64, UInt8
 
 from voicemesh.checkpoints.bundle import Bundle
 from voicemesh.gallery.folder import FolderGallery
-from voicemesh.gallery.gallery import SEXES, Entry, Gallery
+from voicemesh.gallery.gallery import SEXES, SIDES, Entry, Gallery
+from voicemesh.gallery.leaning import SexAxis
 from voicemesh.gallery.search import EXACT_LIMIT
 from voicemesh.systems import spaces
 from voicemesh.systems.association import VoiceFaceSpace
@@ -54,6 +55,7 @@ class Ranking:
     truth: tuple[int, int] | None = None  # the true person's place, and among how many
     true_similarity: float | None = None
     supposed: str = ""  # the sex that the probe sounds or looks like to the mesh's nets
+    leaning: bool = False  # the space heard the other sex, and was led to the supposed one
 
     @property
     def contrary(self) -> bool:
@@ -94,6 +96,7 @@ class Ranking:
                 "sex_alone": self.sex_alone,
                 "true_rank": self.truth and self.truth[0],
                 "contrary_sex": self.contrary,
+                "led_to_sex": self.leaning,
                 "matches": found,
             }
         )
@@ -111,6 +114,7 @@ class Matcher:
         self.bundle, self.device = bundle, device
         self.gallery = Gallery.open(bundle.gallery_folder)
         self.gallery.check({name: part.sha256 for name, part in bundle.parts.items()})
+        self._axes: dict[str, SexAxis | None] = {}
         self.names = [name for name in spaces.named_in(bundle) if name in self.gallery.spaces]
 
     @cached_property
@@ -131,9 +135,15 @@ class Matcher:
         identity: str | None = None,
         count: int = COUNT,
     ) -> Ranking:
-        """The people whose faces fit speech (16 kHz); `heard` is the sex that it sounds like."""
-        probe = self.spaces[space].embed_voice(torch.from_numpy(speech))
-        return self.ranking(probe.cpu().numpy(), space, "faces", sex, heard, identity, count)
+        """The people whose faces fit speech (16 kHz); `heard` is the sex that it sounds like.
+
+        A space that hears the other sex is led to it: the mesh's reader knows raised voices.
+        """
+        told = self.spaces[space].embed_voice(torch.from_numpy(speech)).cpu().numpy()
+        axis = None if sex or not heard else self.axis(space)
+        probe = axis.led(told, heard) if axis else told
+        found = self.ranking(probe, space, "faces", sex, heard, identity, count)
+        return replace(found, leaning=probe is not told)
 
     def of_face(
         self,
@@ -197,6 +207,14 @@ class Matcher:
             return None
         rows = self.gallery.side(space, side)
         return rows.best(rows.scores(probe))[rows.allowed(SEXES.index(sex) if sex else None)]
+
+    def axis(self, space: str) -> SexAxis | None:
+        """Where the sexes lie for voices that ask for faces; None where that is not known."""
+        if space not in self._axes:
+            here = isinstance(self.gallery, FolderGallery) and set(SIDES) <= set(self.sides(space))
+            sides = [self.gallery.side(space, side) for side in SIDES] if here else []
+            self._axes[space] = SexAxis.of(*sides) if here else None
+        return self._axes[space]
 
     def alike(self, space: str, side: str, sex: str) -> int | None:
         """How many people of a sex are on a side; None where it is not known."""
