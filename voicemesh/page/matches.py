@@ -114,12 +114,15 @@ def match_card(match: Match, ranking: Ranking) -> str:
         picture = f"<img alt='Portrait of {label}' src='{inline(entry.picture)}'>"
     player = ""
     if ranking.side == "voices" and entry.voice:
-        player = f"<audio controls preload='none' src='{inline(entry.voice)}'></audio>"
+        player = (
+            f"<audio controls preload='none' aria-label='Voice of {label}'"
+            f" src='{inline(entry.voice)}'></audio>"
+        )
     true = ranking.true_identity == entry.identity and ranking.truth is not None
     mark = "<em>who speaks</em>" if true else ""
     return (
         f"<figure{' class=true' if true else ''}>{picture}<figcaption><b>{label}</b>{mark}"
-        f"<span title='Cosine of the angle between the embeddings'>{match.similarity:.2f}</span>"
+        f"<span title='Similarity: 1 is the same, 0 is none'>{match.similarity:.2f}</span>"
         f"<small>{top_share(match.percentile)}</small></figcaption>{player}</figure>"
     )
 
@@ -138,6 +141,12 @@ def facts_of(ranking: Ranking) -> list[str]:
             "<b>Two readings differ.</b> The mesh is {}, most of these people are {}: the matches"
             " come from nets of their own, and for some voices the sex is hard to tell. Believe"
             " neither much.".format(*CONTRARY[ranking.supposed])
+        )
+    elif ranking.leaning:
+        facts.append(
+            "<b>Two readings differ.</b> The mesh is {}. The nets behind the matches rather heard"
+            " one of the {}; they were led to the mesh's, which knows raised voices better."
+            " Believe neither much.".format(*CONTRARY[ranking.supposed])
         )
     if best.unusual is not None:
         facts.append(
@@ -215,11 +224,17 @@ def section(whole: Pipeline, side: str, place: str) -> tuple[gr.Radio, gr.Radio,
         with gr.Row(elem_classes="heading"):
             gr.HTML(f"<h2>{title}</h2><p>{words}</p>")
             who = gr.Radio(
-                WHO, value=EVERYBODY, show_label=False, container=False, elem_classes="views small"
+                WHO,
+                value=EVERYBODY,
+                label="Among whom",
+                show_label=False,
+                container=False,
+                elem_classes="views small",
             )
             space = gr.Radio(
                 [(TITLES[name], name) for name in names],
                 value=names[0],
+                label="By which of the published ways",
                 show_label=False,
                 container=False,
                 visible=len(names) > 1,
