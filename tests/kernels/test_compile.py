@@ -68,6 +68,14 @@ def test_memory_is_moved_by_sixteen_bytes_a_lane(newest):
         assert some(row, "LDG.E.128", "LDGSTS.E.BYPASS.128") and some(row, "STG.E.128"), row
 
 
+def test_filters_take_few_instructions_a_result(newest):
+    """Most would be addresses, if pointers were worked out anew for every row."""
+    rows = {row["case"]: row for row in newest if row["module"] == "upfirdn2d"}
+    for dtype, results, most in (("float32", 16, 56), ("bfloat16", 64, 34)):  # results a lane
+        row = rows[f"upfirdn2d, same size, torch.{dtype}"]
+        assert sum(row["opcodes"].values()) <= most * results, row
+
+
 def test_tensor_cores_multiply_and_atomics_answer_nobody(newest):
     found = {row["kernel"]: row for row in newest}
     spectra = [row for row in newest if row["kernel"] == "_log_mel_kernel"]

@@ -284,3 +284,5 @@ def test_a_graph_of_every_operation_is_replayed(every_operation):
 def test_tensors_of_another_gpu():
     x = torch.randn(2, 3, 9, 9, device="cuda:1")
     torch.testing.assert_close(bias_act(x), bias_act_reference(x))
+    with pytest.raises(ValueError, match="bias on cuda:0 for maps on cuda:1"):
+        bias_act(x, torch.zeros(3, device="cuda:0"))

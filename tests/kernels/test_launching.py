@@ -65,6 +65,15 @@ def test_a_full_gpu_says_nothing_of_triton(asked, monkeypatch):
     assert asked(GPU)
 
 
+def test_nothing_is_concluded_from_a_graph_that_is_being_captured(asked, monkeypatch):
+    monkeypatch.setattr(launching, "_tried", lambda device: True)
+    with monkeypatch.context() as capturing:
+        capturing.setattr(launching, "_capturing", lambda: True)
+        with pytest.raises(RuntimeError, match="run the operation once before"):
+            asked(GPU)
+    assert asked(GPU)
+
+
 def test_a_home_that_nobody_may_write_to_is_left(asked, monkeypatch, tmp_path):
     knobs = pytest.importorskip("triton.knobs")
     found = []

@@ -29,7 +29,15 @@ def _runs(device: torch.device) -> bool:
     Triton has no wheel for some systems, no code for old GPUs, and wants a C compiler with
     Python's headers when it first starts. Where nobody may write at home, it keeps what it
     compiles in a temporary folder.
+
+    Raises:
+        RuntimeError: a CUDA graph is being captured, in which nothing can be tried.
     """
+    if _capturing():
+        raise RuntimeError(
+            "Whether Triton runs here is not known yet, and cannot be found out while a CUDA graph "
+            "is captured: run the operation once before"
+        )
     try:
         from triton import knobs
         from triton.errors import TritonError
@@ -48,6 +56,10 @@ def _runs(device: torch.device) -> bool:
             return _slower(device, error)
     except errors as error:
         return _slower(device, error)
+
+
+def _capturing() -> bool:
+    return torch.backends.cuda.is_built() and torch.cuda.is_current_stream_capturing()
 
 
 def _tried(device: torch.device) -> bool:

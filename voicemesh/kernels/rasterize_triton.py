@@ -76,17 +76,15 @@ def _box(vertices, a, b, c, live, height, width):
     yb = tl.load(vertices + b * 3 + 1, mask=live, other=0.0)
     yc = tl.load(vertices + c * 3 + 1, mask=live, other=0.0)
     total = xa + xb + xc + ya + yb + yc
-    live = live & (total - total == 0)  # finite
-    left = tl.maximum(tl.minimum(xa, tl.minimum(xb, xc)), 0.0)
-    right = tl.minimum(tl.maximum(xa, tl.maximum(xb, xc)), width - 1.0)
-    top = tl.maximum(tl.minimum(ya, tl.minimum(yb, yc)), 0.0)
-    bottom = tl.minimum(tl.maximum(ya, tl.maximum(yb, yc)), height - 1.0)
-    live = live & (left <= width) & (top <= height) & (right >= -1) & (bottom >= -1)
-    left = tl.floor(tl.where(live, left, 0.0)).to(tl.int32)
-    right = tl.ceil(tl.where(live, right, -1.0)).to(tl.int32)
-    top = tl.floor(tl.where(live, top, 0.0)).to(tl.int32)
-    bottom = tl.ceil(tl.where(live, bottom, -1.0)).to(tl.int32)
-    live = live & (left <= right) & (top <= bottom)
+    # Clipped before they become integers, which hold less than floats.
+    left = tl.minimum(tl.maximum(tl.minimum(xa, tl.minimum(xb, xc)), 0.0), width)
+    right = tl.maximum(tl.minimum(tl.maximum(xa, tl.maximum(xb, xc)), width - 1.0), -1.0)
+    top = tl.minimum(tl.maximum(tl.minimum(ya, tl.minimum(yb, yc)), 0.0), height)
+    bottom = tl.maximum(tl.minimum(tl.maximum(ya, tl.maximum(yb, yc)), height - 1.0), -1.0)
+    left, right = tl.floor(left).to(tl.int32), tl.ceil(right).to(tl.int32)
+    top, bottom = tl.floor(top).to(tl.int32), tl.ceil(bottom).to(tl.int32)
+    finite = total - total == 0
+    live = live & finite & (left <= right) & (top <= bottom)
     return left, tl.where(live, right, left - 1), top, tl.where(live, bottom, top - 1)
 
 
