@@ -76,7 +76,7 @@ def top_of(sitter: Sitter) -> float:
 
 def scale_of(sitter: Sitter) -> Trace:
     """The scale of the uncertainty view."""
-    return colour_bar(sitter.face, (0.0, top_of(sitter)), DISTANCE_STOPS, "within mm")
+    return colour_bar(sitter.face, (0.0, top_of(sitter)), DISTANCE_STOPS, "mm")
 
 
 def difference(

@@ -39,7 +39,8 @@ def special(portrait: Portrait) -> str:
         for row in known[:FURTHEST]
     )
     mean = {"female": "woman", "male": "man"}[portrait.sex]
-    return f"<p class='special'>Furthest from the mean {mean}: {told}.</p>"
+    sure = " (± holds 80 % of people)" if " ± " in told else ""
+    return f"<p class='special'>Furthest from the mean {mean}{sure}: {told}.</p>"
 
 
 def nearest(title: str, name: str, distances: dict[str, float]) -> str:
@@ -76,7 +77,7 @@ def empty() -> str:
 
 def card(title: str, value: str, more: str) -> str:
     """One fact."""
-    return f"<article><h3>{title}</h3><strong>{value}</strong>{more}</article>"
+    return f"<article><h2>{title}</h2><strong>{value}</strong>{more}</article>"
 
 
 def signed(value: float, digits: int = 1) -> str:

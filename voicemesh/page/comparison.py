@@ -77,13 +77,13 @@ def of_one_voice(several: Several) -> tuple[figures.Drawing, str, str, str]:
     drawing = figures.spread(sitter_of(fused), several.apart)
     count = len(several.each)
     caption = (
-        f"<p>{count} recordings, {fused.speech_seconds:.1f} s of speech; root mean square distance"
-        " of their meshes from the middle one</p>"
+        f"<p>{count} recordings, {fused.speech_seconds:.1f} s of speech: how far their faces lie"
+        " from the middle one</p>"
     )
     shrunk = ""
     if several.narrower is not None:
         shrunk = (
-            f"<p>Intervals of lengths {100 * several.narrower:.1f} % narrower than after one</p>"
+            f"<p>Lengths are told {100 * several.narrower:.1f} % more narrowly than after one</p>"
         )
     rows = "".join(
         f"<li><span>{escape(portrait.recording.name)}</span><b>{distance:.2f} mm</b></li>"
@@ -194,6 +194,7 @@ def build(whole: Pipeline) -> gr.Plot:
             kind = gr.Radio(
                 KINDS,
                 value=TWO,
+                label="What is compared",
                 show_label=False,
                 container=False,
                 elem_id="kind",

@@ -8,12 +8,17 @@ from pathlib import Path
 from voicemesh.pipeline import Portrait
 
 KEEP = 1800  # seconds that uploads and results stay on the disk
-FILES = {"glb": "GLB", "obj": "OBJ", "ply": "PLY", "png": "Picture", "json": "Report"}
+FILES = {"glb": "3D, GLB", "obj": "3D, OBJ", "ply": "3D, PLY", "png": "Picture", "json": "Report"}
 
 
 def save(portrait: Portrait, root: Path) -> list[str]:
-    """The files of a portrait in a fresh folder under `root`, in the order of `FILES`."""
+    """The files of a portrait in a fresh folder under `root`, in the order of `FILES`.
+
+    There are no others: Gradio removes in time what it offers, and nothing else.
+    """
     paths = portrait.save(fresh(root))
+    for kind in paths.keys() - FILES.keys():
+        paths[kind].unlink(missing_ok=True)
     return [str(paths[kind]) for kind in FILES]
 
 

@@ -71,9 +71,9 @@ def images_of(seen: Imagined, mesh: np.ndarray, going: bool = True) -> str:
 
 def agreement(seen: Imagined, number: int) -> str:
     """How well an image agrees with the voice, in words."""
-    words = f"similarity to the voice {seen.similarity[number]:.2f}"
+    words = f"fits the voice to {seen.similarity[number]:.2f} of 1"
     if seen.judged is not None:
-        words += f", or {seen.judged[number]:.2f} for a net that had no part in it"
+        words += f"; {seen.judged[number]:.2f} by a judge that had no part in it"
     return words
 
 
@@ -90,11 +90,10 @@ def prototypes_of(prototypes: Prototypes, seed: int, wish: Wish) -> str:
         )
         for pixels, weight, images in zip(prototypes.pixels, prototypes.weights, lends, strict=True)
     )
-    used = f"seed {seed if wish.seed is None else wish.seed}"
+    used = f"face number {wish.seed}"
     if wish.seed is None:
-        used = "the face most expected" + (
-            f", then others of {used}" if wish.candidates > 1 else ""
-        )
+        others = f", then others of number {seed}" if wish.candidates > 1 else ""
+        used = "the face most expected" + others
     return (
         f"<p class='legend'>Grown from the known faces nearest to the voice: {used}</p>"
         f"<div class='prototypes'>{faces}</div>"
@@ -138,7 +137,7 @@ def build(
                     seed = gr.Number(
                         0,
                         label="Which face",
-                        info="seed; 0: the one most expected",
+                        info="0 is the one most expected; any other number, another that fits",
                         precision=0,
                         minimum=0,
                         min_width=120,
@@ -150,7 +149,7 @@ def build(
                         1,
                         step=0.05,
                         label="How special",
-                        info="truncation; 0: the mean face",
+                        info="0 is the mean of all faces",
                         min_width=160,
                         elem_id="truncation",
                     )

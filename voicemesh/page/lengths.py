@@ -26,7 +26,7 @@ def measurements(portrait: Portrait) -> str:
         f"<span class='bar'></span>this voice, 80 % interval"
         f"<span class='dot'></span>best guess</p>"
     )
-    titles = ("Length", "", "mm", f"vs mean of {people}", "explained")
+    titles = ("Length", "interval", "mm", f"vs mean of {people}", "explained")
     head = "".join(f"<span role='columnheader'>{title}</span>" for title in titles)
     body = "".join(measurement(row) for row in rows)
     table = (

@@ -59,7 +59,7 @@ def read(
     drawing = figures.difference(sitters, comparison.outward, ("voice", "photograph"))
     caption = (
         f"<p>How far the photographed head stands out of the voice's;"
-        f" {comparison.distance:.1f} mm apart (root mean square)</p>"
+        f" {comparison.distance:.1f} mm apart over the whole head</p>"
     )
     views = gr.update(choices=BESIDE, value="difference", visible=True)
     table = parts_table(comparison, ("voice", "photo"))

@@ -88,7 +88,7 @@ def evidence(portrait: Portrait, view: str) -> Told:
     waveform = portrait.recording.waveform
     sound = figures.voice(waveform, portrait.segments, portrait.log_mel) if len(waveform) else ""
     caption = (
-        f"<p>Not a likeness, but the middle of all faces that fit these"
+        f"<p>Not a likeness: the middle of all faces that fit these"
         f" {portrait.speech_seconds:.1f} s of speech. Hair, skin and eyes are set.</p>"
     )
     told = caption, summary(portrait), clock(portrait.timings)
@@ -119,15 +119,17 @@ def clock(timings: dict[str, float]) -> str:
         f"{name} {1000 * seconds:.0f} ms" for name, seconds in timings.items() if name != "total"
     )
     total = sum(seconds for name, seconds in timings.items() if name != "total")
-    return f"<p class='clock'>{parts} · <b>together {total:.2f} s</b></p>"
+    return (
+        f"<details class='clock'><summary>Heard and drawn in {total:.2f} s</summary>"
+        f"<p>{parts}</p></details>"
+    )
 
 
 def waiting() -> tuple[str, str, str, str]:
     """What stands in the places of the results before there are any: their outlines."""
     return (
-        "<p>The middle of all faces. Speak, and it becomes the one that your voice suggests."
-        " Drag it to turn it.</p>",
+        "<p>The middle of all faces, before a voice is heard. Drag it to turn it.</p>",
         empty(),
         "<p class='clock'>&nbsp;</p>",
-        "<p class='legend waiting'>Your voice, and what the nets hear of it, will stand here.</p>",
+        "<p class='legend waiting'>Your voice will stand here, and when in it you spoke.</p>",
     )

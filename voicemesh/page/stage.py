@@ -78,7 +78,7 @@ def set_viewer(whole: Pipeline, words: str) -> tuple[gr.Radio, gr.Radio, gr.Plot
 def offer_files() -> list[gr.DownloadButton]:
     """One button for each kind of file, in the order of `FILES`."""
     with gr.Row(elem_id="downloads"):
-        gr.HTML("<p>Save as</p>", elem_classes="legend")
+        gr.HTML("<p>Save</p>", elem_classes="legend")
         return [
             gr.DownloadButton(label, size="sm", min_width=0, interactive=False)
             for label in FILES.values()

@@ -9,16 +9,19 @@ from voicemesh.pipeline import Pipeline
 MEASURED = (CMP_HEAD, CMP_STATISTICS)  # the parts that say how well the mesh was measured to fit
 HEADER = """<header class="masthead"><div><h1>voicemesh</h1>
 <p>The 3D face that a voice suggests, and how much a voice can tell.</p></div>
-<span class="chip" title="Which nets are used, and where they run">Nets: {title} · {device}</span>
+<span class="chip" title="Who the networks learnt from, and where they run">Learnt from: {title} ·
+runs on {device}</span>
 </header>"""
-HINT = """<p class="hint">Talk freely for 5 to 10 seconds, in any language: only how your voice
-sounds matters. <small>It is read on the machine that serves this page and removed within the
-hour.</small></p>"""
+HINT = """<p class="hint">Record 5 to 10 seconds of free talk, or choose a file. Any language
+will do. <small>It is read on the machine that serves this page and removed within the hour.</small>
+</p>"""
 HONEST = """<section class="honest"><h2>What a voice can and cannot tell</h2>
 <p>Sex, and to a small degree the size and length of the head, leave traces in a voice: a longer
 vocal tract lowers the resonances, thicker vocal folds the pitch. That is what you see here. Most
 of a face leaves no trace: two people with the same voice can look quite different, so this is
 <b>not your face, but the middle of all faces that fit your voice</b>. It identifies nobody.</p>
+<p>It expects one grown-up who speaks calmly. Boys are read as women, and so are many men who shout;
+singing is taken for speech.</p>
 <p>{description} Skin, eyes and brows are set to a neutral middle, and hair to the custom of the
 nearest sex or to your choice: the voice says nothing about them. Every interval is meant to hold
 the truth for 80 % of people.</p>
