@@ -8,6 +8,7 @@ from voicemesh.kernels.rasterize import (
     EMPTY,
     EMPTY_DEPTH,
     Fragments,
+    _span,
     interpolate,
     interpolate_reference,
     rasterize,
@@ -273,24 +274,30 @@ def test_refuses(triangles, size, told):
         rasterize(torch.zeros(3, 3), torch.tensor(triangles), size)
 
 
-def test_triangles_are_asked_once_until_they_change(monkeypatch):
+def test_triangles_on_a_gpu_are_asked_once_until_they_change(monkeypatch):
     asked, aminmax = [], torch.Tensor.aminmax
     monkeypatch.setattr(torch.Tensor, "aminmax", lambda x: asked.append(x) or aminmax(x))
-    vertices, triangles = scene(7, 9, 8)
+    _, triangles = scene(7, 9, 8)
     for _ in range(3):
-        rasterize(vertices, triangles, (9, 8))
+        assert _span(triangles, keep=True) == [0, 20]
     assert len(asked) == 1
-    with pytest.raises(ValueError, match="vertices 0 to 19"):
-        rasterize(vertices[:-1], triangles, (9, 8))
     triangles[3, 1] = 21
-    with pytest.raises(ValueError, match="vertices 0 to 21"):
-        rasterize(vertices, triangles, (9, 8))
+    assert _span(triangles, keep=True) == [0, 21]
     with torch.inference_mode():
         changing = triangles.clamp(max=20)
-        rasterize(vertices, changing, (9, 8))
+        assert _span(changing, keep=True) == [0, 20]
         changing[3, 1] = 21
-        with pytest.raises(ValueError, match="vertices 0 to 21"):
-            rasterize(vertices, changing, (9, 8))
+        assert _span(changing, keep=True) == [0, 21]
+
+
+def test_triangles_that_change_behind_the_back_are_seen():
+    vertices, triangles = scene(7, 9, 8)
+    rasterize(vertices, triangles, (9, 8))
+    with pytest.raises(ValueError, match="vertices 0 to 19"):
+        rasterize(vertices[:-1], triangles, (9, 8))
+    triangles.numpy()[3, 1] = 21
+    with pytest.raises(ValueError, match="name vertices 0 to 21"):
+        rasterize(vertices, triangles, (9, 8))
 
 
 def test_warm_up():

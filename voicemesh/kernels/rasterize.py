@@ -142,7 +142,7 @@ def check(vertices: Float[Tensor, "v channel"], triangles: Int[Tensor, "t 3"]) -
             "move them to one device"
         )
     if len(triangles):
-        lowest, highest = _span(triangles)
+        lowest, highest = _span(triangles, triangles.is_cuda)
         if lowest < 0 or highest >= len(vertices):
             raise ValueError(
                 f"Triangles name vertices {lowest} to {highest}; "
@@ -150,12 +150,14 @@ def check(vertices: Float[Tensor, "v channel"], triangles: Int[Tensor, "t 3"]) -
             )
 
 
-def _span(triangles: Int[Tensor, "t 3"]) -> list[int]:
+def _span(triangles: Int[Tensor, "t 3"], keep: bool) -> list[int]:
     """The lowest and the highest vertex of some triangles.
 
-    A GPU is waited for once for a tensor, and again when the tensor has changed.
+    Args:
+        keep: the answer until the tensor changes, since a GPU has to be waited for. Memory of the
+            CPU may be NumPy's as well, which tells nobody of a change.
     """
-    if triangles.is_inference():  # which count no changes
+    if not keep or triangles.is_inference():  # which count no changes either
         return torch.stack(triangles.aminmax()).tolist()
     version, *span = _spans.get(triangles, [None])
     if version != triangles._version:
