@@ -1,5 +1,6 @@
-"""Files that are written whole or not at all, whatever interrupts their writing."""
+"""Files as wholes: written whole or not at all, and told apart by their digests."""
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -22,6 +23,12 @@ def aside(path: Path) -> Iterator[Path]:
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def sha256_of(path: Path) -> str:
+    """The digest of a file, read piece by piece."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_whole(path: Path, content: bytes | str) -> None:

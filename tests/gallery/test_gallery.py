@@ -12,11 +12,12 @@ from gallery.toys import NETS, entries, units, written
 
 from voicemesh import images
 from voicemesh.gallery import media
-from voicemesh.gallery.files import mapped, sha256_of, write, write_pieces
+from voicemesh.gallery.files import mapped, write, write_pieces
 from voicemesh.gallery.folder import MANIFEST, FolderGallery
 from voicemesh.gallery.gallery import Gallery
 from voicemesh.gallery.parts import NewEntry
 from voicemesh.gallery.writer import GalleryWriter
+from voicemesh.whole_files import sha256_of
 
 
 @pytest.fixture

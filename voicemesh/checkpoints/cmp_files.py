@@ -14,6 +14,7 @@ from voicemesh.mesh import basel
 from voicemesh.mesh.face_types import FACE_TYPES, SEXES
 from voicemesh.mesh.morphable import MorphableModel
 from voicemesh.nets.synergynet import SynergyNet
+from voicemesh.whole_files import sha256_of
 
 from . import upstream
 from .basel_files import load_basel
@@ -26,7 +27,7 @@ from .parts import (
     CMP_VOICE,
     FACE_MODEL,
 )
-from .published_files import Converted, digest
+from .published_files import Converted
 from .unpickle import torch_file
 
 SYSTEM, TITLE = "cmp", "Cross-Modal Perceptionist, published networks"
@@ -120,7 +121,7 @@ def find(folder: str | Path, given: Mapping[str, Path | None] | None = None) -> 
                 continue
             part = generator_kind(file) if kind == "generators" else kind
             twin = found.setdefault(part, file)
-            if twin != file and digest(twin) != digest(file):
+            if twin != file and sha256_of(twin) != sha256_of(file):
                 raise ValueError(f"{twin} and {file} are both {part}; leave one of them")
     return Download(folder, found)
 

@@ -1,6 +1,5 @@
 """Published files: found in a folder however they were unpacked, and what they make."""
 
-import hashlib
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from jaxtyping import Shaped
 from torch import Tensor, nn
 
 from voicemesh.mesh.morphable import MorphableModel
+from voicemesh.whole_files import sha256_of
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ class Converted:
     @property
     def source(self) -> str:
         """Names and digests of the files."""
-        return "; ".join(f"{file.name}, sha256 {digest(file)}" for file in self.files)
+        return "; ".join(f"{file.name}, sha256 {sha256_of(file)}" for file in self.files)
 
 
 def first(folder: Path, patterns: Sequence[str]) -> Path | None:
@@ -44,9 +44,3 @@ def tell_missing(
     for part, consequence in consequences:
         if part not in there:
             log.info("%s makes no %s: %s", folder, part, consequence)
-
-
-def digest(file: Path) -> str:
-    """The sha256 of a file."""
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -44,7 +44,7 @@ from voicemesh.nets.stylegan2 import Discriminator, Generator
 from voicemesh.nets.synergynet import MobileNetV2, SynergyNet
 from voicemesh.nets.voicestyle import VoiceStart
 
-from .eight_bits import widened
+from .eight_bits import Tensors, widened
 from .unfilled import Bounded, Unfilled
 
 NETS = {
@@ -59,7 +59,6 @@ NETS = {
         *(SpeechFusionToFace, PatchCritic, IdentityCritic, FaceNet, VggFace),
     )
 }
-Tensors = dict[str, Shaped[Tensor, "..."]]
 # All that nets raise on arguments that they cannot be made of.
 UNBUILT = (
     *(TypeError, ValueError, AttributeError, LookupError, ArithmeticError, RuntimeError),

@@ -3,7 +3,6 @@
 Nothing in them can run: there are numbers, and bytes that a decoder of pictures or sound checks.
 """
 
-import hashlib
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,12 +18,6 @@ KINDS = {"F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "U8": "|u1"}
 NAMES = {np.dtype(kind): name for name, kind in KINDS.items()}
 LARGEST_HEADER = 1_000_000  # bytes
 ALIGNMENT = 8
-
-
-def sha256_of(path: Path) -> str:
-    """The hash of a file, read piece by piece."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def mapped(path: Path) -> dict[str, Shaped[np.ndarray, "..."]]:

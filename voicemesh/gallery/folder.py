@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, Float32
 
+from voicemesh.whole_files import sha256_of
+
 from .approximate import CellIndex, Recall
-from .files import Packed, mapped, sha256_of
+from .files import Packed, mapped
 from .gallery import MEDIA, SEXES, TEXTS, Entry, Gallery, Space
 from .search import Matches, Side
 

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int32
 
+from voicemesh.whole_files import sha256_of
+
 from .approximate import AT_ONCE, build
 from .calibration import Probes, strangers
-from .files import mapped, sha256_of, write, write_pieces
+from .files import mapped, write, write_pieces
 from .folder import FolderGallery
 from .gallery import MEDIA, SEXES, SIDES
 from .parts import PROBES, Arrays, joined, media_files, rows_of

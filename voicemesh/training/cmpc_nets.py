@@ -7,6 +7,7 @@ from jaxtyping import Float, Int64, Shaped
 from torch import Tensor, distributed, nn
 
 from voicemesh.audio.features import FRONT_ENDS
+from voicemesh.checkpoints.parts import CMP_VOICE
 from voicemesh.nets.cmp import VoiceEncoder
 from voicemesh.nets.cmpc import FeatureVoiceEncoder, GridFaceEncoder, ResNetEncoder
 from voicemesh.nets.devices import halved
@@ -98,7 +99,7 @@ BUNDLE = CmpcRecipe(
     coded=True,
     voice_steps=900,  # on 15,500 people; 7500 on 5800 learnt them by heart: no gain on others
     face_steps=2400,
-    voice_start="cmp-voice-encoder",
+    voice_start=CMP_VOICE,
     masked_tracks=0.1,
     voice_blocks=(0, 0, 1, 1),
     voice_code=64,

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from voicemesh.checkpoints.parts import CMP_VOICE
+
 
 @dataclass(frozen=True)
 class SssRecipe:
@@ -61,7 +63,7 @@ BUNDLE = SssRecipe(
     small=True,
     face_start="bundle",
     front_end="voicemesh-cycles",
-    voice_start="cmp-voice-encoder",
+    voice_start=CMP_VOICE,
     masked_tracks=0.1,
     voice_steps=900,  # on 15,500 people; 7500 on 5800 learnt them by heart: no gain on others;
     # 3400 more on 20,700, a block deeper, heard hardly more: 55.4 % of tied habits, not 54.8
