@@ -24,7 +24,7 @@ def ranking(*sexes: str, **about) -> Ranking:
     ("supposed", "sexes", "leaning", "words"),
     [
         ("male", ("male", "male"), False, ""),
-        ("male", ("male", "male"), True, "heard one of the women; they were led to the mesh's"),
+        ("male", ("male", "male"), True, "heard one of the women. The search follows the mesh"),
         ("female", ("female", "female"), True, "The mesh is a woman's"),
         ("male", ("female", "female"), False, "most of these people are women"),
         ("male", ("female", "female"), True, "most of these people are women"),

@@ -144,9 +144,9 @@ def facts_of(ranking: Ranking) -> list[str]:
         )
     elif ranking.leaning:
         facts.append(
-            "<b>Two readings differ.</b> The mesh is {}. The nets behind the matches rather heard"
-            " one of the {}; they were led to the mesh's, which knows raised voices better."
-            " Believe neither much.".format(*CONTRARY[ranking.supposed])
+            "<b>Two readings differ.</b> The mesh is {}, while the nets behind the matches rather"
+            " heard one of the {}. The search follows the mesh, whose reader knows raised voices"
+            " better. Believe neither much.".format(*CONTRARY[ranking.supposed])
         )
     if best.unusual is not None:
         facts.append(
