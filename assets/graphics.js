@@ -23,6 +23,22 @@ window.voicemeshGraphics = (() => {
     return places;
   };
 
+  // The triangles of strips, each so many rows and columns of vertices that follow each other.
+  const woven = (strips) => {
+    const count = ([locks, rows, columns]) => 2 * locks * (rows - 1) * (columns - 1);
+    const total = strips.reduce((sum, strip) => sum + count(strip), 0);
+    const [i, j, k] = [0, 1, 2].map(() => new Uint32Array(total));
+    let v = 0, t = 0;
+    for (const [locks, rows, columns] of strips)
+      for (let lock = 0; lock < locks; lock++, v += columns)
+        for (let row = 1; row < rows; row++, v += columns)
+          for (let a = v; a < v + columns - 1; a++) {
+            [i[t], j[t], k[t++]] = [a, a + 1, a + columns];
+            [i[t], j[t], k[t++]] = [a + columns, a + 1, a + columns + 1];
+          }
+    return { i, j, k };
+  };
+
   // Every corner of every triangle by itself, in the order that Plotly gives them.
   const unfolded = ({ x, y, z, i, j, k, vertexcolor }, [a, b, c]) => {
     const colours = numbers(vertexcolor), corners = [k, j, i].map(numbers);
@@ -80,5 +96,5 @@ window.voicemeshGraphics = (() => {
     graphics.add(last);
   };
 
-  return { millimetres, pour, unpick };
+  return { millimetres, woven, pour, unpick };
 })();

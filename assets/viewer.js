@@ -1,6 +1,6 @@
 // What the browser itself does with the heads on the page: draw, colour, turn and sharpen them.
 window.voicemesh = (() => {
-  const { millimetres, pour, unpick } = window.voicemeshGraphics;
+  const { millimetres, woven, pour, unpick } = window.voicemeshGraphics;
   const COARSE = 1, FINE = 2; // pixels of the drawing in a pixel of the page, along a side
   const REST = 700; // ms without a movement after which a head is drawn finely again
   const PATIENCE = 30_000; // ms until results count as new though they did not change
@@ -101,7 +101,8 @@ window.voicemesh = (() => {
     const aside = Object.fromEntries(Object.entries(head.ranges).map(([axis, [low]]) =>
       [axis, plot.layout.scene[axis + "axis"].range[0] - low])); // all stand where the first did
     const data = head.traces.map((trace, n) => {
-      const whole = trace.type === "mesh3d" && !trace.i ? { ...trace, i, j, k } : { ...trace };
+      const corners = trace.meta?.strips ? woven(trace.meta.strips) : { i, j, k };
+      const whole = trace.type === "mesh3d" && !trace.i ? { ...trace, ...corners } : { ...trace };
       for (const axis of ["x", "y", "z"]) whole[axis] = millimetres(whole[axis], aside[axis]);
       for (const [name, values] of Object.entries(views[view]))
         if (values[n] !== null) whole[name] = values[n];

@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 import torch
 import trimesh
+from scipy.spatial import cKDTree
 
 from voicemesh.mesh import export
 from voicemesh.mesh.developed import SOFT, developed
-from voicemesh.mesh.hair import grow
-from voicemesh.mesh.hair_worn import STYLES, combed, grows, worn
+from voicemesh.mesh.hair import groomed
+from voicemesh.mesh.hair_roots import ground
+from voicemesh.mesh.hair_strips import woven
+from voicemesh.mesh.hair_worn import BARE, CHESTNUT, STYLES, grows, wig, worn
 from voicemesh.mesh.lighting import vertex_normals
-from voicemesh.mesh.look import Look
 from voicemesh.mesh.morphable import FaceMesh, MorphableModel
 from voicemesh.mesh.packing import load
 from voicemesh.mesh.render import materials, openness_of, portrait
@@ -62,15 +64,68 @@ def test_models_without_roots_wear_none(model, mesh):
     assert grows(model) and not grows(bare) and worn(bare, mesh, "long") is None
 
 
-def test_thinned_locks_follow_the_full_ones(model, mesh, hairs):
-    full = grow(model, mesh, STYLES["long"], Look())
-    light = hairs["long"]
-    assert light.scalp_vertices < 0.8 * full.scalp_vertices
-    assert light.triangles.min() == 0 and light.triangles.max() == len(light.vertices) - 1
-    a, b, c = (light.vertices[light.triangles[:, n]] for n in range(3))
-    longest = max(np.linalg.norm(p - q, axis=1).max() for p, q in ((a, b), (b, c), (c, a)))
-    assert longest < 90  # no triangle joins two locks
-    assert combed(model) is combed(model)
+def test_strips_are_sound_and_their_locks_apart(hairs):
+    for hair in hairs.values():
+        assert sum(np.prod(strip) for strip in hair.strips) == len(hair.vertices)
+        np.testing.assert_array_equal(hair.triangles, woven(hair.strips))
+        assert set(hair.triangles.ravel().tolist()) == set(range(len(hair.vertices)))
+        a, b, c = (hair.vertices[hair.triangles[:, n]] for n in range(3))
+        longest = max(np.linalg.norm(p - q, axis=1).max() for p, q in ((a, b), (b, c), (c, a)))
+        assert longest < 90  # no triangle joins two locks
+        np.testing.assert_allclose(np.linalg.norm(hair.normals, axis=1), 1, atol=1e-4)
+        assert np.isfinite(hair.vertices).all() and hair.colours.min() > 0
+    (locks, rows, columns), _ = hairs["long"].strips
+    strands = hairs["long"].across[: locks * rows * columns].reshape(locks, rows, columns)
+    assert (np.diff(strands, axis=2) > 1).all()  # each column is a strand of its own
+    facing = hairs["long"].triangles[: hairs["long"].scalp_triangles]
+    a, b, c = (hairs["long"].vertices[facing[:, n]] for n in range(3))
+    outward = (np.cross(b - a, c - a) * hairs["long"].normals[facing[:, 0]]).sum(1)
+    assert (outward > 0).mean() > 0.95
+
+
+def test_hair_follows_the_head(model, hairs):
+    skin, generator = ground(model).skin, torch.Generator().manual_seed(1)
+    for _ in range(3):
+        head = model.mesh(torch.randn(model.shape_mean.shape, generator=generator))
+        normals = vertex_normals(head.vertices, head.triangles)[skin]
+        tree = cKDTree(head.vertices[skin])
+        for name in ("short", "long"):
+            hair = worn(model, head, name)
+            assert len(hair.vertices) == len(hairs[name].vertices)
+            assert np.abs(hair.vertices - hairs[name].vertices).max() > 5
+            locks = hair.vertices[: hair.scalp_vertices]
+            near = tree.query(locks)[1]
+            off = ((locks - head.vertices[skin][near]) * normals[near]).sum(1)
+            assert np.percentile(off, 3) > -1.2 and np.median(off) > 2  # on the skin, not in it
+    assert wig(model, "long") is wig(model, "long")
+
+
+def test_strands_differ_and_shine_across(model, mesh, hairs):
+    hair = hairs["long"]
+    (locks, rows, columns), _ = hair.strips
+    _, lit = developed(mesh, None, None, hair)
+    light = (lit[: locks * rows * columns] @ [0.2, 0.7, 0.1]).reshape(locks, rows, columns)
+    assert np.ptp(light, axis=2).mean() > 0.05  # dark and light strands side by side
+    turned = replace(hair, tangents=np.roll(hair.normals, 1, 1))
+    assert np.abs(developed(mesh, None, None, turned)[1] - lit).max() > 0.1
+    assert light[:, -3:-1].mean() > light[:, 0].mean()  # roots lie in the shade
+
+
+def test_hair_shades_the_head_and_blood_warms_it(model, mesh, hairs):
+    long, none = hairs["long"], hairs["none"]
+    material, marks = materials(model), mesh.vertices[model.landmarks]
+    assert 0 <= long.shade.min() < 0.5 and long.shade.max() <= 1
+    assert none.shade.mean() > 0.98  # brows alone
+    _, y, z = mesh.vertices.T
+    assert long.shade[(y < -70) & (z < -20)].mean() < 0.7 * none.shade.mean()  # the nape
+    redness = none.head_colours[:, 0] / none.head_colours[:, 1]
+    plain = groomed(model, ground(model), BARE, CHESTNUT)[0]
+    before = plain[:, 0] / plain[:, 1]
+    tip = np.linalg.norm(mesh.vertices - marks[30], axis=1) < 6
+    brow = (y > 45) & (z > 70) & (material == Material.SKIN)
+    assert (redness / before)[tip].mean() > 1.02 > 1.002 > (redness / before)[brow].mean()
+    lips = material == Material.LIPS
+    np.testing.assert_array_equal(none.head_colours[lips], plain[lips])
 
 
 def test_light_is_that_of_the_portraits(model, mesh):

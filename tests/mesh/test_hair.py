@@ -9,13 +9,14 @@ import torch
 from scipy.spatial import cKDTree
 
 from voicemesh.mesh import hair_styles
+from voicemesh.mesh.bust import on_shoulders
 from voicemesh.mesh.hair import grow
 from voicemesh.mesh.hair_locks import COLUMNS, curled, evened
 from voicemesh.mesh.hair_roots import SPACING, ground
 from voicemesh.mesh.hair_styles import HairStyle
 from voicemesh.mesh.look import Look
 from voicemesh.mesh.packing import load
-from voicemesh.mesh.render import Material, portrait
+from voicemesh.mesh.render import Material, openness_of, portrait
 
 HEAD = Path(__file__).parents[2] / "assets" / "bundle" / "head.safetensors"
 CROP = HairStyle(top=12, sides=4, back=5, volume=0.2)
@@ -236,3 +237,21 @@ def test_ramps_run_both_ways():
 def test_roots_are_asked_of_a_model_where_it_lies(model):
     with pytest.raises(NotImplementedError, match="out of meta"):  # and not: of two devices
         ground(model.to("meta"))
+
+
+def test_populations_keep_their_pictures(model):
+    """Nets were trained on these: what heads on screens wear must change nothing here."""
+    mesh = model.mesh(torch.linspace(-1, 1, len(model.shape_mean)))
+    style = HairStyle(top=300, sides=110, back=60, curl=0.3, beard=15, moustache=6)
+    hair = grow(model, mesh, style, Look(grey=0.3))
+    bust, openness, whole = on_shoulders(mesh, openness_of(mesh), hair, (0.4, 0.5, 0.6))
+    assert whole.shade is None and whole.strips == () and len(hair.vertices) == 45974
+    picture = portrait(bust, 128, 10, hair=whole, openness=openness).astype(float)
+    tiles = picture.reshape(4, 32, 4, 32, 3).mean((1, 3))
+    green = [
+        [175.4, 149.3, 152.4, 175.4],
+        [183.7, 118.9, 121.4, 183.7],
+        [172.2, 148.4, 140.8, 171.6],
+        [145.9, 144.0, 142.4, 144.7],
+    ]
+    np.testing.assert_allclose(tiles[:, :, 1], green, atol=0.3)

@@ -8,13 +8,12 @@ from voicemesh.mesh.morphable import FaceMesh
 
 from .moved import moved
 from .palette import FONT
-from .scene import Trace, ranges_about, scene_about, trace
+from .scene import TRIANGLES, Trace, ranges_about, scene_about, trace
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 Shown = Mapping[str, Mapping[str, list[Any]]]  # attributes of all traces, by view
-TRIANGLES = ("i", "j", "k")  # of a head: the same for all of one model
 
 
 @dataclass(frozen=True, eq=False)

@@ -60,6 +60,8 @@ def dressed(sitter: Sitter) -> Dressed:
         extras.append(stand | {"vertexcolor": packed(levels(colours[used]))})
     if hair is not None and len(hair.triangles):
         ribbons = trace(hair.vertices, hair.triangles)
+        if hair.strips:
+            ribbons["meta"] = {"strips": [list(strip) for strip in hair.strips]}
         extras.append(ribbons | {"vertexcolor": packed(levels(locks))})
     return Dressed(levels(colours[:count]), tuple(extras))
 

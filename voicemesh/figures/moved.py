@@ -6,13 +6,18 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int, Integer
 
-from .scene import Trace
+from .scene import TRIANGLES, Trace
 
 STEP = 1 / 64  # millimetres; two bytes reach half a metre from the middle
 
 
 def moved(trace: Trace, kept: tuple[str, ...] = ()) -> dict[str, Any]:
-    """A trace as plain data, its points in steps of `STEP`, without the keys that are `kept`."""
+    """A trace as plain data, its points in steps of `STEP`, without the keys that are `kept`.
+
+    A page weaves the triangles of strips by itself.
+    """
+    if "meta" in trace:
+        kept = (*kept, *TRIANGLES)
     plain = {name: value for name, value in trace.items() if name not in kept}
     for name, value in plain.items():
         if isinstance(value, np.ndarray):

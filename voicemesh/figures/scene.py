@@ -18,6 +18,8 @@ BESIDE, BELOW, ABOVE = 265.0, 425.0, 195.0  # mm of the scene about the middle o
 LIFTED = 2.0  # mm from the middle of a head to that of the view
 FROM = {"x": 0.3, "y": -2.0, "z": 0.08}  # where the camera stands, seen from the view's middle
 
+TRIANGLES = ("i", "j", "k")  # of a head: the same for all of one model
+
 Trace = dict[str, Any]
 
 
@@ -54,7 +56,7 @@ def colour_bar(
             "colorscale": stops(colours),
             "showscale": True,
             "colorbar": {
-                "title": {"text": title, "side": "right"},
+                "title": {"text": title, "side": "top"},
                 "thickness": 10,
                 "len": 0.6,
                 "x": 0.98,

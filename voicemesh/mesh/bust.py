@@ -88,10 +88,12 @@ def on_shoulders(
     )
     if hair is not None:
         material = np.full(len(colours), int(Material.SKIN), np.int32)
+        below_hair = np.ones(len(colours), np.float32)
         hair = replace(
             hair,
             head_colours=np.concatenate([hair.head_colours, colours]).astype(np.float32),
             head_material=np.concatenate([hair.head_material, material]),
+            shade=None if hair.shade is None else np.concatenate([hair.shade, below_hair]),
         )
     return bust, np.concatenate([openness, sky]), hair
 

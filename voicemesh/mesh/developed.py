@@ -40,7 +40,11 @@ MATT, GLOSS = np.float32(0.493), np.float32(0.9)  # of scattered and of mirrored
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 # Two windows mirrored in the eyes: direction, half width, half height, brightness.
 WINDOWS = ((-0.392, 0.467, 0.793, 0.17, 0.22, 2.6), (0.636, 0.051, 0.770, 0.08, 0.22, 0.35))
-STRANDS = 0.62  # how far the colours of the two edges of locks lie apart
+STRANDS = 0.45  # how far the colours of strands lie apart
+# The highlights of hair: how strong the white and the coloured one are, how far scales of strands
+# tilt them to the root and to the tip, and by how much the strands differ in this.
+GLEAM, GLOW, CUTICLE, LOOSE = 0.075, 0.05, 0.07, 0.16
+ROOTS = 30.0  # millimetres from its root over which hair begins to shine
 CREEPING = (5, 3, 2)  # steps from vertex to vertex that light of each channel takes under the skin
 
 Light = tuple[Float32[np.ndarray, "n 3"], Float32[np.ndarray, "n 3"]]  # received, mirrored
@@ -63,6 +67,8 @@ def developed(
         openness = np.ones(count, np.float32)
     if material is None:
         material = np.full(count, int(Material.SKIN))
+    if hair is not None and hair.shade is not None:
+        openness = openness * hair.shade
     normals = vertex_normals(mesh.vertices, mesh.triangles)
     triangles, colours = mesh.triangles, mesh.colours
     locks = np.zeros((0, 3), np.float32)
@@ -85,8 +91,12 @@ def developed(
 
 def stranded(hair: Hair) -> Float32[np.ndarray, "h 3"]:
     """The colours of locks, either edge of each brighter or darker than others."""
-    lift = ((np.round(hair.across * 7.3) * 0.61803) % 1.0).astype(np.float32)
-    return hair.colours * (1 + np.float32(STRANDS) * (lift - np.float32(0.5)))[:, None]
+    return hair.colours * (1 + np.float32(STRANDS) * (chance(hair) - np.float32(0.5)))[:, None]
+
+
+def chance(hair: Hair) -> Float32[np.ndarray, " h"]:
+    """A number in [0, 1] for each strand."""
+    return ((np.round(hair.across * 7.3) * 0.61803) % 1.0).astype(np.float32)
 
 
 def key_light(
@@ -152,25 +162,30 @@ def on_hair(
     """What each vertex of a lock receives and mirrors: brightest across the strands."""
     _, strength, wrap = SURFACES[int(Material.LOCK)]
     towards, facing = walked(points, hair.normals, studio)
-    opened = (0.24 + 0.76 * hair.openness).astype(np.float32)
+    opened = (0.10 + 0.90 * hair.openness).astype(np.float32)
     ambient = sky(hair.normals, studio)
     received = ambient * opened[:, None]
-    sheen = (REFLECTANCE + 0.25 * (1 - facing) ** 5) * opened * (0.6 * strength)
-    mirrored = ambient * sheen[:, None]
+    sheen = (REFLECTANCE + 0.25 * (1 - facing) ** 5) * opened * (0.3 * strength)
+    mirrored, passed = ambient * sheen[:, None], np.zeros_like(received)
+    loose = (chance(hair) - np.float32(0.5)) * np.float32(LOOSE)
+    ends = 0.2 + 0.8 * ramp(0, ROOTS, hair.along)
     for number, (lamp, colour) in enumerate(
         zip(studio.directions(), studio.colours(), strict=True)
     ):
         cosine = hair.normals @ lamp
         reaches = reaching(number, key, opened)
         half = towards + lamp
-        along = dot(hair.tangents, half) ** 2 / dot(half, half)
-        across = (1 - along).clip(0, 1)
-        fourth = across * across * across * across
-        gleam = (0.012 * fourth**3 + 0.075 * fourth**15) * (3 * cosine).clip(0, 1) * reaches
+        half /= np.sqrt(dot(half, half))[:, None]
+        along, out = dot(hair.tangents, half), dot(hair.normals, half)
+        lit = (2.5 * cosine).clip(0, 1) * reaches * ends
+        near = 1 - (along + (loose - CUTICLE) * out) ** 2
+        far = 1 - (along + (loose + 1.5 * CUTICLE) * out) ** 2
         received += (((cosine + wrap) / (1 + wrap)).clip(0) * reaches)[:, None] * colour
-        mirrored += gleam[:, None] * colour
+        mirrored += (GLEAM * near.clip(0) ** 90 * lit)[:, None] * colour
+        passed += (GLOW * far.clip(0) ** 14 * lit)[:, None] * colour
     tint = hair.colours / (hair.colours @ LUMINANCE)[:, None].clip(1e-4)
-    mirrored *= 0.35 + 0.65 * tint  # most of the light has been through the strands
+    # What is mirrored keeps the lamp's colour, what has been through the strands has theirs.
+    mirrored = mirrored * (0.3 + 0.7 * tint) + passed * tint
     return received.astype(np.float32), mirrored.astype(np.float32)
 
 

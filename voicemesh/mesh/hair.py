@@ -33,6 +33,9 @@ class Hair:
     head_material: Int32[np.ndarray, " v"]
     scalp_vertices: int = 0  # of the head's own locks, which come first
     scalp_triangles: int = 0
+    # Locks, rows and columns of strips in which the vertices stand, if all of them do.
+    strips: tuple[tuple[int, int, int], ...] = ()
+    shade: Float32[np.ndarray, " v"] | None = None  # light on the head that gets through the hair
 
 
 def grow(

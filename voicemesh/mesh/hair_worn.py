@@ -1,30 +1,53 @@
-"""Hair that a head on a screen wears: chosen, never predicted; light, and combed tidily."""
+"""Hair that a head on a screen wears: chosen, never predicted; combed once, moved with each head.
 
-from dataclasses import replace
+The hair of a style is cut, combed and shaded on the mean head of a model, with all the time that
+it takes; another head of the model wears the same, moved as the skin is that it lies on.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
-from jaxtyping import Float32, Int32
+from jaxtyping import Float, Float32, Int32, Int64
+from scipy.sparse import csr_matrix
+from scipy.spatial import cKDTree
 
-from .hair import Hair, brow_locks, groomed, scalp_locks
-from .hair_locks import Part
+from .complexion import flushed, shaded
+from .hair import Hair, brow_locks, groomed
+from .hair_cut import CUTS, drawn
+from .hair_locks import COLUMNS, Part
 from .hair_roots import SPACING, Body, Ground, ground
+from .hair_strips import WARM, Strip, strips_of, woven
 from .hair_styles import HairStyle
 from .lighting import vertex_normals
 from .look import Look
 from .morphable import FaceMesh, MorphableModel
+from .studio import Material
 
-STYLES: dict[str, HairStyle] = {
-    "none": HairStyle(top=0, sides=-6, back=0),
-    "short": HairStyle(top=42, sides=9, back=11, volume=0.34, parting=0.6, sweep=0.7, curl=0.1),
-    "long": HairStyle(
-        top=280, sides=114, back=60, volume=0.34, parting=0.5, sweep=0.45, curl=0.06, brows=0.9
-    ),
-}
+BARE = HairStyle(top=0, sides=-6, back=0)
+STYLES: dict[str, HairStyle] = {name: cut.style if cut else BARE for name, cut in CUTS.items()}
 USUAL: dict[str, str] = {"female": "long", "male": "short", "": "short"}  # by the nearest sex
-BROWN = Look(eumelanin=0.62, pheomelanin=0.12)
-TIDY = 0.33  # of the chance in how locks lie
-BENT = 4  # points of a lock, from its root, that are all kept: there it bends
+CHESTNUT = Look(eumelanin=0.55, pheomelanin=0.22)
+SCALP = (0.86, 0.90, 0.88)  # of the paint beneath hair, which is in its shade
+BROW = (3, 2)  # rows and columns of a lock of the brows
+HELD, HOLDING = 6, 10  # of the vertices of skin that move hair one is kept; so many move each row
+SOON = 3.0  # millimetres within which the nearest of them do not win over the others
+
+
+@dataclass(frozen=True, eq=False)
+class Wig:
+    """Hair on the mean head of a model, and what moves it to another."""
+
+    hair: Hair
+    mean: Float32[np.ndarray, "p 3"]  # the held vertices on the mean head
+    held: Int64[np.ndarray, " p"]
+    holds: csr_matrix  # from the moves of these to those of the vertices of hair
+
+    def on(self, mesh: FaceMesh) -> Hair:
+        """The same hair on another head of the model."""
+        moves = self.holds @ (mesh.vertices[self.held] - self.mean)
+        return replace(self.hair, vertices=(self.hair.vertices + moves).astype(np.float32))
 
 
 def grows(face_model: MorphableModel) -> bool:
@@ -32,7 +55,9 @@ def grows(face_model: MorphableModel) -> bool:
     return face_model.paint is not None and set(SPACING) <= set(face_model.paint_names)
 
 
-def worn(face_model: MorphableModel, mesh: FaceMesh, name: str, look: Look = BROWN) -> Hair | None:
+def worn(
+    face_model: MorphableModel, mesh: FaceMesh, name: str, look: Look = CHESTNUT
+) -> Hair | None:
     """The hair of a head of this model, with its brows; None for models that tell no roots.
 
     Raises:
@@ -40,47 +65,73 @@ def worn(face_model: MorphableModel, mesh: FaceMesh, name: str, look: Look = BRO
     """
     if name not in STYLES:
         raise ValueError(f"There is no hair named {name!r}; there are {', '.join(STYLES)}")
-    if not grows(face_model):
-        return None
-    style, soil = STYLES[name], combed(face_model)
-    normals = vertex_normals(mesh.vertices, mesh.triangles)
-    body = Body.of(soil, mesh.vertices, normals, style.sides > 28)
-    on_head = (soil, body, mesh.vertices, normals, style, look)
-    scalp, brows = thinned(scalp_locks(*on_head)), brow_locks(*on_head)
-    *columns, (first, second) = zip(scalp, brows, strict=True)
-    joined = [np.concatenate(column) for column in columns]
-    triangles = np.concatenate([first, second + np.int32(len(scalp[0]))])
-    colours, material = beneath(face_model, style, look)
-    return Hair(*joined, triangles, colours, material, len(scalp[0]), len(first))
-
-
-def thinned(locks: Part) -> Part:
-    """The same locks with every second point left out where they hang straight."""
-    *columns, triangles = locks
-    count = len(columns[0])
-    number = (count - len(triangles)) // 2  # a lock of k points has 2 k vertices, 2 k - 2 triangles
-    points = count // (2 * number) if number else 0
-    kept = [n for n in range(points) if n < BENT or (points - 1 - n) % 2 == 0]
-    if len(kept) == points:
-        return locks
-    rows = np.arange(count).reshape(number, points, 2)[:, kept].ravel()
-    first = (np.arange(number)[:, None] * len(kept) + np.arange(len(kept) - 1)) * 2
-    quads = np.stack([first, first + 1, first + 2, first + 2, first + 1, first + 3], -1)
-    return (*(column[rows] for column in columns), quads.reshape(-1, 3).astype(np.int32))
-
-
-@lru_cache(maxsize=4)
-def combed(face_model: MorphableModel) -> Ground:
-    """The roots of a model, from which locks grow with less chance."""
-    soil = ground(face_model)
-    scalp = soil.roots["scalp"]
-    tidy = replace(scalp, luck=scalp.luck * np.float32(TIDY))
-    return replace(soil, roots={**soil.roots, "scalp": tidy})
+    return wig(face_model, name, look).on(mesh) if grows(face_model) else None
 
 
 @lru_cache(maxsize=16)
+def wig(face_model: MorphableModel, name: str, look: Look = CHESTNUT) -> Wig:
+    """The hair of a style on the mean head of a model; it takes about a second."""
+    soil, sides = ground(face_model), face_model.triangles.cpu().numpy().astype(np.int32)
+    parts, strips = grown(face_model, soil, name, look)
+    columns = [np.concatenate(column) for column in list(zip(*parts, strict=True))[:-1]]
+    brows = len(parts[-1][0])
+    scalp = len(columns[0]) - brows
+    columns[COLUMNS.index("colours")][scalp:] *= np.array(WARM, np.float32)
+    colours, material = beneath(face_model, soil, STYLES[name], look)
+    triangles = woven(strips)
+    last = len(triangles) - len(parts[-1][-1])
+    hair = Hair(*columns, triangles, colours, material, scalp, last, strips=tuple(strips))
+    hair = shaded(hair, soil.neutral, sides)
+    held = np.setdiff1d(soil.skin, soil.ears)[::HELD]
+    return Wig(hair, soil.neutral[held], held, bound(soil.neutral[held], hair.vertices, strips))
+
+
+def grown(
+    face_model: MorphableModel, soil: Ground, name: str, look: Look
+) -> tuple[list[Part], list[Strip]]:
+    """The locks of a style by their weaves, those of the brows last."""
+    style, cut = STYLES[name], CUTS[name]
+    normals = vertex_normals(soil.neutral, face_model.triangles.cpu().numpy())
+    body = Body.of(soil, soil.neutral, normals, style.sides > 28)
+    brows = brow_locks(soil, body, soil.neutral, normals, style, look)
+    parts, strips = [brows], [(len(brows[0]) // (BROW[0] * BROW[1]), *BROW)]
+    if cut is None:
+        return parts, strips
+    lines, shortest = drawn(face_model, soil, body, cut), 0.0
+    for weave in cut.weaves:
+        fitting = (shortest <= lines.lengths) & (lines.lengths < weave.longest)
+        locks, strip = strips_of(lines.of(fitting), weave, look, body)
+        parts.insert(-1, locks)
+        strips.insert(-1, strip)
+        shortest = weave.longest
+    return parts, strips
+
+
 def beneath(
-    face_model: MorphableModel, style: HairStyle, look: Look
+    face_model: MorphableModel, soil: Ground, style: HairStyle, look: Look
 ) -> tuple[Float32[np.ndarray, "v 3"], Int32[np.ndarray, " v"]]:
-    """Colours and materials beneath hair, which are the same for all heads of a model."""
-    return groomed(face_model, combed(face_model), style, look)
+    """Colours and materials of a head beneath its hair."""
+    colours, material = groomed(face_model, soil, style, look)
+    scalp = (material == int(Material.HAIR))[:, None]
+    colours = np.where(scalp, colours * np.array(SCALP, np.float32), colours)
+    marks = soil.neutral[face_model.landmarks.cpu().numpy()]
+    return flushed(
+        colours, soil.neutral, material == int(Material.SKIN), marks, soil.ears
+    ), material
+
+
+def bound(
+    skin: Float[np.ndarray, "p 3"], places: Float[np.ndarray, "h 3"], strips: Sequence[Strip]
+) -> csr_matrix:
+    """How far each of some points of skin moves each vertex of strips: a row moves as one."""
+    middles, first = [], 0
+    for locks, rows, columns in strips:
+        last = first + locks * rows * columns
+        middle = places[first:last].reshape(locks * rows, columns, 3).mean(1)
+        middles.append(np.repeat(middle, columns, 0))
+        first = last
+    far, near = cKDTree(skin).query(np.concatenate(middles), HOLDING)
+    share = 1 / (far + SOON) ** 2
+    share = (share / share.sum(1, keepdims=True)).astype(np.float32)
+    rows = np.repeat(np.arange(len(places)), HOLDING)
+    return csr_matrix((share.ravel(), (rows, near.ravel())), (len(places), len(skin)))

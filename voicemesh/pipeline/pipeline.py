@@ -18,6 +18,7 @@ from voicemesh.audio.recording import SAMPLE_RATE, Recording, UnusableRecording
 from voicemesh.checkpoints.bundle import Bundle
 from voicemesh.checkpoints.parts import CMP_TEACHER, CMP_VOICE, SF2F_GENERATOR
 from voicemesh.mesh import render
+from voicemesh.mesh.hair_worn import USUAL
 from voicemesh.nets import devices
 from voicemesh.systems.cmp import CrossModalPerceptionist
 from voicemesh.systems.cmp_unsupervised import FaceReader
@@ -231,7 +232,8 @@ class Pipeline(Portrayer):
         """Run every stage once, so that nobody waits for compilation; pictures gain shade."""
         average = self.average()
         self.openness = render.openness_of(average)
-        self.worn(average, "short")
+        for style in dict.fromkeys(USUAL.values()):
+            self.worn(average, style)
         noise = np.random.default_rng(0).normal(0, 0.1, 32_000).astype(np.float32)
         vad.segments(noise)
         features.log_mel_picture(noise)
