@@ -41,6 +41,7 @@ LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 # Two windows mirrored in the eyes: direction, half width, half height, brightness.
 WINDOWS = ((-0.392, 0.467, 0.793, 0.17, 0.22, 2.6), (0.636, 0.051, 0.770, 0.08, 0.22, 0.35))
 STRANDS = 0.45  # how far the colours of strands lie apart
+THICK = np.float32(0.72)  # of the scattered light that strands let out again
 # The highlights of hair: how strong the white and the coloured one are, how far scales of strands
 # tilt them to the root and to the tip, and by how much the strands differ in this.
 GLEAM, GLOW, CUTICLE, LOOSE = 0.075, 0.05, 0.07, 0.16
@@ -186,7 +187,7 @@ def on_hair(
     tint = hair.colours / (hair.colours @ LUMINANCE)[:, None].clip(1e-4)
     # What is mirrored keeps the lamp's colour, what has been through the strands has theirs.
     mirrored = mirrored * (0.3 + 0.7 * tint) + passed * tint
-    return received.astype(np.float32), mirrored.astype(np.float32)
+    return (THICK * received).astype(np.float32), mirrored.astype(np.float32)
 
 
 def dot(

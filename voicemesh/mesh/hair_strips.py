@@ -50,7 +50,7 @@ def strips_of(lines: Lines, weave: Weave, look: Look, body: Body) -> tuple[Part,
     )
     half = 0.5 * weave.width * (columns - 1) * np.exp(0.36 * lines.luck[:, 1])[:, None, None]
     tip = 0.4 + 0.4 * ramp(50, 25, length)
-    root = 0.2 + 0.4 * ramp(50, 150, length)
+    root = 0.2 + 0.22 * ramp(50, 150, length)
     narrow = (root + (1 - root) * ramp(0, 0.22, down)) * (1 - tip * ramp(0.7, 1.0, down))
     half = half * np.swapaxes(narrow, 1, 2)
     points = points + aside * (half * side)[..., None]
