@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Float32
 from safetensors.numpy import save_file
 
 from voicemesh.evaluation.predictions import Predictions
@@ -148,12 +149,20 @@ def toy_portraits(population: Population, pictures: int = 2, size: int = 16) -> 
         columns["picture"] = np.tile(np.arange(pictures), len(own))
         params = rng.standard_normal((len(people), SHAPES)).astype(np.float32)
         columns["shape_params"] = params[identity]
-        for name, shape in (("expression_params", (2,)), ("camera", (3, 4)), ("look", (1,))):
-            columns[name] = np.zeros((len(identity), *shape), np.float32)
+        columns["camera"] = np.tile(facing(size), (len(identity), 1, 1))
+        for name, width in (("expression_params", EXPRESSIONS), ("look", 1)):
+            columns[name] = np.zeros((len(identity), width), np.float32)
         for name, width in (("light", 1), ("backdrop", 3)):
             columns[name] = np.zeros((len(identity), width), np.float32)
         write_arrays(folder / f"shard-{number:05d}.safetensors", columns, "portraits")
     return PortraitSet.open(folder)
+
+
+def facing(size: int) -> Float32[np.ndarray, "3 4"]:
+    """The camera of a head that fills a picture, straight ahead."""
+    scale = size / 260  # pixels a millimetre
+    turned = np.array([[scale, 0, 0], [0, -scale, 0], [0, 0, scale]], np.float32)
+    return np.concatenate([turned, np.full((3, 1), size / 2, np.float32)], 1)
 
 
 def buzz(log_pitch: float, rng: np.random.Generator, seconds: float = 2.0) -> np.ndarray:

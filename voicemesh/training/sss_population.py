@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Float32, Int64
 
 from voicemesh.audio.features import FRONT_ENDS
-from voicemesh.checkpoints.bundle import FACE_MODEL, Bundle
+from voicemesh.checkpoints.bundle import Bundle
+from voicemesh.checkpoints.parts import FACE_MODEL, SSS_FACE
 from voicemesh.evaluation.voice_faces import portraits_of
 from voicemesh.nets.cmp import VoiceEncoder
 from voicemesh.nets.irse import IrBackbone
@@ -42,7 +43,6 @@ JUDGED = 30  # every so many people of those to train on are kept to judge by
 LEAST_JUDGES = 2
 DRAWN = 60_000  # people of the law that guides
 KNOWN_WELL = 50  # days that the law hears of a voice when it says what fits
-FACE_START = "sss-face-encoder"  # what the face backbone may begin with
 
 
 def train_on_population(
@@ -185,8 +185,8 @@ def face_backbone(
 def known_face(recipe: SssRecipe, bundle: Bundle) -> IrBackbone | None:
     """The backbone that a recipe begins with, if there is one."""
     if recipe.face_start == "bundle":
-        return bundle.net(FACE_START).model if FACE_START in bundle.parts else None
-    return Bundle.open(recipe.face_start).net(FACE_START).model if recipe.face_start else None
+        return bundle.net(SSS_FACE).model if SSS_FACE in bundle.parts else None
+    return Bundle.open(recipe.face_start).net(SSS_FACE).model if recipe.face_start else None
 
 
 def held_out(population: Population | Crowd) -> Int64[np.ndarray, " some"]:

@@ -11,6 +11,7 @@ from voicemesh.audio.features import FRONT_ENDS
 from voicemesh.checkpoints import upstream
 from voicemesh.checkpoints.bundle import Bundle, BundleWriter
 from voicemesh.checkpoints.eight_bits import round_to
+from voicemesh.checkpoints.parts import SSS_FACE, SSS_STATISTICS, SSS_VOICE
 from voicemesh.checkpoints.store import Tensors
 from voicemesh.evaluation.calibration import calibrated
 from voicemesh.evaluation.voice_faces import brief, embed, measured, portraits_of, report
@@ -21,9 +22,6 @@ from voicemesh.systems.sss import SeekingTheShapeOfSound
 from .runs import best_of, origin, recipe_of, steps_of
 from .sss_recipe import SssRecipe
 from .sss_task import MAIN
-
-VOICE, FACE = SeekingTheShapeOfSound.parts
-STATISTICS = "sss-statistics"
 
 
 def trained(run: Path) -> tuple[SeekingTheShapeOfSound, SssRecipe]:
@@ -113,9 +111,9 @@ def publish(
         arguments = voice_arguments(recipe), face_arguments(recipe)
     else:
         arguments = tuple(upstream.arguments_of(net) for net in (space.voice, space.face))
-    writer.net(VOICE, space.voice, arguments[0], eight_bits=True, results=whole, **about)
-    short = {"measured": f"see {VOICE}"}
-    writer.net(FACE, space.face, arguments[1], eight_bits=True, results=short, **about)
+    writer.net(SSS_VOICE, space.voice, arguments[0], eight_bits=True, results=whole, **about)
+    short = {"measured": f"see {SSS_VOICE}"}
+    writer.net(SSS_FACE, space.face, arguments[1], eight_bits=True, results=short, **about)
     numbers = {k: torch.from_numpy(v).float() for k, v in calibration.arrays().items()}
     told = {
         "calibrated on": f"{len(people)} people held out, {embedded.seconds[1]:.1f} s",
@@ -123,5 +121,5 @@ def publish(
             zip(("all", "same sex"), calibration.error.tolist(), strict=True)
         ),
     }
-    writer.tensors(STATISTICS, numbers, results=told, **about)
+    writer.tensors(SSS_STATISTICS, numbers, results=told, **about)
     return report(results, "sss", judges.folder.name)
