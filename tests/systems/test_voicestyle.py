@@ -136,7 +136,7 @@ def test_without_members_or_start_samples_serve(space, generator, heard):
 
 
 def test_the_published_way_starts_from_the_mean_of_eight(whole, heard):
-    states = whole.published(heard, torch.arange(9))
+    states = whole.published(heard, whole.members.w)
     first = next(states)
     np.testing.assert_allclose(first.w[0], whole.members.w[:8].mean(0), atol=1e-5)
     assert next(states).step == 20

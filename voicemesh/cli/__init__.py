@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import voicemesh
 
-from . import converting, galleries, learning, measuring, people, portraying
+from . import converting, galleries, imagining, learning, measuring, people, portraying
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -55,6 +55,6 @@ def parser() -> argparse.ArgumentParser:
     version = f"voicemesh {voicemesh.__version__}"
     whole.add_argument("--version", action="version", version=version)
     commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for room in (portraying, people, learning, measuring, galleries, converting):
+    for room in (portraying, imagining, people, learning, measuring, galleries, converting):
         room.add_commands(commands)
     return whole

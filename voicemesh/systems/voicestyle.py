@@ -226,10 +226,10 @@ class VoiceStyle:
         return rows, (similarity / wish.temperature).softmax(0), lenders
 
     def published(
-        self, heard: Heard, rows: Int64[Tensor, " found"], seed: int = 0
+        self, heard: Heard, w: Float[Tensor, "found style"], seed: int = 0
     ) -> Iterator[Imagined]:
-        """The published steps 4 to 7, from the `rows` of members that were found, in that order."""
-        start = self.members.w[rows[:PUBLISHED_MEMBERS]].mean(0, keepdim=True)
+        """The published steps 4 to 7, from the latents of faces that were found, in that order."""
+        start = w[:PUBLISHED_MEMBERS].mean(0, keepdim=True)
         similarity = self.similarity(self.space, heard.voice)
         found = published_refinement(self.generator, self.statistics, similarity, start, seed=seed)
         for state in found:
