@@ -7,7 +7,9 @@ from voicemesh.checkpoints.bundle import Bundle, BundleWriter
 from voicemesh.checkpoints.parts import STYLEGAN2_GENERATOR
 from voicemesh.gallery.folder import FolderGallery
 from voicemesh.gallery.latents import Latents, keep
+from voicemesh.gallery.leaning import SexAxis
 from voicemesh.pipeline.imagining import Imaginer
+from voicemesh.pipeline.matching import Matcher
 from voicemesh.systems.voicestyle import Wish
 
 
@@ -40,3 +42,23 @@ def test_images_grow_from_true_pictures_of_the_gallery(bundle):
     colour = imaginer.gallery.picture(entry).mean((0, 1))
     np.testing.assert_allclose(grown.pixels[0].mean((0, 1)), colour, atol=2)
     assert imaginer.first(speech).pixels.shape == (1, size, size, 3)
+
+
+def test_images_follow_the_sex_that_the_mesh_heard(bundle):
+    imaginer = Imaginer(bundle, torch.device("cpu"))
+    speech = np.random.default_rng(0).normal(0, 0.1, 16_000 * 3).astype(np.float32)
+    heard = imaginer.hear(speech)
+    known, same = imaginer.axis, Matcher(bundle, torch.device("cpu")).axis("cmpc")
+    assert (known is None) == (same is None)
+    if known is not None:
+        np.testing.assert_array_equal(known.direction, same.direction)
+    direction = np.eye(len(heard.voice))[0]
+    at = float(heard.voice[0])
+    imaginer.axis = SexAxis(direction, {"female": at - 0.1, "male": at - 0.7})
+    assert torch.equal(imaginer.hear(speech, "female").voice, heard.voice)
+    assert torch.equal(imaginer.hear(speech).voice, heard.voice)
+    led = imaginer.hear(speech, "male").voice
+    assert led.dtype == heard.voice.dtype and float(led.norm()) == pytest.approx(1, abs=1e-5)
+    assert float(led[0]) < at - 0.3
+    first = imaginer.system.first(imaginer.hear(speech, "male"))
+    assert not torch.allclose(first, imaginer.system.first(heard))

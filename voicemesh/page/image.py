@@ -27,7 +27,7 @@ def imagine(
 ) -> Iterator[tuple[str, str]]:
     """The images as they grow, and what they grew from; they stop when they are not wanted."""
     imaginer = whole.imaginer
-    heard = imaginer.hear(portrait.speech)
+    heard = imaginer.hear(portrait.speech, portrait.sex)
     mesh = portrait.picture(MESH)
     grown = ""
     for seen in imaginer.imagine(heard, wish):

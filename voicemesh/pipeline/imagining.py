@@ -1,7 +1,7 @@
 """A face image for a voice: what VoiceStyle imagines, and the faces that it grew from."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -12,11 +12,13 @@ from PIL import Image
 from voicemesh.checkpoints.bundle import Bundle
 from voicemesh.checkpoints.parts import STYLEGAN2_GENERATOR
 from voicemesh.gallery.folder import FolderGallery
+from voicemesh.gallery.gallery import SIDES
+from voicemesh.gallery.leaning import SexAxis
 from voicemesh.images import middle as middle_of
 from voicemesh.latent.projection import pixels_of
 from voicemesh.systems.cmpc import Cmpc
 from voicemesh.systems.voicestyle import Heard, Imagined, VoiceStyle, Wish
-from voicemesh.systems.voicestyle_members import STRANGER
+from voicemesh.systems.voicestyle_members import SPACE, STRANGER
 
 SHOW_EVERY = 3  # steps of the refinement between two images that are shown
 
@@ -59,9 +61,22 @@ class Imaginer:
         assert self.bundle.gallery_folder is not None
         return FolderGallery(self.bundle.gallery_folder, verify=False)
 
-    def hear(self, speech: Float[np.ndarray, " speech"]) -> Heard:
-        """A voice at 16 kHz, once for all its images."""
-        return self.system.hear(torch.from_numpy(np.ascontiguousarray(speech, np.float32)))
+    @cached_property
+    def axis(self) -> SexAxis | None:
+        """Where the sexes lie for voices among the gallery's faces; None where it is not known."""
+        if self.bundle.gallery_folder is None or SPACE not in self.gallery.spaces:
+            return None
+        if not set(SIDES) <= set(self.gallery.spaces[SPACE].sides):
+            return None
+        return SexAxis.of(*(self.gallery.side(SPACE, side) for side in SIDES))
+
+    def hear(self, speech: Float[np.ndarray, " speech"], sex: str | None = None) -> Heard:
+        """A voice at 16 kHz, once for all its images; led to the `sex` that the mesh heard."""
+        heard = self.system.hear(torch.from_numpy(np.ascontiguousarray(speech, np.float32)))
+        if not sex or self.axis is None:
+            return heard
+        led = self.axis.led(heard.voice.cpu().numpy(), sex)
+        return replace(heard, voice=torch.from_numpy(np.asarray(led)).to(heard.voice))
 
     def imagine(self, heard: Heard, wish: Wish) -> Iterator[Imagined]:
         """The first images at once, then refined ones."""
