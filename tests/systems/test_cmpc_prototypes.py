@@ -7,9 +7,10 @@ import torch.nn.functional as F
 
 from voicemesh.audio.features import FRONT_ENDS
 from voicemesh.checkpoints.bundle import Bundle, BundleWriter
+from voicemesh.checkpoints.parts import CMPC_PROTOTYPES
 from voicemesh.nets.cmpc import FeatureVoiceEncoder, GridFaceEncoder
 from voicemesh.systems.cmpc import Cmpc, Cmpc2
-from voicemesh.systems.cmpc_prototypes import PART, Prototypes, turn_of
+from voicemesh.systems.cmpc_prototypes import Prototypes, turn_of
 
 
 def small() -> Prototypes:
@@ -73,7 +74,7 @@ def test_turns_count_what_came_before():
 def test_prototypes_travel_in_a_bundle(tmp_path):
     prototypes, voice = small(), torch.randn(6)
     writer = BundleWriter(tmp_path, "small")
-    writer.tensors(PART, prototypes.tensors())
+    writer.tensors(CMPC_PROTOTYPES, prototypes.tensors())
     opened = Prototypes.from_bundle(Bundle.open(tmp_path))
     assert opened.names == prototypes.names
     ours, theirs = opened.nearest(voice), prototypes.nearest(voice)

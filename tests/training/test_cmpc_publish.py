@@ -10,12 +10,13 @@ from safetensors.torch import load_file, save_file
 from training.test_cmpc import SMALL
 
 from voicemesh.checkpoints.bundle import Bundle, BundleWriter
+from voicemesh.checkpoints.parts import CMPC_PROTOTYPES
 from voicemesh.evaluation import voice_faces
 from voicemesh.evaluation.predictions import speech_of
 from voicemesh.population.likelihood import LikelihoodRatio
 from voicemesh.population.portrait_set import PortraitRecipe, build
 from voicemesh.systems.cmpc import Cmpc
-from voicemesh.systems.cmpc_prototypes import PART, Prototypes
+from voicemesh.systems.cmpc_prototypes import Prototypes
 from voicemesh.training import cmpc_publish
 from voicemesh.training.cmpc import start
 from voicemesh.training.cmpc_publish import publish, trained
@@ -58,7 +59,7 @@ def test_a_run_becomes_a_bundle(population, run, tmp_path, monkeypatch):
     assert prototypes.person.tolist() == [n // 2 for n in range(16)]
     assert prototypes.picture.tolist() == [0, 1] * 8
     assert [len(level) for level in prototypes.centroids] == [3, 5]
-    told = bundle.tensors(PART)
+    told = bundle.tensors(CMPC_PROTOTYPES)
     torch.testing.assert_close(told["face_mean"], prototypes.faces.mean(0), atol=1e-3, rtol=0)
     assert told["voice_mean"].shape == (8,)
 
