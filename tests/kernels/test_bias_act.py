@@ -88,7 +88,7 @@ def test_forms_and_gradients_are_the_reference(shape, parts, form):
 
 @FORMS
 def test_gradients_without_noise_gradient_and_in_any_order_of_channels(form):
-    given = tensors((2, 5, 9, 31), "bias scale noise")
+    given = tensors((2, 5, 9, 31), "bias scale noises")
     x, bias, scale, noise, strength = given
     noise = noise.detach()
     last = x.detach().contiguous(memory_format=torch.channels_last).requires_grad_()

@@ -139,6 +139,7 @@ def by_triton(x, weight, style, bias, noise, strength, demodulate=True):
 @pytest.mark.parametrize("demodulate", [False, True])
 def test_triton_and_its_gradients_are_the_reference(batch, size, demodulate):
     given = tensors(batch, size, ins=19, outs=18)
+    given[4] = torch.randn(batch, 1, *size, dtype=torch.float64, requires_grad=True)
     ours = by_triton(*given, demodulate=demodulate)
     expected = run(modulated_conv2d_reference, *given, demodulate=demodulate)
     torch.testing.assert_close(ours, expected, rtol=1e-6, atol=1e-6)

@@ -118,9 +118,21 @@ def test_edges_of_p0_belong_to_the_triangle_the_far_edge_does_not(device):
 def test_a_triangle_without_area_covers_its_box_with_its_first_corner(device):
     vertices = torch.tensor([[1.0, 1, 9], [2, 2, 5], [3, 3, 1]])
     triangles = torch.tensor([[0, 1, 2]])
-    for form in forms(device):
-        fragments = form(vertices, triangles, (5, 5))
-        assert (fragments.depth[1:4, 1:4] == 9).all() and (fragments.depth > 0).sum() == 9
+    for shift, last in ((0, 4), (0.25, 5)):  # behind the box
+        for form in forms(device):
+            fragments = form(vertices + shift, triangles, (6, 6))
+            covered = fragments.depth[1:last, 1:last]
+            assert (covered == 9 + shift).all() and (fragments.depth > 0).sum() == covered.numel()
+
+
+def test_a_corner_that_only_touches_the_image_is_drawn(device):
+    triangles = torch.tensor([[0, 1, 2]])
+    for x, y, outside in ((2, 0, -3), (2, 4, 8)):
+        corners = torch.tensor([[x, y, 1.0], [x - 1, outside, 1], [x + 1, outside, 1]])
+        for form in forms(device):
+            for turned in (corners, corners[:, [1, 0, 2]]):
+                drawn = form(turned, triangles, (5, 5)).triangle.cpu() >= 0
+                assert drawn.nonzero().tolist() == [turned[0, [1, 0]].int().tolist()]
 
 
 def test_a_triangle_whose_area_rounds_to_nothing_has_none(device):

@@ -266,8 +266,6 @@ class _StyledConv(torch.autograd.Function):
         given = ctx.saved_tensors
         slope, gain = ctx.settings
         graph, wants = torch.is_grad_enabled(), ctx.needs_input_grad[: len(given)]
-        if not graph:
-            given = [t if t is None else t.detach().requires_grad_(t.requires_grad) for t in given]
         with torch.enable_grad():
             # Views: one tensor may be made from another, and only direct ways count here.
             views = [t if t is None else t.view_as(t) for t in given]
