@@ -275,15 +275,17 @@ def test_nothing_of_a_visitor_stays_on_the_disk(everything, spoken, tmp_path, mo
         visitor.predict(handle_file(spoken), "skin", api_name="/portray")
         uploaded = [Path(path) for path in page.upload_file_set]
         visitor.predict(api_name="/files")
-        ours, seen = {path.name for path in EXAMPLES.iterdir()}, set()
+        seen = set()
         for _ in range(120):
-            written = [path for path in cache.rglob("*") if path.name not in ours]
-            kept = {path for path in (*written, *uploaded) if path.is_file()}
+            kept = {path for path in (*cache.rglob("*"), *uploaded) if path.is_file()}
             seen |= {path.name for path in kept}
             if not kept:
                 break
             time.sleep(0.5)
         assert "mesh.glb" in seen and "image.png" not in seen
+        example = visitor.predict(0, api_name="/load_example")["value"]
+        assert Path(example["path"]).parent == EXAMPLES  # which nobody sweeps
+        assert visitor.predict(example, "skin", api_name="/portray")["traces"]
         assert not kept
     finally:
         page.close()

@@ -8,12 +8,14 @@ from voicemesh.pipeline import Pipeline
 
 from . import comparison, photograph, voice
 from .files import KEEP
+from .recorder import EXAMPLES
 from .viewer import ATTEND, LEND
 from .words import HEADER, device_name
 
 
 def build_page(whole: Pipeline) -> gr.Blocks:
     """The page of a pipeline; what its bundle cannot do is not on it."""
+    gr.set_static_paths(EXAMPLES)  # or copies would be served, and swept like a visitor's files
     with gr.Blocks(
         title="voicemesh", analytics_enabled=False, delete_cache=(KEEP // 2, KEEP)
     ) as page:
