@@ -146,7 +146,7 @@ def known_people(
     if len(shard) < 2:
         raise ValueError(
             f"All {len(shown)} people with portraits are tested, none is left to fit judges on;"
-            " ask for fewer, or give portraits of others"
+            " name a population of other people (--others), or test fewer"
         )
     shard = shard.rows(np.arange(min(counts.known, len(shard))))
     return shard.pixels, people.age[shard.identity], people.mode[shard.identity] == 0
