@@ -57,7 +57,7 @@ def test_an_encoder_starts_nearer(whole, pictures, encoder):  # noqa: F811
     bare = Inverter(whole.generator, whole.statistics)
     assert bare.guess(torch.zeros(1, 3, 8, 8)) is None
     starts = [next(one.invert(pictures[:1], QUICK)).loss for one in (inverter, bare)]
-    assert starts[0] < 0.2 * starts[1]
+    assert starts[0] < 0.5 * starts[1]
 
 
 def test_half_precision_leads_to_the_same_latents(whole, pictures):  # noqa: F811

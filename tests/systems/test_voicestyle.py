@@ -45,11 +45,11 @@ def heard() -> Heard:
 @pytest.fixture
 def whole(space, generator) -> VoiceStyle:
     statistics = Statistics.sampled(generator, samples=300)
+    w = generator.mapping(torch.randn(9, 5)).detach()
+    members = Members.of(functional.normalize(torch.randn(9, 6)), w, torch.arange(9) // 3)
     start = VoiceStart(6, 5, 2, 2)
     start.apparent.weight.data.zero_()
     start.open.copy_(torch.eye(2))
-    w = generator.mapping(torch.randn(9, 5)).detach()
-    members = Members.of(functional.normalize(torch.randn(9, 6)), w, torch.arange(9) // 3)
     return VoiceStyle(generator, statistics, space, start, members, judge=space)
 
 
