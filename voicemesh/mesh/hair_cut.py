@@ -24,6 +24,7 @@ ASTRAY = 6.0  # millimetres from how its neighbours lie at which a lock is left 
 TORN = 2.2  # times as long as others is a step of a line that is left out
 LAID = 0.5  # of how far short hair would stand off the head
 LAYERED = 8.0  # between the innermost and the outermost hair that hangs
+FIRST = 20.0  # millimetres before the innermost hair the outermost is drawn
 CLEAR = 1.3  # millimetres between any hair and the skin
 
 
@@ -56,14 +57,14 @@ CUTS: dict[str, Cut | None] = {
     "short": Cut(
         HairStyle(top=40, sides=10, back=12, volume=0.33, parting=0.6, sweep=0.7),
         spacing=5.0,
-        weaves=(Weave(24.0, 3, 3, 1.35), Weave(np.inf, 5, 5, 1.45)),
+        weaves=(Weave(24.0, 3, 3, 1.35), Weave(np.inf, 5, 4, 1.9)),
         tapered=0.55,
         longer=1.2,
     ),
     "long": Cut(
         HairStyle(top=330, sides=124, back=72, volume=0.32, parting=0.5, sweep=0.45, brows=0.9),
         spacing=9.0,
-        weaves=(Weave(np.inf, 12, 6, 2.1),),
+        weaves=(Weave(np.inf, 11, 5, 2.6),),
         buried=0.8,
         longer=1.5,
         wave=2.0,
@@ -86,8 +87,8 @@ class Lines:
         """Millimetres from root to tip."""
         return np.linalg.norm(np.diff(self.paths, axis=1), axis=2).sum(1)
 
-    def of(self, kept: Bool[np.ndarray, " n"]) -> "Lines":
-        """Some of them."""
+    def of(self, kept: Bool[np.ndarray, " n"] | Int[np.ndarray, " m"]) -> "Lines":
+        """Some of them, or all in another order."""
         return Lines(self.paths[kept], self.luck[kept], self.layer[kept], self.share)
 
 
@@ -118,7 +119,9 @@ def drawn(face_model: MorphableModel, soil: Ground, body: Body, cut: Cut) -> Lin
     paths, astray = tidied(paths, cKDTree(like).query(like, ALIKE)[1])
     lines = Lines(clear(paths, body), luck, layer, share).of(astray < ASTRAY)
     lines = lines.of(~torn(lines))
-    return replace(lines, paths=rounded(clear(shaped(lines, cut), body)))
+    lines = replace(lines, paths=rounded(clear(shaped(lines, cut), body)))
+    # What is drawn first hides what comes later, which then costs little: the front goes first.
+    return lines.of(np.argsort(-lines.paths[:, :, 2].mean(1) - FIRST * lines.layer))
 
 
 def rooted(
