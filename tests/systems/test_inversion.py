@@ -19,7 +19,7 @@ from voicemesh.gallery.media import picture_bytes
 from voicemesh.gallery.parts import NewEntry
 from voicemesh.gallery.writer import GalleryWriter
 from voicemesh.latent.losses import pyramid_differences
-from voicemesh.latent.projection import Course, pixels_of
+from voicemesh.latent.projection import Course, pixels_of, prepared
 from voicemesh.nets.irse import IrBackbone
 from voicemesh.nets.lpips import Lpips
 from voicemesh.systems.inversion import SHORT, Inverter
@@ -57,6 +57,10 @@ def test_an_encoder_starts_nearer(whole, pictures, encoder):  # noqa: F811
     bare = Inverter(whole.generator, whole.statistics)
     assert bare.guess(torch.zeros(1, 3, 8, 8)) is None
     starts = [next(one.invert(pictures[:1], QUICK)).loss for one in (inverter, bare)]
+    near = inverter.nearness(prepared(pictures[:1], whole.generator.size))
+    with torch.no_grad():  # not zero: the picture's pixels are clipped
+        known = near(whole.images(whole.members.w[:1]))
+    torch.testing.assert_close(starts[0], known, atol=1e-2, rtol=0)
     assert starts[0] < 0.5 * starts[1]
 
 

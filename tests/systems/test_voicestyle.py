@@ -197,8 +197,7 @@ def test_half_precision_changes_little(whole, heard):
     for full, low in zip(*states, strict=True):
         assert np.abs(full.pixels.astype(int) - low.pixels.astype(int)).mean() < 3
         np.testing.assert_allclose(low.similarity, full.similarity, atol=0.02)
-    gained = states[1][-1].similarity - states[1][0].similarity
-    assert (gained >= 0).all() and (gained > 0).any()
+    assert (states[1][-1].similarity > states[1][0].similarity).all()
 
 
 def test_voices_climb_side_by_side_as_alone(whole):
