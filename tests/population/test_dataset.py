@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from voicemesh.population import dataset
-from voicemesh.population.dataset import Population, PopulationRecipe, populate
+from voicemesh.population.dataset import Population, populate
 from voicemesh.population.law import draw
+from voicemesh.population.recipe import PopulationRecipe, effort_of
 
 RECIPE = PopulationRecipe(
     identities=5, validation=3, sessions=2, channels=2, seconds=1.0, coupling=0.5, seed=4, workers=1
@@ -106,7 +107,7 @@ def test_a_share_of_the_sessions_is_strong_and_the_others_stay(built, tmp_path):
     usual, mixed = rows(built, "train"), rows(half, "train")
     modes = half.people.mode
     told = [
-        dataset.effort_of(half.recipe, int(i), int(s), int(modes[i]))
+        effort_of(half.recipe, int(i), int(s), int(modes[i]))
         for i, s in zip(mixed["identity"], mixed["session"], strict=True)
     ]
     strong = np.array([loud for _, loud in told])

@@ -157,6 +157,8 @@ def test_a_run_becomes_a_bundle(run, folder, tmp_path, monkeypatch):
     model = toy_face_model()
     writer = BundleWriter(tmp_path, "toy")
     writer.face_model(model, compact=False)
+    speaking = {"speech_middle": torch.randn(17), "speech_whitener": torch.randn(17, 17)}
+    writer.tensors("cmp-statistics", speaking)
     table = publish(run, Population.open(folder), Bundle.open(tmp_path), writer)
     assert "raised voice" in table and "bigonial" in table
     results = Bundle.open(tmp_path).part("cmp-supervised-head").results
@@ -175,7 +177,10 @@ def test_a_run_becomes_a_bundle(run, folder, tmp_path, monkeypatch):
     assert own["system"] == pytest.approx(results["errors"]["landmark_mm"]["system"], rel=0.02)
     assert own["mean_face"] == results["errors"]["landmark_mm"]["mean_face"]
     assert set(again["coverage"]) == set(model.measures) and again["people"] == 30
-    assert Bundle.open(tmp_path).tensors("cmp-statistics")["effort_reader"].shape == (9,)
+    kept = Bundle.open(tmp_path).tensors("cmp-statistics")
+    assert kept["effort_reader"].shape == (9,)
+    for name, told in speaking.items():  # of no net: it stays
+        torch.testing.assert_close(kept[name], told)
 
 
 def test_strong_days_teach_the_effort_and_not_what_days_have_in_common(folder, monkeypatch):

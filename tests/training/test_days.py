@@ -8,7 +8,7 @@ import torch
 from evaluation.toys import toy_population
 
 from voicemesh.evaluation import expectation
-from voicemesh.population.dataset import RAISED
+from voicemesh.population.recipe import RAISED
 from voicemesh.population.streams import stream
 from voicemesh.population.tables import VOICE
 from voicemesh.population.voices import draw_effort, in_session

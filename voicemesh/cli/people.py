@@ -62,8 +62,9 @@ def grow(arguments: argparse.Namespace) -> int:
 def populate(arguments: argparse.Namespace) -> int:
     """Build a population, or finish one."""
     from voicemesh.population import dataset
+    from voicemesh.population.recipe import PopulationRecipe
 
-    recipe = overridden(dataset.PopulationRecipe(), arguments.overrides)
+    recipe = overridden(PopulationRecipe(), arguments.overrides)
     built = dataset.populate(arguments.folder, recipe)
     print(f"{arguments.folder}: {len(built.train)} people to train on, {len(built.validation)} not")
     return 0

@@ -10,7 +10,7 @@ Recipe = TypeVar("Recipe")
 def overridden(recipe: Recipe, pairs: Sequence[str]) -> Recipe:
     """The recipe with `name=value` pairs applied, each read as its field's type.
 
-    >>> from voicemesh.population.dataset import PopulationRecipe
+    >>> from voicemesh.population.recipe import PopulationRecipe
     >>> overridden(PopulationRecipe(), ["identities=20", "calm=0.5"]).identities
     20
 

@@ -19,7 +19,7 @@ SHARE = 0.2  # of the windows that the rarer voice has
 ROUNDS = 8  # of 2-means
 RAISED = 5.5  # semitones; one ordinary recording in twenty is heard as high
 MEASURED = FRONT_ENDS["voicemesh-cycles"]  # whose features tell whether somebody speaks
-PEOPLE = ("speech_middle", "speech_whitener")  # where those who speak lie, as a bundle knows it
+SPEAKING = ("speech_middle", "speech_whitener")  # where those who speak lie, as a bundle knows it
 FAR, BRIEF = 5.8, 3.5  # standard deviations; and more of them the shorter it is, over its seconds
 NO_SPEECH = (
     "This does not sound like a person speaking: music, a machine or an animal is easily taken for"
@@ -60,9 +60,9 @@ def strange(
     features: Float[Tensor, "channels frames"], statistics: Mapping[str, Shaped[Tensor, "..."]]
 ) -> bool:
     """Do these features move as nobody's do who speaks? False where the bundle cannot tell."""
-    if not statistics.keys() >= {*PEOPLE} or len(features) != MEASURED.channels:
+    if not statistics.keys() >= {*SPEAKING} or len(features) != MEASURED.channels:
         return False
-    speech = Speech(*(statistics[name].cpu().numpy() for name in PEOPLE))
+    speech = Speech(*(statistics[name].cpu().numpy() for name in SPEAKING))
     seconds = features.shape[1] / MEASURED.frame_rate
     return speech.distance(measures(features)) > FAR + BRIEF / seconds
 

@@ -21,38 +21,20 @@ from voicemesh.whole_files import aside, write_json
 
 from .channel import to_int16, transmit
 from .law import People, draw
+from .recipe import PopulationRecipe, check, content_of, effort_of, samples_of
 from .speech import speak
 from .streams import stream
 from .tract import BLOCK, CONTROL_RATE
-from .voices import draw_effort, draw_strong, in_session
+from .voices import in_session
 from .workers import each
 
 log = logging.getLogger(__name__)
 
 FORMAT = 1
 SHARD = 20  # identities
-RAISED = 6.0  # semitones of effort in the raised session
 BABBLERS = 4
 CLEAN = -1  # channel number of the recording without a channel
 SPLITS = ("train", "validation")
-
-
-@dataclass(frozen=True)
-class PopulationRecipe:
-    """A synthetic population; the defaults make the one that the bundle is trained on."""
-
-    identities: int = 2000  # to train on
-    validation: int = 500  # further identities, never trained on
-    sessions: int = 4  # per identity, each with its own text, day and effort
-    channels: int = 4  # per session, besides a clean version
-    seconds: float = 3.5
-    coupling: float = 0.8  # of voices to bodies; 0 is the control population
-    calm: float = 0.3  # share of the sessions without any vocal effort
-    effort: float = 1.5  # of the others: mean in semitones, within [-2, 9]
-    effort_spread: float = 2.5  # and deviation
-    strong: float = 0.0  # share of the sessions with strong effort, of 2 to 14 semitones
-    seed: int = 0
-    workers: int = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +61,7 @@ def populate(folder: str | Path, recipe: PopulationRecipe) -> "Population":
     """
     from tqdm import tqdm
 
-    _check(recipe)
+    check(recipe)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     _describe(folder, recipe)
@@ -153,7 +135,7 @@ def build_shard(
     validation = identities[0] >= recipe.identities
     sessions = recipe.sessions + int(validation)
     effort = np.zeros((len(identities), sessions))
-    clean = np.zeros((len(identities), sessions, _samples(recipe)), np.float32)
+    clean = np.zeros((len(identities), sessions, samples_of(recipe)), np.float32)
     for row, identity in enumerate(map(int, identities)):
         for session in range(sessions):
             mode = int(people.mode[identity])
@@ -183,23 +165,6 @@ def build_shard(
     return Recordings(**{name: np.array(column) for name, column in columns.items()})
 
 
-def effort_of(
-    recipe: PopulationRecipe, identity: int, session: int, mode: int
-) -> tuple[float, bool]:
-    """The vocal effort of a session of a person of this mode in semitones; is it strong?"""
-    if session == recipe.sessions:
-        return RAISED, False
-    luck = stream(recipe.seed, "strong", identity, session)
-    if luck.random() < recipe.strong:
-        return draw_strong(luck, mode), True
-    own = stream(recipe.seed, "effort", identity, session)
-    return draw_effort(own, recipe.calm, recipe.effort, recipe.effort_spread), False
-
-
-def _samples(recipe: PopulationRecipe) -> int:
-    return int(recipe.seconds * CONTROL_RATE) * BLOCK
-
-
 def shards_of(recipe: PopulationRecipe) -> dict[int, np.ndarray]:
     """Identities by shard; no shard holds both splits."""
     train = np.arange(recipe.identities)
@@ -212,23 +177,6 @@ def shards_of(recipe: PopulationRecipe) -> dict[int, np.ndarray]:
 
 def _path(folder: Path, shard: int) -> Path:
     return folder / f"shard-{shard:05d}.safetensors"
-
-
-def _check(recipe: PopulationRecipe) -> None:
-    least = dict(identities=1, validation=1, sessions=1, channels=0, workers=1)
-    for name, low in least.items():
-        if getattr(recipe, name) < low:
-            raise ValueError(f"{name} is {getattr(recipe, name)}; it must be at least {low}")
-    if recipe.seconds < 1:
-        raise ValueError(f"seconds is {recipe.seconds}; recordings last at least 1 s")
-    if not 0 <= recipe.calm <= 1:
-        raise ValueError(f"calm is {recipe.calm}; it is a share between 0 and 1")
-    if not 0 <= recipe.strong <= 1:
-        raise ValueError(f"strong is {recipe.strong}; it is a share between 0 and 1")
-    if recipe.effort_spread < 0:
-        raise ValueError(f"effort_spread is {recipe.effort_spread}; it must not be negative")
-    if not 0 <= recipe.coupling <= 1.3:
-        raise ValueError(f"coupling is {recipe.coupling}; it must be between 0 and 1.3")
 
 
 def described(path: Path) -> dict[str, Any]:
@@ -246,17 +194,12 @@ def described(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path} describes no population: {error}") from error
 
 
-def _content(recipe: PopulationRecipe) -> dict:
-    """What decides the bits of a population: all but the number of workers."""
-    return {name: value for name, value in asdict(recipe).items() if name != "workers"}
-
-
 def _describe(folder: Path, recipe: PopulationRecipe) -> None:
     """Write people and description, or make sure that they are of this recipe."""
     description = folder / "dataset.json"
     if description.exists():
-        told = _content(described(description)["recipe"])
-        other = {k: told[k] for k, v in _content(recipe).items() if told[k] != v}
+        told = content_of(described(description)["recipe"])
+        other = {k: told[k] for k, v in content_of(recipe).items() if told[k] != v}
         if other:
             raise ValueError(
                 f"{folder} holds a population with other {', '.join(other)} ({other}); "
@@ -274,7 +217,7 @@ def _describe(folder: Path, recipe: PopulationRecipe) -> None:
         "recipe": asdict(recipe),
         "split": split,  # first and one past the last identity
         "shards": len(shards_of(recipe)),
-        "samples": _samples(recipe),
+        "samples": samples_of(recipe),
         "sample_rate": BLOCK * CONTROL_RATE,
     }
     write_json(description, told)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 from torch.nn import functional
 
@@ -20,6 +20,7 @@ from voicemesh.evaluation.repeats import repeat_statistics
 from voicemesh.evaluation.statistics import people_statistics
 from voicemesh.evaluation.targets import Targets, people_targets
 from voicemesh.mesh.morphable import MorphableModel
+from voicemesh.pipeline.cautions import SPEAKING
 from voicemesh.population.dataset import Population
 from voicemesh.systems.cmp import CrossModalPerceptionist
 from voicemesh.systems.joining import Joining
@@ -80,6 +81,14 @@ def days_heard(
     return torch.cat(units), days
 
 
+def how_people_speak(source: Bundle) -> dict[str, Float32[Tensor, "..."]]:
+    """What a bundle knows of how speech moves, if it does: that depends on no net, and stays."""
+    if CMP_STATISTICS not in source.parts:
+        return {}
+    told = source.tensors(CMP_STATISTICS)
+    return {name: told[name] for name in SPEAKING if name in told}
+
+
 def joining_of(
     task: CmpTask,
     crowd: Crowd,
@@ -129,6 +138,7 @@ def publish(
     people = people_statistics(task.targets, crowd.train, face_model)
     units, days = days_heard(task, crowd)
     people["effort_reader"] = effort_reader(units, torch.from_numpy(task.days.effort[days]))
+    people |= how_people_speak(source)
     perceptionist = CrossModalPerceptionist(
         FRONT_ENDS[recipe.front_end], nets.voice, nets.head, face_model, nets.traits, people
     )

@@ -11,8 +11,9 @@ from jaxtyping import Int64
 
 from voicemesh.evaluation.targets import Targets, people_targets
 from voicemesh.mesh.morphable import MorphableModel
-from voicemesh.population.dataset import Population, PopulationRecipe
+from voicemesh.population.dataset import Population
 from voicemesh.population.law import People
+from voicemesh.population.recipe import PopulationRecipe
 
 from .data import FeatureSet, features
 

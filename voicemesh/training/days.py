@@ -12,7 +12,7 @@ from torch import Tensor
 
 from voicemesh.evaluation.expectation import Expectation
 from voicemesh.evaluation.targets import TRAIT_SCALES
-from voicemesh.population.dataset import effort_of
+from voicemesh.population.recipe import effort_of
 from voicemesh.population.streams import stream
 from voicemesh.population.tables import VOICE
 from voicemesh.population.voices import daily_change

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from voicemesh.mesh.morphable import MorphableModel
-from voicemesh.population.dataset import Population, PopulationRecipe
+from voicemesh.population.dataset import Population
 from voicemesh.population.law import draw
 from voicemesh.population.portrait_set import PortraitRecipe, PortraitSet, build
+from voicemesh.population.recipe import PopulationRecipe
 
 SEED = 10_000  # added to a recipe's, so that they are nobody of a population
 
