@@ -13,7 +13,8 @@ from voicemesh.evaluation.cmp import evaluate
 from voicemesh.evaluation.predictions import Predictions
 from voicemesh.population.dataset import Population
 from voicemesh.systems.cmp import CrossModalPerceptionist
-from voicemesh.training.cmp import CmpTask, hide, parameter_weights, start
+from voicemesh.training.cmp import CmpTask, hide, start
+from voicemesh.training.cmp_nets import parameter_weights
 from voicemesh.training.cmp_publish import days_heard, history, joining_of, publish, trained
 from voicemesh.training.cmp_recipe import BUNDLE, RECIPES
 from voicemesh.training.crowd import Crowd

@@ -25,7 +25,8 @@ from voicemesh.population.dataset import Population
 from voicemesh.systems.cmp import CrossModalPerceptionist
 from voicemesh.systems.joining import Joining
 
-from .cmp import CmpNets, CmpTask
+from .cmp import CmpTask
+from .cmp_nets import CmpNets
 from .cmp_recipe import CmpRecipe
 from .crowd import Crowd
 from .refit import effort_reader, refit_head

@@ -17,7 +17,7 @@ from voicemesh.audio.features import PUBLISHED, repeat
 from voicemesh.evaluation.voxceleb3d import Person, Voxceleb3D, read_params
 from voicemesh.mesh.morphable import MorphableModel
 
-from .cmp import CmpNets
+from .cmp_nets import CmpNets
 from .cmp_recipe import CmpRecipe
 from .loop import Batch, mean_losses
 from .schedules import one_cycle
