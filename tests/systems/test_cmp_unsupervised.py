@@ -76,7 +76,7 @@ def published(both, tmp_path_factory):
     torch.manual_seed(4)
     voice = VoiceEncoder(64, (8, 8), EMBEDDING)
     add_images(folder, **{"cmp-voice-encoder": voice})
-    return without(folder, "cmp-supervised-head", "voice-traits")
+    return without(folder, "cmp-supervised-head", "voice-traits", "cmp-statistics")
 
 
 def test_the_pose_is_read_off_the_matrix():
